@@ -1,0 +1,50 @@
+# Backstory's task runner: `make` lists the targets.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench bench-peers soak docs lock
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+setup: $(READY) ## make .venv from the hashed lock
+
+$(READY): requirements.lock pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing into $(VENV) (about a minute the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(READY) ## the main job on real input, in a minute
+	@$(BIN)/backstory demo
+
+test: $(READY) ## the test suite
+	@$(BIN)/python -m pytest
+
+check: $(READY) ## lint, types, architecture, docs drift and the tests
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(MAKE) --no-print-directory docs
+	@$(MAKE) --no-print-directory test
+
+bench: $(READY) ## benchmarks beside their floors, as ratios
+	@$(BIN)/python -m tests.benchmarks
+
+bench-peers: $(READY) ## benchmarks beside MLflow, installed into its own environment
+	@$(BIN)/python -m tests.benchmarks --peers
+
+soak: $(READY) ## long crash and race runs; prints seeds and a histogram
+	@$(BIN)/python -m pytest -m soak -s --timeout=0
+
+docs: $(READY) ## check the generated reference, build the documentation strictly
+	@$(BIN)/python docs/generate.py --check
+	@$(BIN)/mkdocs build --quiet --strict --site-dir site
+
+lock: $(READY) ## resolve requirements.lock again from pyproject.toml
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-emit-index-url --all-extras --group dev pyproject.toml -o requirements.lock

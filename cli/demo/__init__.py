@@ -1,0 +1,1 @@
+"""The demo story: real handwritten digits, a real classifier, one wrong parcel."""

@@ -1,0 +1,1 @@
+"""Tables, files, bytes: slices as Delta tables, snapshots, pins and artifacts. Knows no model, no SQL database, no HTTP."""

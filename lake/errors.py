@@ -1,0 +1,118 @@
+"""What can go wrong in Backstory, one base for all packages.
+
+    BackstoryError
+    ├── InvalidError            input that cannot be taken: names what, where, what to do
+    │   ├── BatchRejectedError  rows that do not fit their contract (all of the batch is refused)
+    │   └── LimitExceededError  an input beyond a named bound
+    ├── NotFoundError           nothing has that name or version
+    │   └── GoneError           it existed, and its files or log are no longer there
+    ├── ConflictError           somebody else was first: expected and found
+    │   └── OffsetConflict      an offset of a source that holds other rows, or lies behind
+    ├── RefusedError            understood, and not allowed
+    ├── IntegrityError          bytes are not what was recorded
+    └── UnavailableError        disk full, no permission, a lock held too long: try again later
+
+Errors know nothing of exit codes or HTTP; the edges (cli, api) map these classes once.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class BackstoryError(Exception):
+    """Base of every error that Backstory raises on purpose.
+
+    Args:
+        message: one line: what is wrong and where.
+        hint: one line: what to do about it; may be empty.
+    """
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class InvalidError(BackstoryError):
+    """Input that cannot be taken."""
+
+
+class LimitExceededError(InvalidError):
+    """An input beyond a named bound."""
+
+
+class NotFoundError(BackstoryError):
+    """Nothing has that name or version."""
+
+
+class GoneError(NotFoundError):
+    """A version that existed and can no longer be read."""
+
+
+class ConflictError(BackstoryError):
+    """Somebody else was first."""
+
+
+class RefusedError(BackstoryError):
+    """Understood, and not allowed."""
+
+
+class IntegrityError(BackstoryError):
+    """Bytes are not what was recorded."""
+
+
+class UnavailableError(BackstoryError):
+    """Disk, permission or lock stands in the way; nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejection:
+    """Why one value cannot be taken.
+
+    Attributes:
+        row: 1-based row of the input (line for text without header); None for a whole-batch fault.
+        column: the contract's column, or None.
+        expected: what the contract asks for.
+        found: what stands there, shortened, never a personal value.
+    """
+
+    row: int | None
+    column: str | None
+    expected: str
+    found: str
+
+    def __str__(self) -> str:
+        where = [f"row {self.row}"] if self.row is not None else []
+        where += [f"column {self.column}"] if self.column is not None else []
+        return f"{', '.join(where) or 'batch'}: expected {self.expected}, found {self.found}"
+
+
+class BatchRejectedError(InvalidError):
+    """Rows that do not fit their contract; nothing of the batch was written.
+
+    Attributes:
+        rejections: the first faults found, at most `MAX_REJECTIONS` of them.
+    """
+
+    def __init__(self, slice_name: str, rejections: Sequence[Rejection]) -> None:
+        first = rejections[0]
+        more = f" (and {len(rejections) - 1} more)" if len(rejections) > 1 else ""
+        super().__init__(
+            f"{slice_name}: {first}{more}; nothing was written",
+            hint=f"mend the input, or see the contract with `backstory show {slice_name} --schema`",
+        )
+        self.rejections = tuple(rejections)
+
+
+class OffsetConflict(ConflictError):
+    """An offset of a source that already holds other rows, or lies behind the source's last one."""
+
+    def __init__(self, *, source: str, offset: int, last: int) -> None:
+        super().__init__(
+            f"source {source!r}: offset {offset} is not after its last offset {last}, "
+            "and it is not a repetition of the batch that was stored there",
+            hint="send offsets that strictly increase per source; the same batch may be repeated",
+        )
+        self.source = source
+        self.offset = offset
+        self.last = last

@@ -1,0 +1,1 @@
+"""Readers that turn what arrives (text, Parquet, Arrow, pandas) into Arrow under a contract."""

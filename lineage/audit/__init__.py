@@ -1,0 +1,1 @@
+"""The Merkle audit log: leaves and tree nodes (RFC 6962)."""

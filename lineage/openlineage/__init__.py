@@ -1,0 +1,1 @@
+"""The one home of openlineage-python: events out, events in, facets."""

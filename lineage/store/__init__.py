@@ -1,0 +1,1 @@
+"""The one home of SQLAlchemy: tables, unit of work, reads and writes."""
