@@ -1,0 +1,57 @@
+"""The subject keys of a home: what turns a person into `keyid:HMAC`.
+
+The key file is `keys/subject.json`, mode 0600. Whoever loses it can no longer match a person to
+their feedback; whoever steals it can. The key id travels with every pseudonym, so that a key can be
+replaced without touching what was written with the old one.
+"""
+
+import json
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+from backstory.lake.errors import IntegrityError, NotFoundError
+from backstory.lake.location import translate_os_error
+from backstory.lake.subjects import SubjectKey
+
+KEY_FILE = "subject.json"
+KEY_BYTES = 32
+
+
+def create_key(folder: Path, token: Callable[[int], bytes] = secrets.token_bytes) -> SubjectKey:
+    """Make the home's first subject key."""
+    key = SubjectKey(key_id="k1", secret=token(KEY_BYTES))
+    body = {"v": 1, "current": key.key_id, "keys": {key.key_id: key.secret.hex()}}
+    path = folder / KEY_FILE
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(body) + "\n")
+    except OSError as exc:
+        raise translate_os_error(exc, f"cannot write {path}") from exc
+    return key
+
+
+def load_key(folder: Path) -> SubjectKey:
+    """Read the key that new pseudonyms are made with.
+
+    Raises:
+        NotFoundError: the key file is gone.
+        IntegrityError: the key file does not parse.
+    """
+    path = folder / KEY_FILE
+    try:
+        body = json.loads(path.read_text())
+        current = body["current"]
+        return SubjectKey(key_id=current, secret=bytes.fromhex(body["keys"][current]))
+    except FileNotFoundError as exc:
+        raise NotFoundError(
+            f"{path}: the subject key is missing",
+            hint="restore it from a backup; without it no person can be matched to feedback",
+        ) from exc
+    except OSError as exc:
+        raise translate_os_error(exc, f"cannot read {path}") from exc
+    except (ValueError, KeyError, TypeError) as exc:
+        raise IntegrityError(
+            f"{path}: the subject key does not parse", hint="restore it from a backup"
+        ) from exc

@@ -1,0 +1,175 @@
+"""A home's settings: one frozen object, read once from `backstory.toml` at the edge.
+
+Where the home is (`find_home`), in this order: the path given, `BACKSTORY_HOME`, a `.backstory/`
+folder here or above, a `backstory.toml` here or above that says `home = "…"`.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from backstory.lake.errors import InvalidError, LimitExceededError, NotFoundError, RefusedError
+
+HOME_FOLDER = ".backstory"
+SETTINGS_FILE = "backstory.toml"
+SETTINGS_FORMAT = 1
+MAX_SETTINGS_BYTES = 64 * 1024
+
+TEMPLATE = """\
+# Settings of this Backstory home. Paths are relative to this file.
+format = 1
+
+[store]
+# SQLite beside this file, or postgresql://user@host/database
+url = "sqlite:///lineage.db"
+
+[lake]
+path = "lake"
+
+[artifacts]
+path = "artifacts"
+
+[openlineage]
+namespace = "backstory"
+# Events are always kept in the store. To write them to a file as well:
+# [openlineage.transport]
+# type = "file"
+# log_file_path = "openlineage.ndjson"
+# append = true
+"""
+
+_KNOWN = {
+    "format": None,
+    "store": {"url"},
+    "lake": {"path"},
+    "artifacts": {"path"},
+    "openlineage": {"namespace", "transport"},
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a home is made of.
+
+    Attributes:
+        home: the home's folder.
+        database_url: SQLAlchemy URL of the store.
+        lake: folder of the Delta tables.
+        artifacts: folder of the artifacts.
+        namespace: OpenLineage namespace of the jobs recorded here.
+        transport: OpenLineage client transport configuration, or None to keep events in the store
+            only.
+    """
+
+    home: Path
+    database_url: str = field(repr=False)
+    lake: Path
+    artifacts: Path
+    namespace: str = "backstory"
+    transport: Mapping[str, Any] | None = field(default=None, repr=False)
+
+    @property
+    def keys(self) -> Path:
+        """Folder of the subject keys."""
+        return self.home / "keys"
+
+    @property
+    def spool(self) -> Path:
+        """Folder of what waits to be sent or written."""
+        return self.home / "spool"
+
+
+def find_home(start: Path, environ: Mapping[str, str] = os.environ) -> Path:
+    """Find the home that a command run in `start` speaks of.
+
+    Raises:
+        NotFoundError: there is none here or above.
+    """
+    if named := environ.get("BACKSTORY_HOME"):
+        return Path(named)
+    for folder in (start, *start.parents):
+        if (folder / HOME_FOLDER).is_dir():
+            return folder / HOME_FOLDER
+        if (pointer := folder / SETTINGS_FILE).is_file() and folder.name != HOME_FOLDER:
+            home = _read_toml(pointer).get("home")
+            if isinstance(home, str):
+                return folder / home
+    raise NotFoundError(
+        f"no Backstory home in {start} or above",
+        hint="make one with `backstory init`, or name one with --home or BACKSTORY_HOME",
+    )
+
+
+def load_settings(home: Path) -> Settings:
+    """Read a home's settings.
+
+    Raises:
+        NotFoundError: the folder is no home.
+        InvalidError: the file is not TOML, or says something unknown.
+        RefusedError: the file's format is newer than this program.
+    """
+    path = home / SETTINGS_FILE
+    if not path.is_file():
+        raise NotFoundError(
+            f"{home} is not a Backstory home: {SETTINGS_FILE} is missing",
+            hint="make one with `backstory init`, or name another with --home",
+        )
+    raw = _read_toml(path)
+    _check_known(raw, path)
+    openlineage = raw.get("openlineage", {})
+    transport = openlineage.get("transport")
+    return Settings(
+        home=home,
+        database_url=_database_url(raw.get("store", {}).get("url", "sqlite:///lineage.db"), home),
+        lake=home / raw.get("lake", {}).get("path", "lake"),
+        artifacts=home / raw.get("artifacts", {}).get("path", "artifacts"),
+        namespace=openlineage.get("namespace", "backstory"),
+        transport=MappingProxyType(_anchored(transport, home)) if transport else None,
+    )
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    if path.stat().st_size > MAX_SETTINGS_BYTES:
+        raise LimitExceededError(f"{path}: more than {MAX_SETTINGS_BYTES} bytes of settings")
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise InvalidError(f"{path}: not valid TOML: {exc}", hint="mend the file") from exc
+
+
+def _check_known(raw: Mapping[str, Any], path: Path) -> None:
+    found = raw.get("format", SETTINGS_FORMAT)
+    if found != SETTINGS_FORMAT:
+        raise RefusedError(
+            f"{path}: settings format {found!r}; this backstory knows format {SETTINGS_FORMAT}",
+            hint="upgrade backstory",
+        )
+    for section, value in raw.items():
+        keys = _KNOWN.get(section, set())
+        if section not in _KNOWN or (keys is not None and not isinstance(value, dict)):
+            raise InvalidError(f"{path}: unknown setting {section!r}", hint="see docs/reference")
+        for key in value if keys is not None else ():
+            if key not in keys:
+                raise InvalidError(
+                    f"{path}: unknown setting {section}.{key}", hint="see docs/reference"
+                )
+
+
+def _database_url(url: str, home: Path) -> str:
+    """Anchor a relative SQLite path at the home; `sqlite:///x` is relative, `sqlite:////x` not."""
+    prefix = "sqlite:///"
+    if url.startswith(prefix) and not url.startswith(prefix + "/"):
+        return f"{prefix}{(home / url.removeprefix(prefix)).resolve()}"
+    return url
+
+
+def _anchored(transport: Mapping[str, Any], home: Path) -> dict[str, Any]:
+    """The transport configuration with a relative file path anchored at the home."""
+    config = dict(transport)
+    if config.get("type") == "file" and isinstance(config.get("log_file_path"), str):
+        config["log_file_path"] = str(home / config["log_file_path"])
+    return config

@@ -1,0 +1,413 @@
+"""What the store knows of runs, model versions, aliases, components and deployments."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, or_, select
+
+from backstory.lineage.store import tables as t
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """A run with its state as of now.
+
+    Attributes:
+        started: when the run began; None where only later events arrived.
+        ended: when it completed, failed or was aborted.
+        message: why it failed.
+    """
+
+    id: int
+    run_id: str
+    namespace: str
+    job: str
+    model: str | None
+    trigger: dict[str, Any] | None
+    state: str
+    started: datetime | None
+    ended: datetime | None
+    message: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadRecord:
+    """One read of a run: which snapshot, and the selection applied to it."""
+
+    run: int
+    snapshot: int
+    role: str
+    columns: list[str] | None
+    filter: str | None
+    rows: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionRecord:
+    """A model version with its artifact and the aliases it has now."""
+
+    id: int
+    model: str
+    number: int
+    run: int | None
+    artifact: str
+    artifact_kind: str
+    artifact_name: str
+    artifact_size: int
+    replay: list[str] | None
+    at: datetime
+    aliases: tuple[str, ...] = field(default=())
+
+    @property
+    def ref(self) -> str:
+        """`ranker@7`."""
+        return f"{self.model}@{self.number}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComponentRecord:
+    """A versioned thing that a model version is composed with."""
+
+    id: int
+    kind: str
+    name: str
+    version: str
+    digest: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntervalRecord:
+    """A deployment over one interval of valid time, in which its share did not change."""
+
+    id: int
+    deployment: int
+    environment: str
+    number: int
+    model_version: int
+    model: str
+    version: int
+    mode: str
+    share: float
+    from_at: datetime
+    until_at: datetime | None
+
+
+_TERMINAL = ("completed", "failed", "aborted", "abandoned")
+
+_RUNS = select(t.run)
+_STATES = (
+    select(t.run_state)
+    .where(t.run_state.c.run.in_(bindparam("ids", expanding=True)))
+    .order_by(t.run_state.c.run, t.run_state.c.at, t.run_state.c.id)
+)
+_READS = (
+    select(
+        t.run_read.c.run,
+        t.run_read.c.snapshot,
+        t.run_read.c.role,
+        t.run_read.c.columns,
+        t.run_read.c.filter,
+        t.run_read.c.rows,
+    )
+    .where(t.run_read.c.run.in_(bindparam("ids", expanding=True)))
+    .order_by(t.run_read.c.id)
+)
+_VERSIONS = select(
+    t.model_version.c.id,
+    t.model_version.c.model,
+    t.model_version.c.number,
+    t.model_version.c.run,
+    t.model_version.c.artifact,
+    t.artifact.c.kind.label("artifact_kind"),
+    t.artifact.c.name.label("artifact_name"),
+    t.artifact.c.size.label("artifact_size"),
+    t.model_version.c.replay,
+    t.model_version.c.at,
+).join(t.artifact, t.artifact.c.digest == t.model_version.c.artifact)
+_VERSIONS_BY_ID = _VERSIONS.where(t.model_version.c.id.in_(bindparam("ids", expanding=True)))
+_VERSION_BY_NUMBER = _VERSIONS.where(
+    t.model_version.c.model == bindparam("model"), t.model_version.c.number == bindparam("number")
+)
+_ALIASES = select(t.alias.c.model_version, t.alias.c.alias).where(
+    t.alias.c.model_version.in_(bindparam("ids", expanding=True)),
+    t.alias.c.ended_seq.is_(None),
+    t.alias.c.until_at.is_(None),
+)
+_INTERVALS = (
+    select(
+        t.deployment_interval.c.id,
+        t.deployment_interval.c.deployment,
+        t.deployment.c.environment,
+        t.deployment.c.number,
+        t.deployment.c.model_version,
+        t.model_version.c.model,
+        t.model_version.c.number.label("version"),
+        t.deployment.c.mode,
+        t.deployment_interval.c.share,
+        t.deployment_interval.c.from_at,
+        t.deployment_interval.c.until_at,
+    )
+    .join(t.deployment, t.deployment.c.id == t.deployment_interval.c.deployment)
+    .join(t.model_version, t.model_version.c.id == t.deployment.c.model_version)
+    .where(t.deployment_interval.c.ended_seq.is_(None))
+    .order_by(t.deployment_interval.c.from_at, t.deployment_interval.c.id)
+)
+_INTERVALS_BY_DEPLOYMENT = _INTERVALS.where(
+    t.deployment_interval.c.deployment.in_(bindparam("ids", expanding=True))
+)
+
+
+def _run_records(conn: Connection, rows: Sequence[Any]) -> list[RunRecord]:
+    states: dict[int, list[Any]] = {}
+    for state in conn.execute(_STATES, {"ids": [r.id for r in rows]}) if rows else ():
+        states.setdefault(state.run, []).append(state)
+    return [_run_record(row, states.get(row.id, [])) for row in rows]
+
+
+def _run_record(row: Any, states: list[Any]) -> RunRecord:
+    """Fold a run's states: a terminal one beats the others, then the latest one counts."""
+    terminal = [s for s in states if s.state in _TERMINAL]
+    last = (terminal or states or [None])[-1]
+    started = [s.at for s in states if s.state == "started"]
+    return RunRecord(
+        id=row.id,
+        run_id=row.run_id,
+        namespace=row.namespace,
+        job=row.job,
+        model=row.model,
+        trigger=row.trigger,
+        state=last.state if last else "unknown",
+        started=min(started) if started else None,
+        ended=terminal[-1].at if terminal else None,
+        message=last.message if last else None,
+    )
+
+
+def runs(
+    conn: Connection, *, ids: Sequence[int] | None = None, model: str | None = None, limit: int = 50
+) -> list[RunRecord]:
+    """Runs, newest first: those of given ids, or of a model, or the last ones."""
+    query = _RUNS.order_by(t.run.c.id.desc()).limit(limit)
+    if ids is not None:
+        query = _RUNS.where(t.run.c.id.in_(ids))
+    if model is not None:
+        query = query.where(t.run.c.model == model)
+    return _run_records(conn, conn.execute(query).all())
+
+
+def runs_with_prefix(conn: Connection, prefix: str, limit: int = 3) -> list[RunRecord]:
+    """Runs whose id begins so."""
+    query = _RUNS.where(t.run.c.run_id.startswith(prefix, autoescape=True)).limit(limit)
+    return _run_records(conn, conn.execute(query).all())
+
+
+def run_facets(conn: Connection, run: int) -> dict[str, Any]:
+    """A run's current facets by key."""
+    query = select(t.run_facet.c.key, t.run_facet.c.body).where(
+        t.run_facet.c.run == run, t.run_facet.c.ended_seq.is_(None)
+    )
+    return {row.key: row.body for row in conn.execute(query)}
+
+
+def run_events(conn: Connection, run_id: str, limit: int = 1000) -> list[str]:
+    """The raw OpenLineage events of a run, in the order of their times."""
+    query = (
+        select(t.openlineage_event.c.body)
+        .where(t.openlineage_event.c.run_id == run_id)
+        .order_by(t.openlineage_event.c.event_time, t.openlineage_event.c.id)
+        .limit(limit)
+    )
+    return list(conn.execute(query).scalars())
+
+
+def reads_of(conn: Connection, runs: Sequence[int]) -> list[ReadRecord]:
+    """What runs read, in the order of reading."""
+    rows = conn.execute(_READS, {"ids": list(runs)}) if runs else ()
+    return [ReadRecord(**row._mapping) for row in rows]
+
+
+def readers_of(conn: Connection, snapshots: Sequence[int]) -> list[ReadRecord]:
+    """The reads of given snapshots."""
+    query = select(
+        t.run_read.c.run,
+        t.run_read.c.snapshot,
+        t.run_read.c.role,
+        t.run_read.c.columns,
+        t.run_read.c.filter,
+        t.run_read.c.rows,
+    ).where(t.run_read.c.snapshot.in_(snapshots))
+    return [ReadRecord(**row) for row in conn.execute(query).mappings()]
+
+
+def last_read_of(conn: Connection, model: str, slice_id: int) -> int | None:
+    """The newest version of a slice that a completed run of this model has read."""
+    query = (
+        select(func.max(t.snapshot.c.version))
+        .join(t.run_read, t.run_read.c.snapshot == t.snapshot.c.id)
+        .join(t.run, t.run.c.id == t.run_read.c.run)
+        .join(t.run_state, t.run_state.c.run == t.run.c.id)
+        .where(
+            t.run.c.model == model,
+            t.snapshot.c.slice == slice_id,
+            t.run_state.c.state == "completed",
+        )
+    )
+    return conn.execute(query).scalar_one()
+
+
+def _with_aliases(conn: Connection, rows: Sequence[Any]) -> list[VersionRecord]:
+    named: dict[int, list[str]] = {}
+    for row in conn.execute(_ALIASES, {"ids": [r.id for r in rows]}) if rows else ():
+        named.setdefault(row.model_version, []).append(row.alias)
+    return [VersionRecord(**r._mapping, aliases=tuple(sorted(named.get(r.id, ())))) for r in rows]
+
+
+def versions(conn: Connection, ids: Sequence[int]) -> dict[int, VersionRecord]:
+    """Model versions by id."""
+    rows = conn.execute(_VERSIONS_BY_ID, {"ids": list(ids)}).all() if ids else []
+    return {record.id: record for record in _with_aliases(conn, rows)}
+
+
+def version(conn: Connection, model: str, number: int) -> VersionRecord | None:
+    """One model version."""
+    rows = conn.execute(_VERSION_BY_NUMBER, {"model": model, "number": number}).all()
+    return _with_aliases(conn, rows)[0] if rows else None
+
+
+def versions_of(conn: Connection, model: str, *, limit: int = 1000) -> list[VersionRecord]:
+    """A model's versions, newest first."""
+    query = (
+        _VERSIONS.where(t.model_version.c.model == model)
+        .order_by(t.model_version.c.number.desc())
+        .limit(limit)
+    )
+    return _with_aliases(conn, conn.execute(query).all())
+
+
+def versions_by_artifact(conn: Connection, digest: str) -> list[VersionRecord]:
+    """The versions whose artifact has this digest."""
+    return _with_aliases(
+        conn, conn.execute(_VERSIONS.where(t.model_version.c.artifact == digest)).all()
+    )
+
+
+def last_number(conn: Connection, model: str) -> int:
+    """The number of a model's newest version; 0 when it has none."""
+    query = select(func.max(t.model_version.c.number)).where(t.model_version.c.model == model)
+    return conn.execute(query).scalar_one() or 0
+
+
+def model_names(conn: Connection) -> list[str]:
+    """The names of all models."""
+    query = select(t.name.c.name).join(t.entity, t.entity.c.id == t.name.c.entity)
+    return sorted(conn.execute(query.where(t.entity.c.kind == "model")).scalars())
+
+
+def alias_at(conn: Connection, model: str, alias: str, at: datetime | None) -> int | None:
+    """The version id that an alias named at a time, or names now."""
+    query = select(t.alias.c.model_version).where(
+        t.alias.c.model == model, t.alias.c.alias == alias, t.alias.c.ended_seq.is_(None)
+    )
+    if at is None:
+        query = query.where(t.alias.c.until_at.is_(None))
+    else:
+        query = query.where(
+            t.alias.c.from_at <= at, or_(t.alias.c.until_at.is_(None), t.alias.c.until_at > at)
+        )
+    return conn.execute(query.order_by(t.alias.c.id.desc()).limit(1)).scalar_one_or_none()
+
+
+def alias_rows(conn: Connection, model: str, alias: str) -> list[Any]:
+    """The current record of an alias's moves, oldest first."""
+    query = (
+        select(t.alias)
+        .where(t.alias.c.model == model, t.alias.c.alias == alias, t.alias.c.ended_seq.is_(None))
+        .order_by(t.alias.c.from_at)
+    )
+    return list(conn.execute(query))
+
+
+def alias_names(conn: Connection, model: str) -> list[str]:
+    """The aliases that a model has now."""
+    query = select(t.alias.c.alias).where(
+        t.alias.c.model == model, t.alias.c.ended_seq.is_(None), t.alias.c.until_at.is_(None)
+    )
+    return sorted(set(conn.execute(query).scalars()))
+
+
+def components_of(conn: Connection, version: int) -> list[ComponentRecord]:
+    """The components that a model version is composed with."""
+    query = (
+        select(
+            t.component.c.id,
+            t.component.c.kind,
+            t.component.c.name,
+            t.component.c.version,
+            t.component.c.digest,
+        )
+        .join(t.edge, t.edge.c.src == t.component.c.id)
+        .where(t.edge.c.dst == version, t.edge.c.kind == "component_of")
+        .order_by(t.component.c.kind, t.component.c.name)
+    )
+    return [ComponentRecord(**row) for row in conn.execute(query).mappings()]
+
+
+def components(conn: Connection, ids: Sequence[int]) -> dict[int, ComponentRecord]:
+    """Components by id."""
+    query = select(
+        t.component.c.id,
+        t.component.c.kind,
+        t.component.c.name,
+        t.component.c.version,
+        t.component.c.digest,
+    ).where(t.component.c.id.in_(ids))
+    return {row.id: ComponentRecord(**row._mapping) for row in conn.execute(query)}
+
+
+def intervals(
+    conn: Connection,
+    *,
+    environment: str | None = None,
+    at: datetime | None = None,
+    model_version: int | None = None,
+) -> list[IntervalRecord]:
+    """Deployment intervals by their begin: of an environment, at a time, of a version."""
+    query = _INTERVALS
+    if environment is not None:
+        query = query.where(t.deployment.c.environment == environment)
+    if model_version is not None:
+        query = query.where(t.deployment.c.model_version == model_version)
+    if at is not None:
+        until = t.deployment_interval.c.until_at
+        query = query.where(t.deployment_interval.c.from_at <= at, or_(until.is_(None), until > at))
+    return [IntervalRecord(**row) for row in conn.execute(query).mappings()]
+
+
+def intervals_of(conn: Connection, deployments: Sequence[int]) -> dict[int, list[IntervalRecord]]:
+    """Intervals by deployment id."""
+    found: dict[int, list[IntervalRecord]] = {}
+    rows = conn.execute(_INTERVALS_BY_DEPLOYMENT, {"ids": list(deployments)}) if deployments else ()
+    for row in rows:
+        found.setdefault(row.deployment, []).append(IntervalRecord(**row._mapping))
+    return found
+
+
+def deployment_by_number(conn: Connection, environment: str, number: int) -> Any | None:
+    """A deployment's row."""
+    query = select(t.deployment).where(
+        t.deployment.c.environment == environment, t.deployment.c.number == number
+    )
+    return conn.execute(query).one_or_none()
+
+
+def last_deployment_number(conn: Connection, environment: str) -> int:
+    """The number of an environment's newest deployment; 0 when it has none."""
+    query = select(func.max(t.deployment.c.number)).where(t.deployment.c.environment == environment)
+    return conn.execute(query).scalar_one() or 0
+
+
+def environments(conn: Connection) -> list[str]:
+    """The environments that something was ever deployed to."""
+    return sorted(conn.execute(select(t.deployment.c.environment).distinct()).scalars())

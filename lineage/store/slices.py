@@ -1,0 +1,311 @@
+"""What the store knows of slices: their contracts, commits, snapshots and pins."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Select, bindparam, func, select
+
+from backstory.lineage.store import tables as t
+
+INTERACTIONS_PREFIX = "_interactions/"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SliceRecord:
+    """A slice as registered.
+
+    Attributes:
+        flavour: "managed" (our table), "linked" (somebody else's) or "interactions".
+        last_version: the last registered commit, -1 when there is none.
+    """
+
+    id: int
+    name: str
+    flavour: str
+    table_id: str
+    uri: str | None
+    last_version: int
+    rows: int
+    last_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitRecord:
+    """One Delta version with what Backstory knows of it."""
+
+    slice: int
+    version: int
+    at: datetime
+    operation: str
+    source: str | None
+    offset: int | None
+    batch: str | None
+    rows: int | None
+    contract_version: int | None
+    actor: str | None
+    log_digest: str
+    recorded_seq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotRecord:
+    """A slice at one version that somebody used, pinned or named."""
+
+    id: int
+    slice: int
+    slice_name: str
+    version: int
+    digest: str
+    rows: int
+    size: int
+    files: int
+    at: datetime | None
+
+    @property
+    def ref(self) -> str:
+        """`thumbs/en@58`."""
+        return f"{self.slice_name}@{self.version}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PinRecord:
+    """A pin that holds now."""
+
+    id: int
+    pin_id: str
+    snapshot: int
+    holder: str
+    reason: str
+    strength: str
+    until: datetime | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceShare:
+    """What one source contributed to a range of commits."""
+
+    source: str | None
+    commits: int
+    rows: int
+
+
+def _slices() -> Select[Any]:
+    return (
+        select(
+            t.slice_.c.id,
+            t.slice_.c.name,
+            t.slice_.c.flavour,
+            t.slice_.c.table_id,
+            t.slice_.c.uri,
+            func.coalesce(func.max(t.commit.c.version), -1).label("last_version"),
+            func.coalesce(func.sum(t.commit.c.rows), 0).label("rows"),
+            func.max(t.commit.c.at).label("last_at"),
+        )
+        .outerjoin(t.commit, t.commit.c.slice == t.slice_.c.id)
+        .group_by(t.slice_.c.id)
+        .order_by(t.slice_.c.name)
+    )
+
+
+_ALL_SLICES = _slices()
+_SLICE_BY_NAME = _slices().where(t.slice_.c.name == bindparam("name"))
+_LAST_VERSIONS = (
+    select(t.slice_.c.id, t.slice_.c.name, func.max(t.commit.c.version).label("version"))
+    .outerjoin(t.commit, t.commit.c.slice == t.slice_.c.id)
+    .group_by(t.slice_.c.id)
+)
+_COMMIT_BY_VERSION = select(t.commit).where(
+    t.commit.c.slice == bindparam("slice"), t.commit.c.version == bindparam("version")
+)
+_COMMIT_AT = (
+    select(t.commit)
+    .where(t.commit.c.slice == bindparam("slice"), t.commit.c.at <= bindparam("at"))
+    .order_by(t.commit.c.version.desc())
+    .limit(1)
+)
+_SNAPSHOTS = (
+    select(t.snapshot, t.slice_.c.name.label("slice_name"), t.commit.c.at)
+    .join(t.slice_, t.slice_.c.id == t.snapshot.c.slice)
+    .outerjoin(
+        t.commit,
+        (t.commit.c.slice == t.snapshot.c.slice) & (t.commit.c.version == t.snapshot.c.version),
+    )
+)
+_SNAPSHOT_OF = _SNAPSHOTS.where(
+    t.snapshot.c.slice == bindparam("slice"), t.snapshot.c.version == bindparam("version")
+)
+_SNAPSHOTS_BY_ID = _SNAPSHOTS.where(t.snapshot.c.id.in_(bindparam("ids", expanding=True)))
+_PINS_OF = select(
+    t.pin.c.id,
+    t.pin.c.pin_id,
+    t.pin.c.snapshot,
+    t.pin.c.holder,
+    t.pin.c.reason,
+    t.pin.c.strength,
+    t.pin.c.until,
+    t.pin.c.at,
+).where(t.pin.c.snapshot.in_(bindparam("ids", expanding=True)), t.pin.c.ended_seq.is_(None))
+
+
+def slices(conn: Connection, *, flavours: Sequence[str] = ()) -> list[SliceRecord]:
+    """All slices by name, of the given flavours only where some are given."""
+    query = _ALL_SLICES.where(t.slice_.c.flavour.in_(flavours)) if flavours else _ALL_SLICES
+    return [SliceRecord(**row) for row in conn.execute(query).mappings()]
+
+
+def slice_by_name(conn: Connection, name: str) -> SliceRecord | None:
+    """The slice of that name, if there is one."""
+    row = conn.execute(_SLICE_BY_NAME, {"name": name}).one_or_none()
+    return SliceRecord(**row._mapping) if row else None
+
+
+def last_versions(conn: Connection) -> dict[str, tuple[int, int]]:
+    """For every registered slice its id and its last registered version (-1 for none)."""
+    return {
+        row.name: (row.id, -1 if row.version is None else row.version)
+        for row in conn.execute(_LAST_VERSIONS)
+    }
+
+
+def commits(
+    conn: Connection, slice_id: int, *, after: int = -1, upto: int | None = None, limit: int = 1000
+) -> list[CommitRecord]:
+    """A slice's commits, newest first, with `after < version <= upto`."""
+    query = (
+        select(t.commit)
+        .where(t.commit.c.slice == slice_id, t.commit.c.version > after)
+        .order_by(t.commit.c.version.desc())
+        .limit(limit)
+    )
+    if upto is not None:
+        query = query.where(t.commit.c.version <= upto)
+    return [CommitRecord(**row) for row in conn.execute(query).mappings()]
+
+
+def commit(conn: Connection, slice_id: int, version: int) -> CommitRecord | None:
+    """One commit."""
+    row = conn.execute(_COMMIT_BY_VERSION, {"slice": slice_id, "version": version}).one_or_none()
+    return CommitRecord(**row._mapping) if row else None
+
+
+def commit_at(conn: Connection, slice_id: int, at: datetime) -> CommitRecord | None:
+    """The last commit at or before a time: what the slice was then."""
+    row = conn.execute(_COMMIT_AT, {"slice": slice_id, "at": at}).one_or_none()
+    return CommitRecord(**row._mapping) if row else None
+
+
+def commit_of_batch(
+    conn: Connection, slice_id: int, source: str, batch: str
+) -> CommitRecord | None:
+    """The commit in which a source sent exactly these rows."""
+    query = (
+        select(t.commit)
+        .where(
+            t.commit.c.slice == slice_id,
+            t.commit.c.source == source,
+            t.commit.c.batch == batch,
+        )
+        .limit(1)
+    )
+    row = conn.execute(query).one_or_none()
+    return CommitRecord(**row._mapping) if row else None
+
+
+def last_offset(conn: Connection, slice_id: int, source: str) -> int:
+    """The end position of a source's last batch; 0 when it has sent none."""
+    query = select(func.max(t.commit.c.offset)).where(
+        t.commit.c.slice == slice_id, t.commit.c.source == source
+    )
+    return conn.execute(query).scalar_one() or 0
+
+
+def shares_by_source(
+    conn: Connection, slice_id: int, *, after: int, upto: int
+) -> list[SourceShare]:
+    """Commits and rows by source in `after < version <= upto`, the largest first."""
+    query = (
+        select(
+            t.commit.c.source,
+            func.count().label("commits"),
+            func.coalesce(func.sum(t.commit.c.rows), 0).label("rows"),
+        )
+        .where(
+            t.commit.c.slice == slice_id,
+            t.commit.c.version > after,
+            t.commit.c.version <= upto,
+            t.commit.c.rows.is_not(None),
+        )
+        .group_by(t.commit.c.source)
+        .order_by(func.sum(t.commit.c.rows).desc(), t.commit.c.source)
+    )
+    return [SourceShare(**row) for row in conn.execute(query).mappings()]
+
+
+def contract_versions(conn: Connection, slice_id: int) -> list[int]:
+    """The registered versions of a slice's contract."""
+    query = select(t.contract.c.version).where(t.contract.c.slice == slice_id)
+    return sorted(conn.execute(query).scalars())
+
+
+def _snapshot(row: Any) -> SnapshotRecord:
+    fields = {k: v for k, v in row._mapping.items() if k != "recorded_seq"}
+    return SnapshotRecord(**fields)
+
+
+def snapshot_of(conn: Connection, slice_id: int, version: int) -> SnapshotRecord | None:
+    """The snapshot of a slice at a version, if somebody used, pinned or named it."""
+    row = conn.execute(_SNAPSHOT_OF, {"slice": slice_id, "version": version}).one_or_none()
+    return _snapshot(row) if row else None
+
+
+def snapshots(conn: Connection, ids: Sequence[int]) -> dict[int, SnapshotRecord]:
+    """Snapshots by id."""
+    if not ids:
+        return {}
+    return {row.id: _snapshot(row) for row in conn.execute(_SNAPSHOTS_BY_ID, {"ids": list(ids)})}
+
+
+def pins_of(conn: Connection, ids: Sequence[int]) -> dict[int, list[PinRecord]]:
+    """The pins that hold now, by snapshot id."""
+    found: dict[int, list[PinRecord]] = {}
+    for row in conn.execute(_PINS_OF, {"ids": list(ids)}) if ids else ():
+        found.setdefault(row.snapshot, []).append(PinRecord(**row._mapping))
+    return found
+
+
+def pin_by_id(conn: Connection, pin_id: str) -> tuple[PinRecord, int | None] | None:
+    """A pin, held or released, with the sequence number that ended it."""
+    row = conn.execute(select(t.pin).where(t.pin.c.pin_id == pin_id)).one_or_none()
+    if row is None:
+        return None
+    fields = {k: v for k, v in row._mapping.items() if k not in {"recorded_seq", "ended_seq"}}
+    return PinRecord(**fields), row.ended_seq
+
+
+def snapshot_counts(conn: Connection) -> dict[int, int]:
+    """How many snapshots of each slice are pinned now."""
+    query = (
+        select(t.snapshot.c.slice, func.count(func.distinct(t.snapshot.c.id)))
+        .join(t.pin, t.pin.c.snapshot == t.snapshot.c.id)
+        .where(t.pin.c.ended_seq.is_(None))
+        .group_by(t.snapshot.c.slice)
+    )
+    return {row[0]: row[1] for row in conn.execute(query)}
+
+
+def interaction_files(
+    conn: Connection, low: str, high: str, model: str | None = None
+) -> list[tuple[str, str, int]]:
+    """Data files that may hold an interaction id between two: (slice, path, version)."""
+    query = (
+        select(t.slice_.c.name, t.interaction_file.c.path, t.interaction_file.c.version)
+        .join(t.slice_, t.slice_.c.id == t.interaction_file.c.slice)
+        .where(t.interaction_file.c.max_id >= low, t.interaction_file.c.min_id <= high)
+        .order_by(t.interaction_file.c.version)
+    )
+    if model is not None:
+        query = query.where(t.slice_.c.name == INTERACTIONS_PREFIX + model)
+    return [(row[0], row[1], row[2]) for row in conn.execute(query)]
