@@ -1,0 +1,371 @@
+"""The store's tables. What is recorded is never updated: a new row says what is so from now on.
+
+`recorded_seq` is the audit leaf that a row came with; where a fact can be superseded, `ended_seq`
+is the leaf that ended it (the one column that is ever written twice, from NULL to a number).
+"As known then" (`asOf`) is `recorded_seq <= n AND (ended_seq IS NULL OR ended_seq > n)`.
+
+Nodes and edges have integer keys: walks over them are several times faster than over UUIDs.
+Nothing here knows a query; see `reads` and `writes`.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    func,
+)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware UTC time as microseconds since 1970 in a BIGINT: exact, and equal on every database."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> int | None:
+        """Store an aware time; a naive one is a programming error."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"naive time {value!r} cannot be stored")
+        return (value - _EPOCH) // timedelta(microseconds=1)
+
+    def process_result_value(self, value: int | None, dialect: Any) -> datetime | None:
+        """Give the time back in UTC."""
+        return None if value is None else _EPOCH + timedelta(microseconds=value)
+
+
+# SQLite gives an autoincrementing key only to INTEGER; PostgreSQL wants the wide type.
+Key = BigInteger().with_variant(Integer, "sqlite")
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _entity_key() -> Column[int]:
+    return Column("id", Key, ForeignKey("entity.id"), primary_key=True, autoincrement=False)
+
+
+def _recorded() -> Column[int]:
+    return Column("recorded_seq", BigInteger, nullable=False)
+
+
+def _ended() -> Column[int]:
+    return Column("ended_seq", BigInteger)
+
+
+# --- the graph ------------------------------------------------------------------------------------
+
+entity = Table(
+    "entity",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("key", Text, nullable=False, unique=True),
+    Column("label", Text, nullable=False),
+    Column("created_seq", BigInteger, nullable=False),
+    Index(None, "kind", "id"),
+)
+
+edge = Table(
+    "edge",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("src", Key, ForeignKey("entity.id"), nullable=False),  # upstream
+    Column("dst", Key, ForeignKey("entity.id"), nullable=False),  # downstream
+    Column("kind", String(16), nullable=False),
+    Column("run", Key, ForeignKey("entity.id")),
+    Column("evidence", String(16), nullable=False),
+    Column("rows", BigInteger),
+    Column("share", Float),
+    _recorded(),
+    Index(None, "src", "dst"),
+    Index(None, "dst", "src"),
+)
+# NULLs are distinct in a plain unique index; an edge outside any run must be unique too.
+Index("uq_edge", edge.c.src, edge.c.dst, edge.c.kind, func.coalesce(edge.c.run, 0), unique=True)
+
+# Slices and models share one namespace: this key is what keeps it so.
+name = Table(
+    "name",
+    metadata,
+    Column("name", String(255), primary_key=True),
+    Column("entity", Key, ForeignKey("entity.id"), nullable=False, unique=True),
+    _recorded(),
+)
+
+# --- slices ---------------------------------------------------------------------------------------
+
+slice_ = Table(
+    "slice",
+    metadata,
+    _entity_key(),
+    Column("name", String(255), nullable=False, unique=True),
+    Column("flavour", String(16), nullable=False),  # managed, linked, interactions
+    Column("table_id", String(64), nullable=False),
+    Column("uri", Text),  # where a linked table lies; NULL for our own
+    _recorded(),
+)
+
+contract = Table(
+    "contract",
+    metadata,
+    Column("slice", Key, ForeignKey("slice.id"), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("body", Text, nullable=False),
+    _recorded(),
+    PrimaryKeyConstraint("slice", "version"),
+)
+
+commit = Table(
+    "commit",
+    metadata,
+    Column("slice", Key, ForeignKey("slice.id"), nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("operation", String(64), nullable=False),
+    Column("source", Text),
+    Column("offset", BigInteger),
+    Column("batch", String(64)),
+    Column("rows", BigInteger),
+    Column("contract_version", Integer),
+    Column("actor", Text),
+    Column("log_digest", String(64), nullable=False),
+    _recorded(),
+    PrimaryKeyConstraint("slice", "version"),
+    Index(None, "slice", "at"),
+)
+
+snapshot = Table(
+    "snapshot",
+    metadata,
+    _entity_key(),
+    Column("slice", Key, ForeignKey("slice.id"), nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("digest", String(64), nullable=False, index=True),
+    Column("rows", BigInteger, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("files", Integer, nullable=False),
+    _recorded(),
+    UniqueConstraint("slice", "version"),
+)
+
+pin = Table(
+    "pin",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("pin_id", String(36), nullable=False, unique=True),
+    Column("snapshot", Key, ForeignKey("snapshot.id"), nullable=False, index=True),
+    Column("holder", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("strength", String(16), nullable=False),
+    Column("until", Instant),
+    Column("at", Instant, nullable=False),
+    _recorded(),
+    _ended(),
+)
+
+# --- runs -----------------------------------------------------------------------------------------
+
+run = Table(
+    "run",
+    metadata,
+    _entity_key(),
+    Column("run_id", Text, nullable=False, unique=True),
+    Column("namespace", Text, nullable=False),
+    Column("job", Text, nullable=False),
+    Column("model", String(255), index=True),
+    Column("trigger", JSON),
+    _recorded(),
+)
+
+run_state = Table(
+    "run_state",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("run", Key, ForeignKey("run.id"), nullable=False, index=True),
+    Column("state", String(16), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("message", Text),
+    _recorded(),
+)
+
+run_facet = Table(
+    "run_facet",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("run", Key, ForeignKey("run.id"), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("body", JSON, nullable=False),
+    _recorded(),
+    _ended(),
+    Index(None, "run", "key"),
+)
+
+run_read = Table(
+    "run_read",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("run", Key, ForeignKey("run.id"), nullable=False, index=True),
+    Column("snapshot", Key, ForeignKey("snapshot.id"), nullable=False, index=True),
+    Column("role", String(64), nullable=False),
+    Column("columns", JSON),
+    Column("filter", Text),
+    Column("rows", BigInteger),
+    _recorded(),
+)
+
+openlineage_event = Table(
+    "openlineage_event",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("run_id", Text, index=True),
+    Column("event_type", String(16)),
+    Column("event_time", Instant, nullable=False),
+    Column("body", Text, nullable=False),
+    _recorded(),
+)
+
+# --- model versions -------------------------------------------------------------------------------
+
+artifact = Table(
+    "artifact",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("kind", String(8), nullable=False),  # file, tree
+    Column("name", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("files", Integer, nullable=False),
+    _recorded(),
+)
+
+model_version = Table(
+    "model_version",
+    metadata,
+    _entity_key(),
+    Column("model", String(255), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("run", Key, ForeignKey("run.id"), index=True),
+    Column("artifact", String(64), ForeignKey("artifact.digest"), nullable=False),
+    Column("replay", JSON),
+    Column("at", Instant, nullable=False),
+    _recorded(),
+    UniqueConstraint("model", "number"),
+)
+
+component = Table(
+    "component",
+    metadata,
+    _entity_key(),
+    Column("kind", String(32), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("digest", String(64)),
+    _recorded(),
+    UniqueConstraint("kind", "name", "version"),
+)
+
+alias = Table(
+    "alias",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("model", String(255), nullable=False),
+    Column("alias", String(64), nullable=False),
+    Column("model_version", Key, ForeignKey("model_version.id"), nullable=False),
+    Column("from_at", Instant, nullable=False),
+    Column("until_at", Instant),
+    _recorded(),
+    _ended(),
+    Index(None, "model", "alias"),
+)
+
+# --- serving --------------------------------------------------------------------------------------
+
+deployment = Table(
+    "deployment",
+    metadata,
+    _entity_key(),
+    Column("environment", String(255), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("model_version", Key, ForeignKey("model_version.id"), nullable=False, index=True),
+    Column("mode", String(16), nullable=False),
+    _recorded(),
+    UniqueConstraint("environment", "number"),
+)
+
+deployment_interval = Table(
+    "deployment_interval",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("deployment", Key, ForeignKey("deployment.id"), nullable=False, index=True),
+    Column("share", Float, nullable=False),
+    Column("from_at", Instant, nullable=False),
+    Column("until_at", Instant),
+    _recorded(),
+    _ended(),
+    CheckConstraint("share >= 0 AND share <= 1", name="share"),
+    CheckConstraint("until_at IS NULL OR until_at >= from_at", name="interval"),
+)
+
+# Which data file of an interaction table may hold an id: a lookup opens one file, not all.
+interaction_file = Table(
+    "interaction_file",
+    metadata,
+    Column("slice", Key, ForeignKey("slice.id"), nullable=False),
+    Column("path", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("min_id", String(36), nullable=False),
+    Column("max_id", String(36), nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    _recorded(),
+    PrimaryKeyConstraint("slice", "path"),
+    Index(None, "min_id", "max_id"),
+)
+
+# --- the audit log --------------------------------------------------------------------------------
+
+audit_leaf = Table(
+    "audit_leaf",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", Instant, nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("leaf_hash", LargeBinary, nullable=False),
+)
+
+audit_node = Table(
+    "audit_node",
+    metadata,
+    Column("level", Integer, nullable=False),
+    Column("idx", BigInteger, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("level", "idx"),
+)
