@@ -1,0 +1,93 @@
+"""Who may import whom, and which package is the one home of a third-party library."""
+
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import PurePath
+
+import pytest
+from importlinter.cli import EXIT_STATUS_SUCCESS, lint_imports
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.architecture.source_tree import PACKAGES, REPOSITORY, Module, everything, product
+
+HOMES = {
+    "aiodataloader": ["api"],
+    "alembic": ["lineage/store", "migrations"],
+    "click": ["cli"],
+    "cryptography": ["lineage/audit"],
+    "deltalake": ["lake"],
+    "duckdb": ["lake"],
+    "graphene": ["api"],
+    "graphql": ["api"],
+    "msgspec": ["lake", "api"],
+    "numpy": ["cli/demo"],
+    "openlineage": ["lineage/openlineage"],
+    "pandas": ["lake"],
+    "polars": ["lake"],
+    "psycopg": ["lineage/store"],
+    "pyarrow": ["lake"],
+    "rfc8785": ["lineage/audit"],
+    "rich": ["cli/output.py", "cli/demo"],
+    "sklearn": ["cli/demo"],
+    "sqlalchemy": ["lineage/store", "migrations"],
+    "sqlglot": ["lake"],
+    "starlette": ["api"],
+    "uvicorn": ["api"],
+    "yaml": ["lake"],
+}
+
+
+def third_party_imports(module: Module) -> list[tuple[int, str]]:
+    own = {"backstory", *sys.stdlib_module_names}
+    roots = [(line, name.partition(".")[0]) for line, name in module.imports()]
+    return [(line, root) for line, root in roots if root not in own]
+
+
+def test_layers(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    monkeypatch.setattr(sys, "path", [*sys.path])  # the linter prepends the folder to it
+    assert lint_imports(no_cache=True) == EXIT_STATUS_SUCCESS, capsys.readouterr().out
+
+
+@pytest.mark.parametrize("module", product(), ids=lambda module: str(module.path))
+def test_each_third_party_library_has_one_home(module: Module) -> None:
+    strays = [
+        f"{module.path}:{line} imports {library}, whose home is {HOMES.get(library, 'not decided')}"
+        for line, library in third_party_imports(module)
+        if not any(module.path.is_relative_to(home) for home in HOMES.get(library, []))
+    ]
+    assert not strays
+
+
+def test_only_serve_and_query_start_the_api() -> None:
+    allowed = {PurePath("cli/commands/serve.py"), PurePath("cli/commands/query.py")}
+    strays = [
+        f"{module.path}:{line} imports {name}"
+        for module in product()
+        for line, name in module.imports()
+        if name.startswith("backstory.api") and module.path.parts[0] != "api"
+        if module.path not in allowed or not name.startswith("backstory.api.app.")
+    ]
+    assert not strays
+
+
+def test_the_packages_are_never_imported_by_their_bare_names() -> None:
+    strays = [
+        f"{module.path}:{line} imports {name}"
+        for module in everything()
+        for line, name in module.imports()
+        if name.partition(".")[0] in PACKAGES
+    ]
+    assert not strays
+
+
+def test_what_is_imported_is_declared() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = [line for extra in project["optional-dependencies"].values() for line in extra]
+    declared = {canonicalize_name(Requirement(r).name) for r in project["dependencies"] + extras}
+    distributions = packages_distributions()
+    imported = {library for module in product() for _, library in third_party_imports(module)}
+    needed = {canonicalize_name(distributions[library][0]) for library in imported}
+    assert needed <= declared | {"numpy"}  # numpy comes with scikit-learn, whose arrays it holds

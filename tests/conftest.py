@@ -1,0 +1,69 @@
+"""What every test can rely on, and the one place that decides which tests cannot run here.
+
+A test that needs more than Python says so: with the marker `browser`, or with the marker `data`
+(the fixture `shared_data` implies it). Where the need is missing the test is skipped and pytest's
+summary names the reason; with `CI=true` it fails instead, so that a green CI has run everything.
+"""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+IN_CI = os.environ.get("CI") == "true"
+BARE_NAMES = frozenset({"api", "cli", "lake", "lineage", "migrations"})
+
+settings.register_profile(
+    "backstory",
+    deadline=None,  # a shared machine is slow at times, which is no fault of the code
+    suppress_health_check=[HealthCheck.too_slow],  # the same
+    derandomize=IN_CI,
+)
+settings.load_profile("backstory")
+
+
+def data_folder() -> Path:
+    """The shared data: `BACKSTORY_TEST_DATA`, else the folder `shared` beside the repository."""
+    return REPOSITORY / os.environ.get("BACKSTORY_TEST_DATA", "../shared")
+
+
+def _missing_data() -> str | None:
+    folder = data_folder()
+    return None if (folder / "data").is_dir() else f"no shared data in {folder}"
+
+
+def _missing_browser() -> str | None:
+    return None if shutil.which("chromium") else "no chromium on the path"
+
+
+NEEDS: dict[str, Callable[[], str | None]] = {"browser": _missing_browser, "data": _missing_data}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "shared_data" in getattr(item, "fixturenames", ()):
+            item.add_marker("data")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker, missing in NEEDS.items():
+        if item.get_closest_marker(marker) and (reason := missing()):
+            (pytest.fail if IN_CI else pytest.skip)(reason)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real feedback (`data/`) and other producers' `openlineage-events/`."""
+    return data_folder().resolve()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_identity() -> Iterator[None]:
+    """`import lake` would work from here, and make classes unequal to `backstory.lake`'s."""
+    yield
+    assert not BARE_NAMES & sys.modules.keys()
