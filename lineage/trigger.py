@@ -1,0 +1,315 @@
+"""Why a run starts: triggers, and what became of evaluating one.
+
+A trigger is a condition; `evaluate` compares it with an `Observation` that somebody else made, and
+says what was seen, what the limit was and which commits caused it. Nothing is read here.
+
+>>> seen = CommitRange(slice="thumbs/en", first=41, last=58, rows=10_214)
+>>> evaluated = evaluate(Threshold("thumbs/en", rows=10_000), Observation(commits=seen))
+>>> evaluated.due, evaluated.reason
+(True, 'thumbs/en@41..58, +10,214 rows: at least 10,000 were asked for')
+>>> Evaluated.from_json(evaluated.to_json()) == evaluated
+True
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any, assert_never
+
+from backstory.lake.errors import IntegrityError, InvalidError, RefusedError
+from backstory.lake.location import check_table_name
+
+TRIGGER_FORMAT = 1
+
+
+class TriggerKind(StrEnum):
+    """The kinds of triggers, as stored."""
+
+    MANUAL = "manual"
+    SCHEDULE = "schedule"
+    THRESHOLD = "threshold"
+    DRIFT = "drift"
+    ERASURE = "erasure"
+
+
+@dataclass(frozen=True, slots=True)
+class Manual:
+    """Somebody started it."""
+
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """So long after the last successful run of the model; at once when there was none."""
+
+    name: str
+    every: timedelta = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        if self.every <= timedelta(0):
+            raise InvalidError(
+                f"schedule {self.name!r}: an interval of {self.every} is not positive"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """So many rows of a slice since the last successful run of the model."""
+
+    slice: str
+    rows: int = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        check_table_name(self.slice)
+        if self.rows < 1:
+            raise InvalidError(
+                f"threshold on {self.slice}: {self.rows} rows is not a positive count"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """A measure of a slice's change that has gone beyond its limit."""
+
+    slice: str
+    metric: str = field(kw_only=True)
+    limit: float = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        check_table_name(self.slice)
+        if not math.isfinite(self.limit):
+            raise InvalidError(
+                f"drift of {self.slice}: the limit {self.limit} is not a finite number"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """Rows that the model was trained on were erased."""
+
+    reason: str
+
+
+Trigger = Manual | Schedule | Threshold | Drift | Erasure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitRange:
+    """Commits `first` to `last` of a slice, both included, and the rows that they added."""
+
+    slice: str
+    first: int
+    last: int
+    rows: int
+
+    def __str__(self) -> str:
+        versions = str(self.last) if self.first == self.last else f"{self.first}..{self.last}"
+        return f"{self.slice}@{versions}, +{self.rows:,} row{'' if self.rows == 1 else 's'}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What a trigger is compared with.
+
+    Attributes:
+        commits: the commits of the trigger's slice since the model's last successful run, or since
+            ever; None when there are none.
+        elapsed: time since the model's last successful run; None when there was none.
+        metric: the drift metric's value.
+    """
+
+    commits: CommitRange | None = None
+    elapsed: timedelta | None = None
+    metric: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluated:
+    """A trigger with what was seen of it.
+
+    Attributes:
+        value, limit: the numbers that were compared: rows, seconds, or the metric; None where
+            nothing is compared or nothing was seen.
+        range: the commits that caused it.
+        due: whether the run may start.
+        reason: the same in words.
+    """
+
+    trigger: Trigger
+    value: float | None
+    limit: float | None
+    range: CommitRange | None
+    due: bool
+    reason: str
+
+    @property
+    def kind(self) -> TriggerKind:
+        """The trigger's kind."""
+        return _kind(self.trigger)
+
+    def to_json(self) -> dict[str, Any]:
+        """The stored form, format 1."""
+        return {
+            "v": TRIGGER_FORMAT,
+            "kind": self.kind.value,
+            "condition": condition_to_json(self.trigger),
+            "value": self.value,
+            "limit": self.limit,
+            "range": asdict(self.range) if self.range else None,
+            "due": self.due,
+            "reason": self.reason,
+        }
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> "Evaluated":
+        """Read the stored form.
+
+        Raises:
+            IntegrityError: it is not of a format that is known here.
+        """
+        if body.get("v") != TRIGGER_FORMAT:
+            raise IntegrityError(f"trigger of unknown format {body.get('v')!r}")
+        try:
+            return cls(
+                trigger=condition_from_json(body["kind"], body["condition"]),
+                value=body["value"],
+                limit=body["limit"],
+                range=CommitRange(**body["range"]) if body["range"] else None,
+                due=body["due"],
+                reason=body["reason"],
+            )
+        except (KeyError, TypeError) as exc:
+            raise IntegrityError(f"trigger does not parse: {exc!r}") from exc
+
+
+class TriggerNotDue(RefusedError):
+    """The trigger's condition is not met, so no run was started.
+
+    Attributes:
+        evaluated: what was seen.
+    """
+
+    def __init__(self, evaluated: Evaluated) -> None:
+        super().__init__(
+            f"{evaluated.kind} trigger is not due: {evaluated.reason}",
+            hint="wait, ask first with `trigger.due(home)`, or start by hand with Manual(reason)",
+        )
+        self.evaluated = evaluated
+
+
+def evaluate(trigger: Trigger, seen: Observation) -> Evaluated:
+    """Compare a trigger with what was seen.
+
+    Raises:
+        InvalidError: a drift trigger whose metric nobody measured.
+    """
+    match trigger:
+        case Manual(reason=reason) | Erasure(reason=reason):
+            return _always(trigger, reason)
+        case Schedule():
+            return _evaluate_schedule(trigger, seen)
+        case Threshold():
+            return _evaluate_threshold(trigger, seen)
+        case Drift():
+            return _evaluate_drift(trigger, seen)
+        case _:
+            assert_never(trigger)
+
+
+def condition_to_json(trigger: Trigger) -> dict[str, Any]:
+    """A trigger's own fields."""
+    match trigger:
+        case Manual(reason=reason) | Erasure(reason=reason):
+            return {"reason": reason}
+        case Schedule(name=name, every=every):
+            return {"name": name, "every_seconds": every.total_seconds()}
+        case Threshold(slice=slice_name, rows=rows):
+            return {"slice": slice_name, "rows": rows}
+        case Drift(slice=slice_name, metric=metric, limit=limit):
+            return {"slice": slice_name, "metric": metric, "limit": limit}
+        case _:
+            assert_never(trigger)
+
+
+def condition_from_json(kind: str, condition: Mapping[str, Any]) -> Trigger:
+    """Read what `condition_to_json` wrote.
+
+    Raises:
+        IntegrityError: no trigger is of that kind.
+        KeyError: a field is missing.
+    """
+    match kind:
+        case TriggerKind.MANUAL:
+            return Manual(condition["reason"])
+        case TriggerKind.ERASURE:
+            return Erasure(condition["reason"])
+        case TriggerKind.SCHEDULE:
+            every = timedelta(seconds=condition["every_seconds"])
+            return Schedule(condition["name"], every=every)
+        case TriggerKind.THRESHOLD:
+            return Threshold(condition["slice"], rows=condition["rows"])
+        case TriggerKind.DRIFT:
+            metric, limit = condition["metric"], condition["limit"]
+            return Drift(condition["slice"], metric=metric, limit=limit)
+    raise IntegrityError(f"trigger of unknown kind {kind!r}")
+
+
+def _kind(trigger: Trigger) -> TriggerKind:
+    return TriggerKind(type(trigger).__name__.lower())
+
+
+def _always(trigger: Manual | Erasure, reason: str) -> Evaluated:
+    return Evaluated(
+        trigger=trigger,
+        value=None,
+        limit=None,
+        range=None,
+        due=True,
+        reason=reason or "started by hand",
+    )
+
+
+def _evaluate_schedule(trigger: Schedule, seen: Observation) -> Evaluated:
+    ago = "no run has succeeded yet" if seen.elapsed is None else f"last success {seen.elapsed} ago"
+    return Evaluated(
+        trigger=trigger,
+        value=None if seen.elapsed is None else seen.elapsed.total_seconds(),
+        limit=trigger.every.total_seconds(),
+        range=None,
+        due=seen.elapsed is None or seen.elapsed >= trigger.every,
+        reason=f"{trigger.name}: {ago}, every {trigger.every}",
+    )
+
+
+def _evaluate_threshold(trigger: Threshold, seen: Observation) -> Evaluated:
+    rows = seen.commits.rows if seen.commits else 0
+    return Evaluated(
+        trigger=trigger,
+        value=rows,
+        limit=trigger.rows,
+        range=seen.commits,
+        due=rows >= trigger.rows,
+        reason=f"{seen.commits or trigger.slice + ', no new rows'}: "
+        f"at least {trigger.rows:,} were asked for",
+    )
+
+
+def _evaluate_drift(trigger: Drift, seen: Observation) -> Evaluated:
+    if seen.metric is None or not math.isfinite(seen.metric):
+        raise InvalidError(
+            f"drift of {trigger.slice}: {trigger.metric} was not measured (got {seen.metric})",
+            hint="pass the metric's current value",
+        )
+    over = seen.metric > trigger.limit
+    return Evaluated(
+        trigger=trigger,
+        value=seen.metric,
+        limit=trigger.limit,
+        range=seen.commits,
+        due=over,
+        reason=f"{trigger.metric} of {trigger.slice} is {seen.metric:g}, "
+        f"{'beyond' if over else 'within'} its limit {trigger.limit:g}",
+    )
