@@ -1,0 +1,40 @@
+"""Named places where a process may die, so that tests can prove that nothing breaks there.
+
+A crash point does nothing unless the environment variable `BACKSTORY_CRASH_AT` named it when the
+process started; then the process kills itself with SIGKILL, as a power cut or an OOM kill would.
+
+>>> crashpoint("file.written")
+"""
+
+import os
+import signal
+
+CRASHPOINTS = frozenset(
+    {
+        "slice.built",
+        "slice.created",
+        "file.written",
+        "file.renamed",
+        "commit.before",
+        "commit.after",
+        "pin.manifest",
+        "pin.checkpoint",
+        "pin.holder",
+        "blob.written",
+        "blob.renamed",
+        "unit.before_commit",
+        "unit.after_commit",
+        "run.started",
+        "run.artifacts",
+        "run.completed",
+        "deploy.recorded",
+    }
+)
+
+_CRASH_AT = os.environ.get("BACKSTORY_CRASH_AT")
+
+
+def crashpoint(name: str) -> None:
+    """Die here if the environment asked for it."""
+    if name == _CRASH_AT:
+        os.kill(os.getpid(), signal.SIGKILL)

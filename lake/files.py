@@ -1,0 +1,280 @@
+"""Parquet files that carry their digest in their name, written so that a crash leaves no half file.
+
+A data file is written under a temporary name through a hashing sink, synced, and then renamed to
+`part-<uuid7>-<sha256>.parquet`: sorted names are the order of writing, and the digest costs no
+second read. It is a claim: `hash_file` proves it.
+
+Minimum and maximum of personal columns go neither into the footer nor into Delta's statistics.
+Columns that hold a NaN have none either: engines order NaN above every number, Parquet leaves it
+out of the range, and a filter would skip files that hold matching rows. Nested columns have none.
+What Delta knows of a file is computed from the footer as written (`stats_from_footer`).
+
+>>> import tempfile
+>>> rows = pa.table({"label": pa.array([3, 8, None], pa.int64())})
+>>> with tempfile.TemporaryDirectory() as folder:
+...     file = write_data_file(rows, Path(folder), None, file_id="0190")
+...     file.sha256 == hash_file(Path(folder) / file.path)[0]
+True
+>>> file.stats_json
+'{"numRecords":3,"minValues":{"label":3},"maxValues":{"label":8},"nullCount":{"label":1}}'
+"""
+
+import hashlib
+import io
+import json
+import math
+import os
+import tempfile
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from backstory.lake.contract import Contract, Role
+from backstory.lake.crash import crashpoint
+from backstory.lake.location import translate_os_error
+
+ROW_GROUP_ROWS = 32_768
+TEMPORARY_PREFIX = ".tmp-"
+BLOOM_ROLES = (Role.EVENT_ID, Role.SUBJECT, Role.INTERACTION)
+BLOOM_FALSE_POSITIVES = 0.05
+MAX_STATISTIC_CHARS = 64  # longer text helps no filter; left out rather than cut
+
+_ZSTD_LEVEL = 1
+_SAMPLE_ROWS = 2_048
+_MANY_DISTINCT = 0.5
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY_ZERO = date(1970, 1, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataFile:
+    """A data file in its place.
+
+    Attributes:
+        path: name inside the table's folder.
+        size: bytes.
+        rows: rows.
+        sha256: 64 hex digits of the bytes.
+        stats_json: Delta's statistics of the file.
+    """
+
+    path: str
+    size: int
+    rows: int
+    sha256: str
+    stats_json: str
+
+
+def write_data_file(
+    table: pa.Table, folder: Path, contract: Contract | None, *, file_id: str
+) -> DataFile:
+    """Write rows as one Parquet file that survives a power cut.
+
+    Args:
+        table: the rows, as they shall be stored.
+        folder: the table's folder; must exist.
+        contract: names personal columns and the columns that get Bloom filters; None for rows
+            without one.
+        file_id: UUIDv7 text, the sortable part of the name.
+
+    Raises:
+        UnavailableError: disk full, no permission; nothing is left behind.
+    """
+    temporary = folder / f"{TEMPORARY_PREFIX}{file_id}"
+    personal = contract.personal_columns if contract else frozenset()
+    with _removed_on_failure(temporary), temporary.open("xb") as file:
+        sink = _HashingSink(file)
+        with pq.ParquetWriter(sink, table.schema, **parquet_options(table, contract)) as writer:
+            writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
+        file.flush()
+        os.fsync(file.fileno())
+        crashpoint("file.written")
+        stats = stats_from_footer(temporary, personal)
+        name = f"part-{file_id}-{sink.sha256}.parquet"
+        temporary.rename(folder / name)
+        sync_folder(folder)
+    crashpoint("file.renamed")
+    return DataFile(
+        path=name,
+        size=sink.size,
+        rows=table.num_rows,
+        sha256=sink.sha256,
+        stats_json=json.dumps(stats, separators=(",", ":")),
+    )
+
+
+def parquet_options(table: pa.Table, contract: Contract | None) -> dict[str, Any]:
+    """How `table` is encoded: the keyword arguments of pyarrow's `ParquetWriter`."""
+    personal = contract.personal_columns if contract else frozenset()
+    bloom = {"ndv": max(1, min(table.num_rows, ROW_GROUP_ROWS)), "fpp": BLOOM_FALSE_POSITIVES}
+    blooms = [contract.column_with(role) for role in BLOOM_ROLES] if contract else []
+    return {
+        "compression": "zstd",
+        "compression_level": _ZSTD_LEVEL,
+        "use_dictionary": [f.name for f in table.schema if _repeats_itself(table[f.name])],
+        "write_statistics": [
+            f.name
+            for f in table.schema
+            if f.name not in personal and not pa.types.is_nested(f.type) and _ordered(table[f.name])
+        ],
+        "bloom_filter_options": {column.name: bloom for column in blooms if column} or None,
+    }
+
+
+def stats_from_footer(path: Path, personal: Collection[str]) -> dict[str, Any]:
+    """Delta's statistics of a Parquet file, from its footer alone.
+
+    Only flat columns that are not personal are described: bounds for numbers, dates, times and
+    short text, null counts for all. Times are milliseconds, as Delta wants them, rounded outwards.
+    """
+    meta = pq.read_metadata(path)
+    stats: dict[str, Any] = {
+        "numRecords": meta.num_rows,
+        "minValues": {},
+        "maxValues": {},
+        "nullCount": {},
+    }
+    for index, field in _flat_columns(meta):
+        groups = [meta.row_group(g).column(index).statistics for g in range(meta.num_row_groups)]
+        if field.name in personal or any(group is None for group in groups):
+            continue  # `None in groups` would crash: pyarrow compares with what is not there
+        stats["nullCount"][field.name] = sum(group.null_count for group in groups)
+        bounds = _bounds(groups, field.type)
+        if bounds is not None:
+            stats["minValues"][field.name], stats["maxValues"][field.name] = bounds
+    return stats
+
+
+def hash_file(path: Path) -> tuple[str, int]:
+    """SHA-256 (64 hex digits) and size of a file's bytes."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return digest, file.tell()
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Put a small file in its place: whole or not at all, also after a power cut.
+
+    Raises:
+        UnavailableError: disk full, no permission; nothing is left behind.
+    """
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=TEMPORARY_PREFIX)
+    except OSError as exc:
+        raise translate_os_error(exc, f"writing {path.name}") from exc
+    with _removed_on_failure(Path(name)), os.fdopen(handle, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+        Path(name).rename(path)
+        sync_folder(path.parent)
+
+
+def sync_file(path: Path) -> None:
+    """Have a file's bytes survive a power cut."""
+    _sync(path, os.O_RDONLY)
+
+
+def sync_folder(path: Path) -> None:
+    """Have the names in a folder survive a power cut."""
+    _sync(path, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def _sync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _removed_on_failure(temporary: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException as exc:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if isinstance(exc, OSError):
+            raise translate_os_error(exc, f"writing into {temporary.parent.name}") from exc
+        raise
+
+
+class _HashingSink(io.RawIOBase):
+    """A file that knows the digest and the size of what went through."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._hash = hashlib.sha256()
+        self.size = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:
+        self._hash.update(data)
+        self.size += len(data)
+        return self._file.write(data)
+
+    @property
+    def sha256(self) -> str:
+        return self._hash.hexdigest()
+
+
+def _repeats_itself(column: pa.ChunkedArray) -> bool:
+    """Whether a dictionary pays: judged by a sample, because the writer's own attempt is slow."""
+    if pa.types.is_nested(column.type):
+        return False
+    sample = column.slice(0, _SAMPLE_ROWS)
+    return bool(pc.count_distinct(sample).as_py() <= _MANY_DISTINCT * len(sample))
+
+
+def _ordered(column: pa.ChunkedArray) -> bool:
+    return not pa.types.is_floating(column.type) or not pc.any(pc.is_nan(column)).as_py()
+
+
+def _flat_columns(meta: pq.FileMetaData) -> Iterator[tuple[int, pa.Field]]:
+    """Index and field of each leaf that is a column of its own."""
+    fields = {f.name: f for f in meta.schema.to_arrow_schema() if not pa.types.is_nested(f.type)}
+    for index in range(meta.num_columns):
+        path = meta.schema.column(index).path
+        if path in fields:
+            yield index, fields[path]
+
+
+def _bounds(groups: list[pq.Statistics], kind: pa.DataType) -> tuple[Any, Any] | None:
+    """The column's range over all row groups as JSON values; None where there is none to give."""
+    known = [g for g in groups if g.has_min_max]
+    if not known or any(not g.has_min_max and g.num_values for g in groups):
+        return None
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        return _time_bounds(min(g.min_raw for g in known), max(g.max_raw for g in known), kind)
+    low, high = min(g.min for g in known), max(g.max for g in known)
+    if pa.types.is_integer(kind):
+        return low, high
+    if pa.types.is_floating(kind) and math.isfinite(low) and math.isfinite(high):
+        return low, high
+    if pa.types.is_string(kind) and max(len(low), len(high)) <= MAX_STATISTIC_CHARS:
+        return low, high
+    return None
+
+
+def _time_bounds(low: int, high: int, kind: pa.DataType) -> tuple[str, str] | None:
+    try:
+        if pa.types.is_date(kind):
+            return str(_DAY_ZERO + timedelta(days=low)), str(_DAY_ZERO + timedelta(days=high))
+        return _milliseconds(low // 1000), _milliseconds(-(-high // 1000))
+    except OverflowError:  # beyond the years 1 to 9999, which is all that a Delta reader can parse
+        return None
+
+
+def _milliseconds(since_epoch: int) -> str:
+    moment = _EPOCH + timedelta(milliseconds=since_epoch)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
