@@ -1,0 +1,316 @@
+"""A table at one version: the same rows, in the same order, for as long as its bytes exist.
+
+A snapshot is its manifest. Rows come from exactly the files that the manifest lists, sorted by
+path (for our own files: the order of writing), and a file that is missing or has another size is
+an error, never fewer rows. System columns stay hidden unless asked for. Tables whose Parquet files
+alone do not say what the rows are (deletion vectors, mapped columns) are read through Delta's own
+engine; conditions mean the same in both cases, because DuckDB evaluates them.
+
+Opening reads the log, not the data. Versions whose log is gone reopen from a pin (`pins`).
+
+    snapshot = open_snapshot(table, 58)
+    frame = snapshot.pandas(["at", "label"], where="label between 3 and 8")
+"""
+
+import importlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from deltalake import DeltaTable, QueryBuilder, Schema
+from duckdb import DuckDBPyConnection, DuckDBPyRelation
+
+from backstory.lake.engine import (
+    BATCH_ROWS,
+    cage,
+    engine_errors,
+    files_source,
+    quoted,
+    select,
+)
+from backstory.lake.errors import (
+    GoneError,
+    IntegrityError,
+    InvalidError,
+    UnavailableError,
+)
+from backstory.lake.expressions import check_expression, unknown_column
+from backstory.lake.linked import LinkedTable
+from backstory.lake.location import inside
+from backstory.lake.manifest import Manifest
+from backstory.lake.table import SliceTable
+from backstory.lake.versions import open_delta, read_version
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+
+Table = SliceTable | LinkedTable
+
+_ONE_THREAD = {"datafusion.execution.target_partitions": "1"}  # keeps the order of rows
+_VERIFY = "run `backstory verify` to see what else is not as it was"
+
+
+class OpenedBy(StrEnum):
+    """The way by which a snapshot was opened; each needs less of the table than the one before."""
+
+    DELTA = "delta"
+    CHECKPOINT = "checkpoint"
+    MANIFEST = "manifest"
+    COPY = "copy"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """One version of a table, ready to be read.
+
+    Attributes:
+        slice: the table's name.
+        manifest: its exact files.
+        folder: the folder that the manifest's paths are relative to.
+        opened_by: which way led here.
+        full_schema: all columns, system columns too.
+        hidden: system columns, which are read only on request.
+        needs_engine: whether rows must be read through Delta's own engine.
+        at: when the version was committed, if the opener knows.
+    """
+
+    slice: str
+    manifest: Manifest
+    folder: Path
+    opened_by: OpenedBy
+    full_schema: pa.Schema
+    hidden: frozenset[str]
+    needs_engine: bool = False
+    at: datetime | None = None
+
+    def __str__(self) -> str:
+        return f"{self.slice}@{self.version}"
+
+    @property
+    def version(self) -> int:
+        """The Delta version."""
+        return self.manifest.version
+
+    @property
+    def digest(self) -> str:
+        """The manifest's digest: the snapshot's identity."""
+        return self.manifest.digest
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return self.manifest.rows
+
+    @property
+    def size(self) -> int:
+        """Bytes of its data files."""
+        return self.manifest.size
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns, without system columns."""
+        return pa.schema([f for f in self.full_schema if f.name not in self.hidden])
+
+    def arrow(
+        self,
+        columns: Sequence[str] | None = None,
+        where: str | None = None,
+        *,
+        system: bool = False,
+    ) -> pa.Table:
+        """Read rows as an Arrow table.
+
+        Args:
+            columns: which, in this order; all by default.
+            where: an SQL condition over the columns, system columns included.
+            system: read system columns too, where `columns` does not say.
+
+        Raises:
+            InvalidError: unknown columns, or a condition that is not allowed.
+            GoneError: a data file is no longer there.
+            IntegrityError: a data file is not what the manifest says.
+        """
+        schema = self._selected(columns, system=system)
+        with engine_errors(str(self)):
+            return self._relation(schema, where).to_arrow_table(BATCH_ROWS).cast(schema)
+
+    def batches(
+        self,
+        columns: Sequence[str] | None = None,
+        where: str | None = None,
+        *,
+        system: bool = False,
+    ) -> pa.RecordBatchReader:
+        """Read rows batch by batch, for tables larger than memory; as `arrow` otherwise."""
+        schema = self._selected(columns, system=system)
+        with engine_errors(str(self)):
+            reader = self._relation(schema, where).to_arrow_reader(BATCH_ROWS)
+        return pa.RecordBatchReader.from_batches(schema, self._cast(reader, schema))
+
+    def pandas(
+        self,
+        columns: Sequence[str] | None = None,
+        where: str | None = None,
+        *,
+        system: bool = False,
+    ) -> "pd.DataFrame":
+        """Read rows as a pandas frame; as `arrow` otherwise."""
+        _needed("pandas")
+        frame: pd.DataFrame = self.arrow(columns, where, system=system).to_pandas()
+        return frame
+
+    def polars(
+        self,
+        columns: Sequence[str] | None = None,
+        where: str | None = None,
+        *,
+        system: bool = False,
+    ) -> "pl.DataFrame":
+        """Read rows as a Polars frame; as `arrow` otherwise."""
+        frame: pl.DataFrame = _needed("polars").from_arrow(
+            self.arrow(columns, where, system=system)
+        )
+        return frame
+
+    def duckdb(
+        self,
+        con: DuckDBPyConnection | None = None,
+        columns: Sequence[str] | None = None,
+        where: str | None = None,
+        *,
+        system: bool = False,
+    ) -> DuckDBPyRelation:
+        """Rows as a DuckDB relation; as `arrow` otherwise.
+
+        Args:
+            con: a connection of yours, to join with other relations: the rows are then read into
+                memory. Without it the relation is lazy, on a connection that can read nothing else.
+            columns: which, in this order; all by default.
+            where: an SQL condition over the columns, system columns included.
+            system: read system columns too, where `columns` does not say.
+        """
+        if con is not None:
+            return con.from_arrow(self.arrow(columns, where, system=system))
+        schema = self._selected(columns, system=system)
+        with engine_errors(str(self)):
+            return self._relation(schema, where)
+
+    def count(self, where: str | None = None) -> int:
+        """Count rows, without reading any where there is no condition."""
+        if where is None:
+            return self.rows
+        with engine_errors(str(self)):
+            found = self._relation(self.full_schema, where).count("*").fetchall()
+        return int(found[0][0])
+
+    def _selected(self, columns: Sequence[str] | None, *, system: bool) -> pa.Schema:
+        if columns is None:
+            return self.full_schema if system else self.schema
+        if len(set(columns)) != len(columns) or not columns:
+            raise InvalidError(f"{self}: columns must be named once each, and at least one")
+        for name in columns:
+            if name not in self.full_schema.names:
+                raise unknown_column(name, self.schema)
+        return pa.schema([self.full_schema.field(name) for name in columns])
+
+    def _relation(self, schema: pa.Schema, where: str | None) -> DuckDBPyRelation:
+        condition = check_expression(where, self.full_schema) if where is not None else None
+        files = [(inside(self.folder, f.path), f) for f in self.manifest.files]
+        for path, file in files:
+            self._check_present(path, file.size)
+        if self.needs_engine:
+            con = cage([])
+            con.register("delta_rows", self._rows_of_engine())
+            source = "SELECT * FROM delta_rows"
+        else:
+            con = cage([path for path, _ in files])
+            source = files_source([(path, f.partition) for path, f in files], self.full_schema)
+        return con.sql(select(source, schema.names, condition))
+
+    def _check_present(self, path: Path, size: int) -> None:
+        try:
+            found = path.stat().st_size
+        except FileNotFoundError as exc:
+            raise GoneError(
+                f"{self}: data file {path.name} is no longer there", hint=_VERIFY
+            ) from exc
+        if found != size:
+            raise IntegrityError(
+                f"{self}: data file {path.name} has {found} bytes instead of {size}", hint=_VERIFY
+            )
+
+    def _rows_of_engine(self) -> pa.Table:
+        delta: DeltaTable = open_delta(self.folder, self.version)
+        engine = QueryBuilder(_ONE_THREAD).register("t", delta)
+        names = ", ".join(map(quoted, self.full_schema.names))
+        rows = pa.table(engine.execute(f"SELECT {names} FROM t").read_all())
+        return rows.cast(self.full_schema)
+
+    def _cast(self, reader: pa.RecordBatchReader, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        with engine_errors(str(self)):
+            for batch in reader:
+                yield batch.cast(schema)
+
+
+def open_snapshot(
+    table: Table, version: int | None = None, *, at: datetime | None = None
+) -> Snapshot:
+    """Open a version of a table through its Delta log; the latest by default.
+
+    Args:
+        table: a slice or a linked table.
+        version: which.
+        at: when that version was committed, to be told by the snapshot.
+
+    Raises:
+        NotFoundError: there is no such version.
+        GoneError: it existed and its log is no longer there; a pin may still hold it.
+        IntegrityError: a file of that version lies outside the table.
+    """
+    found = read_version(table.folder, version)
+    return make_snapshot(
+        table,
+        found.manifest,
+        folder=table.folder,
+        opened_by=OpenedBy.DELTA,
+        needs_engine=found.needs_engine,
+        at=at,
+    )
+
+
+def make_snapshot(
+    table: Table,
+    manifest: Manifest,
+    *,
+    folder: Path,
+    opened_by: OpenedBy,
+    needs_engine: bool = False,
+    at: datetime | None = None,
+) -> Snapshot:
+    """The snapshot that a manifest describes, read from the files in a folder."""
+    schema = pa.schema(Schema.from_json(manifest.schema_json).to_arrow())
+    ours = isinstance(table, SliceTable)
+    return Snapshot(
+        slice=table.name,
+        manifest=manifest,
+        folder=folder,
+        opened_by=opened_by,
+        full_schema=schema,
+        hidden=frozenset(name for name in schema.names if ours and name.startswith("_")),
+        needs_engine=needs_engine,
+        at=at,
+    )
+
+
+def _needed(library: str) -> Any:
+    try:
+        return importlib.import_module(library)
+    except ImportError as exc:
+        raise UnavailableError(
+            f"{library} is not installed", hint=f"pip install 'backstory[{library}]'"
+        ) from exc

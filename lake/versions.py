@@ -1,0 +1,199 @@
+"""One version of a Delta table, as its log tells it: files, schema and what reading them takes.
+
+Keeps true: a manifest made here names only files inside the table's folder, whatever the log says,
+and a version that does not exist is told from one that can no longer be opened. Paths in the log
+are URL-encoded; they are decoded once.
+
+Tables that others wrote may hide rows (deletion vectors) or rename columns (column mapping). Then
+`needs_engine` is true: their Parquet files alone do not say what the rows are.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
+
+from backstory.lake.errors import GoneError, IntegrityError, NotFoundError, RefusedError
+from backstory.lake.location import inside
+from backstory.lake.manifest import Manifest, ManifestFile
+
+_OURS = re.compile(r"part-[0-9a-f-]{36}-([0-9a-f]{64})\.parquet")
+_LOG_FILE = re.compile(r"(\d{20})\.(?:json|checkpoint(?:\..*)?\.parquet)")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_HARMLESS_FEATURES = frozenset({"timestampNtz"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableVersion:
+    """What the log says about one version.
+
+    Attributes:
+        manifest: its files; rows that deletion vectors hide are not counted.
+        features: what a reader must know beyond plain Parquet, as Delta names it.
+    """
+
+    manifest: Manifest
+    features: frozenset[str]
+
+    @property
+    def needs_engine(self) -> bool:
+        """Whether the Parquet files alone would give wrong rows."""
+        return bool(self.features)
+
+
+def open_delta(folder: Path, version: int | None = None) -> DeltaTable:
+    """Open a Delta table at a version, or at its latest.
+
+    Raises:
+        NotFoundError: there is no such table or version.
+        GoneError: the version existed and its log entries are no longer there or damaged.
+    """
+    try:
+        return DeltaTable(str(folder), version=version)
+    except (DeltaError, OverflowError, OSError) as exc:
+        raise _unopened(folder, version, exc) from exc
+
+
+def read_version(folder: Path, version: int | None = None) -> TableVersion:
+    """Read what the log says about a version, or about the latest.
+
+    Raises:
+        NotFoundError: there is no such table or version.
+        GoneError: the version existed and can no longer be opened.
+        IntegrityError: a file of that version lies outside the table's folder.
+        RefusedError: partition values of a kind that cannot be told as text.
+    """
+    return describe(open_delta(folder, version), folder)
+
+
+def describe(table: DeltaTable, folder: Path) -> TableVersion:
+    """What an open table says about the version that it stands at.
+
+    Args:
+        table: the open table.
+        folder: where its data files lie, which may be elsewhere than its log.
+
+    Raises:
+        IntegrityError: a file of that version lies outside the folder.
+        RefusedError: partition values of a kind that cannot be told as text.
+    """
+    features = _features(table)
+    deleted = _deleted_rows(table) if features else {}
+    adds = pa.table(table.get_add_actions())
+    names = [_decoded(path) for path in adds["path"].to_pylist()]
+    rows = adds["num_records"].to_pylist()
+    manifest = Manifest(
+        table_id=str(table.metadata().id),
+        version=table.version(),
+        schema_json=table.schema().to_json(),
+        files=tuple(
+            ManifestFile(
+                path=name,
+                size=size,
+                rows=_rows(folder, name, known) - deleted.get(name, 0),
+                sha256=digest_in_name(name),
+                partition=partition,
+            )
+            for name, size, known, partition in zip(
+                names, adds["size_bytes"].to_pylist(), rows, _partitions(adds), strict=True
+            )
+        ),
+    )
+    return TableVersion(manifest=manifest, features=features)
+
+
+def digest_in_name(path: str) -> str:
+    """The digest that a data file of ours carries in its name; empty for files of others."""
+    match = _OURS.fullmatch(path)
+    return match.group(1) if match else ""
+
+
+def versions_in_log(folder: Path) -> list[int]:
+    """The versions that have an entry or a checkpoint in the table's log, ascending."""
+    try:
+        names = [entry.name for entry in (folder / "_delta_log").iterdir()]
+    except OSError:
+        return []
+    return sorted({int(match.group(1)) for match in map(_LOG_FILE.fullmatch, names) if match})
+
+
+def _unopened(folder: Path, version: int | None, exc: Exception) -> NotFoundError:
+    known = versions_in_log(folder)
+    if not known:
+        return NotFoundError(
+            f"there is no Delta table at {folder}", hint="check the path; it needs a _delta_log"
+        )
+    if version is not None and not 0 <= version <= known[-1]:
+        return NotFoundError(
+            f"{folder.name} has no version {version}",
+            hint=f"its latest version is {known[-1]}",
+        )
+    at = "its latest version" if version is None else f"version {version}"
+    reason = str(exc).partition("\n")[0]
+    return GoneError(
+        f"{folder.name}: {at} can no longer be opened: {reason}",
+        hint="a pinned version reopens from its pin; `backstory verify` names damaged log entries",
+    )
+
+
+def _features(table: DeltaTable) -> frozenset[str]:
+    protocol = table.protocol()
+    if protocol.min_reader_version <= 1:
+        return frozenset()
+    if protocol.min_reader_version == 2:
+        return frozenset({"columnMapping"})
+    return frozenset(protocol.reader_features or ()) - _HARMLESS_FEATURES
+
+
+def _deleted_rows(table: DeltaTable) -> dict[str, int]:
+    vectors = pa.table(table.deletion_vectors())
+    root = table.table_uri.rstrip("/")
+    return {
+        unquote(uri.removeprefix(root).lstrip("/")): kept.count(False)
+        for uri, kept in zip(
+            vectors["filepath"].to_pylist(), vectors["selection_vector"].to_pylist(), strict=True
+        )
+    }
+
+
+def _decoded(path: str) -> str:
+    name = unquote(path)
+    if _SCHEME.match(name):
+        raise IntegrityError(
+            f"data file {name!r} lies outside its table",
+            hint="only tables whose files lie in their own folder can be read",
+        )
+    return name
+
+
+def _rows(folder: Path, name: str, known: int | None) -> int:
+    if known is not None:
+        return known
+    try:
+        return int(pq.read_metadata(inside(folder, name)).num_rows)  # written without statistics
+    except FileNotFoundError as exc:
+        raise GoneError(f"{folder.name}: data file {name} is no longer there") from exc
+    except pa.ArrowInvalid as exc:
+        raise IntegrityError(f"{folder.name}: {name} is no Parquet file: {exc}") from exc
+
+
+def _partitions(adds: pa.Table) -> Iterable[Mapping[str, str | None]]:
+    if "partition" not in adds.column_names:
+        return [{}] * adds.num_rows
+    values = adds["partition"].combine_chunks()
+    columns: dict[str, list[Any]] = {}
+    for field in values.type:
+        if pa.types.is_binary(field.type):
+            raise RefusedError(
+                f"partition column {field.name!r} holds bytes, which Delta logs cannot tell apart",
+                hint="partition the table by text, numbers or dates",
+            )
+        columns[field.name] = values.field(field.name).cast(pa.string()).to_pylist()
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
