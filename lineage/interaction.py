@@ -217,9 +217,12 @@ def _refuse_constant(name: str) -> None:
 
 
 def _check_size(what: str, text: str | None, limit: int) -> None:
-    # A text of n characters has at most 4n bytes, so short ones need no encoding.
-    if text is not None and len(text) * 4 > limit and len(text.encode()) > limit:
-        raise LimitExceededError(f"{what} is longer than {limit:,} bytes")
+    try:
+        size = len(text.encode()) if text is not None else 0
+    except UnicodeEncodeError as exc:
+        raise InvalidError(f"{what} is not Unicode text: {exc.reason}") from exc
+    if size > limit:
+        raise LimitExceededError(f"{what} has {size:,} bytes, more than {limit:,}")
 
 
 def _is_digest(text: str) -> bool:
