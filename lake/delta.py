@@ -5,8 +5,10 @@ drop log entries; what it committed can be made to survive a power cut (delta-rs
 It decides nothing about rows: that is `backstory.lake.table`.
 """
 
-from collections.abc import Mapping
-from contextlib import suppress
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -17,8 +19,9 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from backstory.lake.commits import COMMIT_KEY, log_entry, stamp
 from backstory.lake.contract import Contract
-from backstory.lake.errors import IntegrityError, NotFoundError
+from backstory.lake.errors import IntegrityError, NotFoundError, UnavailableError
 from backstory.lake.files import sync_file, sync_folder
+from backstory.lake.location import translate_os_error
 
 CHECKPOINT_INTERVAL = 10
 LOG_SETTINGS: Mapping[str, str] = MappingProxyType(
@@ -28,6 +31,9 @@ LOG_SETTINGS: Mapping[str, str] = MappingProxyType(
         "delta.enableExpiredLogCleanup": "false",
     }
 )
+
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")
+_DECORATION = re.compile(r"\x1b\[[\d;]*m|↳")
 
 
 def create_delta(folder: Path, contract: Contract, *, at: datetime) -> None:
@@ -43,26 +49,19 @@ def create_delta(folder: Path, contract: Contract, *, at: datetime) -> None:
         configuration=_settings(contract),
         commit_properties=CommitProperties(custom_metadata={COMMIT_KEY: about}),
     )
-    open_delta(folder, contract)
+    open_for_append(folder, contract)
     sync_log(folder, 0)
 
 
-def open_delta(folder: Path, contract: Contract) -> DeltaTable:
+def open_for_append(folder: Path, contract: Contract) -> DeltaTable:
     """A handle on the newest version, to append with.
 
     Raises:
         NotFoundError: there is no log.
         IntegrityError: the log cannot be read, or a setting is not ours any more.
     """
-    try:
+    with log_errors(contract.slice):
         delta = DeltaTable(folder)
-    except TableNotFoundError as exc:
-        raise NotFoundError(f"{contract.slice} has no Delta log") from exc
-    except DeltaError as exc:
-        raise IntegrityError(
-            f"{contract.slice}: its log cannot be read: {first_line(exc)}",
-            hint="`backstory verify` names the damaged file",
-        ) from exc
     found = delta.metadata().configuration
     for key, value in _settings(contract).items():
         if found.get(key) != value:
@@ -73,6 +72,38 @@ def open_delta(folder: Path, contract: Contract) -> DeltaTable:
     return delta
 
 
+@contextmanager
+def log_errors(name: str) -> Iterator[None]:
+    """Raise what delta-rs says about a table's log as errors of ours."""
+    try:
+        yield
+    except TableNotFoundError as exc:
+        raise NotFoundError(f"{name} has no Delta log") from exc
+    except OSError as exc:
+        raise not_now(exc, f"reading the log of {name}") from exc
+    except DeltaError as exc:
+        raise IntegrityError(
+            f"{name}: its log cannot be read: {one_line(exc)}",
+            hint="`backstory verify` names the damaged file",
+        ) from exc
+
+
+def not_now(exc: Exception, what: str) -> UnavailableError:
+    """The error for something that delta-rs could not do; it tells the system's errno in text."""
+    found = _OS_ERROR.search(str(exc))
+    if found:
+        code = int(found[1])
+        return translate_os_error(OSError(code, os.strerror(code)), what)
+    if isinstance(exc, OSError) and exc.errno:
+        return translate_os_error(exc, what)
+    return UnavailableError(f"{what}: {one_line(exc)}", hint="nothing was changed; try again")
+
+
+def one_line(exc: Exception) -> str:
+    """A library's message without colours and line breaks."""
+    return " ".join(_DECORATION.sub(" ", str(exc)).split()) or type(exc).__name__
+
+
 def sync_log(folder: Path, version: int) -> None:
     """Have a commit survive a power cut, with the checkpoint that it may have brought."""
     entry = log_entry(folder, version)
@@ -81,11 +112,6 @@ def sync_log(folder: Path, version: int) -> None:
         with suppress(FileNotFoundError):
             sync_file(entry.with_name(name))
     sync_folder(entry.parent)
-
-
-def first_line(exc: Exception) -> str:
-    """A library's message as the one line that ours may have."""
-    return (str(exc) or type(exc).__name__).splitlines()[0]
 
 
 def _settings(contract: Contract) -> dict[str, str]:

@@ -13,7 +13,6 @@ This module appends and creates; it never rewrites, optimizes or vacuums.
     receipt = table.append(rows, source="app", offset=42, at=now, new_id=new_id)
 """
 
-import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
@@ -42,8 +41,9 @@ from backstory.lake.crash import crashpoint
 from backstory.lake.delta import (
     CHECKPOINT_INTERVAL,
     create_delta,
-    first_line,
-    open_delta,
+    log_errors,
+    not_now,
+    open_for_append,
     sync_log,
 )
 from backstory.lake.errors import (
@@ -52,7 +52,6 @@ from backstory.lake.errors import (
     InvalidError,
     NotFoundError,
     OffsetConflict,
-    UnavailableError,
 )
 from backstory.lake.files import (
     TEMPORARY_PREFIX,
@@ -61,7 +60,7 @@ from backstory.lake.files import (
     write_data_file,
     write_durably,
 )
-from backstory.lake.location import folder_of, translate_os_error
+from backstory.lake.location import folder_of
 from backstory.lake.rows import batch_digest
 
 CONTRACT_FOLDER = "_contract"
@@ -138,23 +137,20 @@ class SliceTable:
         folder = root / folder_of(contract.slice)
         try:
             root.mkdir(parents=True, exist_ok=True)
-            aside = Path(tempfile.mkdtemp(dir=root, prefix=TEMPORARY_PREFIX))
-            try:
-                _write_contract(aside, contract)
-                create_delta(aside, contract, at=at)
-                sync_folder(aside)
+            with tempfile.TemporaryDirectory(dir=root, prefix=TEMPORARY_PREFIX) as aside:
+                table = Path(aside) / folder.name
+                _write_contract(table, contract)
+                create_delta(table, contract, at=at)
+                sync_folder(table)
                 crashpoint("slice.built")
-                aside.rename(folder)
-            except BaseException:
-                shutil.rmtree(aside, ignore_errors=True)
-                raise
+                table.rename(folder)  # refused where a table is
             sync_folder(root)
-        except OSError as exc:
+        except (OSError, DeltaError) as exc:
             if folder.exists():
                 raise ConflictError(
                     f"slice {contract.slice} exists already", hint="choose another name"
                 ) from exc
-            raise translate_os_error(exc, f"creating {contract.slice}") from exc
+            raise not_now(exc, f"creating {contract.slice}") from exc
         crashpoint("slice.created")
         return cls(folder, contract)
 
@@ -246,27 +242,29 @@ class SliceTable:
 
     def _commit(self, record: AppendRecord, file: DataFile | None) -> Receipt:
         """Try to commit until the log holds the source's offset, by us or by somebody else."""
-        failure: Exception | None = None
-        for _ in range(MAX_ATTEMPTS):
+        attempts = 0
+        while True:
             last = self._last(record.source)
             if record.offset <= last:
                 return self._outcome(record, file, last)
-            if failure and not isinstance(failure, CommitFailedError):
-                break
-            failure = self._try(record, file)
-        reason = first_line(failure) if failure else "nobody said why"
-        raise UnavailableError(
-            f"{self.name}: batch {record.source}@{record.offset} was not committed: {reason}",
-            hint="nothing was appended; send the batch again",
-        ) from failure
+            attempts += 1
+            try:
+                self._try(record, file)
+            except (DeltaError, OSError) as exc:
+                self._delta = None  # it may lag behind what just happened
+                may_try_again = isinstance(exc, CommitFailedError) and attempts < MAX_ATTEMPTS
+                if not may_try_again and record.offset > self._last(record.source):
+                    self._discard(file)
+                    what = f"appending {record.source}@{record.offset} to {self.name}"
+                    raise not_now(exc, what) from exc
 
     def _outcome(self, record: AppendRecord, file: DataFile | None, last: int) -> Receipt:
         """What the log says about the source's offset, made to survive a power cut."""
         head = self._handle().version()
         found = find_append(self.folder, source=record.source, offset=record.offset, head=head)
         is_ours = found is not None and found.attempt == record.attempt
-        if file and not is_ours:
-            (self.folder / file.path).unlink(missing_ok=True)
+        if not is_ours:
+            self._discard(file)
         if found is None or found.batch != record.batch:
             raise OffsetConflict(source=record.source, offset=record.offset, last=last)
         sync_log(self.folder, found.version)
@@ -282,22 +280,22 @@ class SliceTable:
             offset=record.offset,
         )
 
-    def _try(self, record: AppendRecord, file: DataFile | None) -> Exception | None:
-        """One attempt to commit on the handle that `_last` looked at."""
+    def _try(self, record: AppendRecord, file: DataFile | None) -> None:
+        """One attempt to commit, on the handle that `_last` looked at."""
         crashpoint("commit.before")
-        try:
-            self._handle().create_write_transaction(
-                [_add_action(file, record.at)] if file else [],
-                "append",
-                self._handle().schema(),
-                commit_properties=_properties(record),
-                post_commithook_properties=_HOOKS,
-            )
-        except (DeltaError, OSError) as exc:
-            self._delta = None  # it may lag behind what just happened
-            return exc
+        self._handle().create_write_transaction(
+            [_add_action(file, record.at)] if file else [],
+            "append",
+            self._handle().schema(),
+            commit_properties=_properties(record),
+            post_commithook_properties=_HOOKS,
+        )
         crashpoint("commit.after")
-        return None
+
+    def _discard(self, file: DataFile | None) -> None:
+        """Remove a file of which the log shows that no version lists it."""
+        if file:
+            (self.folder / file.path).unlink(missing_ok=True)
 
     def _last(self, source: str) -> int:
         """The source's last offset as of now; -1 before its first."""
@@ -305,20 +303,21 @@ class SliceTable:
         if handle.version() - self._opened_at >= CHECKPOINT_INTERVAL:
             self._delta = None  # a handle that never reopens never profits from checkpoints
             handle = self._handle()
-        handle.update_incremental()
+        with log_errors(self.name):
+            handle.update_incremental()
         last = handle.transaction_version(source)
         return -1 if last is None else last
 
     def _handle(self) -> DeltaTable:
         if self._delta is None:
-            self._delta = open_delta(self.folder, self.contract)
+            self._delta = open_for_append(self.folder, self.contract)
             self._opened_at = self._delta.version()
         return self._delta
 
 
 def _write_contract(folder: Path, contract: Contract) -> None:
     path = folder / CONTRACT_FOLDER / f"v{contract.version}.json"
-    path.parent.mkdir()
+    path.parent.mkdir(parents=True)
     write_durably(path, contract.to_json().encode())
 
 
