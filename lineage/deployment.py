@@ -13,12 +13,14 @@ but ended and followed by what is so instead. The rules:
   where another one took everything.
 
 >>> from datetime import UTC, datetime
->>> noon = datetime(2026, 11, 14, 12, tzinfo=UTC)
->>> six = Interval(id=1, deployment=1, version="ranker@6", mode=Mode.LIVE, share=1, from_at=noon)
->>> plan = plan_deployment(
-...     [six], environment="prod-eu", version="ranker@7", mode=Mode.CANARY, share=0.1, at=noon
+>>> noon = datetime(2026, 11, 14, tzinfo=UTC)
+>>> six = Interval(
+...     row=1, deployment=1, version_ref="ranker@6", mode=Mode.LIVE, share=1, from_at=noon
 ... )
->>> [(c.action.value, [(p.version, p.share) for p in c.pieces]) for c in plan.changes]
+>>> plan = plan_deployment(
+...     [six], environment="prod-eu", version_ref="ranker@7", mode=Mode.CANARY, share=0.1, at=noon
+... )
+>>> [(c.action.value, [(i.version_ref, i.share) for i in c.after]) for c in plan]
 [('reshare', [('ranker@6', 0.9)]), ('open', [('ranker@7', 0.1)])]
 """
 
@@ -63,7 +65,7 @@ class Deployment:
 
     environment: str
     number: int
-    version: str
+    version_ref: str
     mode: Mode
     share: float
     from_at: datetime
@@ -80,14 +82,14 @@ class Interval:
     """One interval of one deployment of an environment.
 
     Attributes:
-        id: its row in the store; None while it is only planned.
+        row: its row in the store; None while it is only planned.
         deployment: its deployment's entity; None for the deployment that is being planned.
         until_at: the first instant after it; None while it goes on.
     """
 
-    id: int | None
+    row: int | None
     deployment: int | None
-    version: str
+    version_ref: str
     mode: Mode
     share: float
     from_at: datetime
@@ -108,21 +110,14 @@ class Change:
     """One interval that is replaced by others.
 
     Attributes:
-        interval: the one that is replaced; None where a new deployment opens.
-        pieces: what is recorded in its place, oldest first; a deployment that is left with no
+        before: the interval that is replaced; None where a new deployment opens.
+        after: what is recorded in its place, oldest first; a deployment that is left with no
             moment keeps one empty interval.
     """
 
     action: Action
-    interval: Interval | None
-    pieces: tuple[Interval, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """Changes that belong together: all are carried out, or none."""
-
-    changes: tuple[Change, ...]
+    before: Interval | None
+    after: tuple[Interval, ...]
 
 
 Split = dict[Interval, float]
@@ -137,11 +132,11 @@ def plan_deployment(
     intervals: Sequence[Interval],
     *,
     environment: str,
-    version: str,
+    version_ref: str,
     mode: Mode,
     share: float,
     at: datetime,
-) -> Plan:
+) -> tuple[Change, ...]:
     """What becomes of an environment's intervals when a version is deployed there.
 
     All intervals that are recorded there now are needed, past and future ones too. The plan's last
@@ -153,9 +148,9 @@ def plan_deployment(
     """
     _check_share(mode, share)
     new = Interval(
-        id=None,
+        row=None,
         deployment=None,
-        version=version,
+        version_ref=version_ref,
         mode=mode,
         share=share,
         from_at=at,
@@ -170,13 +165,13 @@ def plan_deployment(
         if split is None:
             raise _refusal(active, environment, new)
         splits[instant] = split
-    opened = Change(action=Action.OPEN, interval=None, pieces=(new,))
-    return Plan(changes=(*_changes(intervals, splits, new.until_at), opened))
+    opened = Change(action=Action.OPEN, before=None, after=(new,))
+    return (*_changes(intervals, splits, new.until_at), opened)
 
 
 def plan_undeployment(
     intervals: Sequence[Interval], *, environment: str, deployment: int, at: datetime
-) -> Plan:
+) -> tuple[Change, ...]:
     """What becomes of an environment's intervals when a deployment ends.
 
     Raises:
@@ -193,7 +188,7 @@ def plan_undeployment(
         for instant in _instants(intervals, at)
         if (active := active_at(intervals, instant))
     }
-    return Plan(changes=_changes(intervals, splits, None))
+    return _changes(intervals, splits, None)
 
 
 def _check_share(mode: Mode, share: float) -> None:
@@ -216,7 +211,7 @@ def _instants(intervals: Iterable[Interval], at: datetime) -> list[datetime]:
 def _same_place(interval: Interval, new: Interval) -> bool:
     """Whether the new interval replaces this one: the same version in the same kind of role."""
     alike = interval.mode is new.mode or (interval.mode.counted and new.mode.counted)
-    return alike and interval.version == new.version
+    return alike and interval.version_ref == new.version_ref
 
 
 def _overtaken(active: Iterable[Interval], new: Interval, instant: datetime) -> bool:
@@ -270,11 +265,11 @@ def _changes(
     """The intervals whose share is another in `splits`, each with what replaces it."""
     changes = []
     for interval in intervals:
-        pieces = _pieces(interval, splits, until)
-        if pieces != (interval,):
+        after = _pieces(interval, splits, until)
+        if after != (interval,):
             shares = [split[interval] for split in splits.values() if interval in split]
             action = Action.RESHARE if any(shares) else Action.CLOSE
-            changes.append(Change(action=action, interval=interval, pieces=pieces))
+            changes.append(Change(action=action, before=interval, after=after))
     return tuple(changes)
 
 
@@ -290,18 +285,18 @@ def _pieces(
         if pieces and pieces[-1].share == share and pieces[-1].until_at == begin:
             pieces[-1] = replace(pieces[-1], until_at=end)
         elif share > 0:
-            pieces.append(replace(interval, id=None, share=share, from_at=begin, until_at=end))
+            pieces.append(replace(interval, row=None, share=share, from_at=begin, until_at=end))
     if not pieces:
-        return (replace(interval, id=None, until_at=interval.from_at),)
-    whole = len(pieces) == 1 and replace(pieces[0], id=interval.id) == interval
+        return (replace(interval, row=None, until_at=interval.from_at),)
+    whole = len(pieces) == 1 and replace(pieces[0], row=interval.row) == interval
     return (interval,) if whole else tuple(pieces)
 
 
 def _refusal(active: Iterable[Interval], environment: str, new: Interval) -> RefusedError:
     counted = [i for i in active if i.mode.counted]
-    split = ", ".join(f"{i.version} {_percent(i.share)} ({i.mode})" for i in counted)
+    split = ", ".join(f"{i.version_ref} {_percent(i.share)} ({i.mode})" for i in counted)
     return RefusedError(
-        f"{environment}: {new.version} as {new.mode} with {_percent(new.share)} does not fit; "
+        f"{environment}: {new.version_ref} as {new.mode} with {_percent(new.share)} does not fit; "
         f"the split is {split or 'empty: nothing is live to take a share from'}",
         hint="deploy with share=1 to replace what is live, or choose a smaller share",
     )
