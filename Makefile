@@ -1,5 +1,6 @@
 # Backstory's task runner: `make` lists the targets.
 PYTHON ?= python3
+JOBS   ?= 2
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
@@ -21,14 +22,13 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY) ## the main job on real input, in a minute
 	@$(BIN)/backstory demo
 
-test: $(READY) ## the test suite
-	@$(BIN)/python -m pytest
+test: $(READY) ## the test suite, JOBS processes wide
+	@$(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal
 
-check: $(READY) ## lint, types, architecture, docs drift and the tests
+check: $(READY) ## lint, types, docs drift and the tests, architecture among them
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports
 	@$(MAKE) --no-print-directory docs
 	@$(MAKE) --no-print-directory test
 
