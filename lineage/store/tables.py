@@ -8,11 +8,11 @@ Nodes and edges have integer keys: walks over them are several times faster than
 Nothing here knows a query; see `reads` and `writes`.
 """
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
-    JSON,
     BigInteger,
     CheckConstraint,
     Column,
@@ -35,12 +35,12 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Instant(TypeDecorator[datetime]):
-    """An aware UTC time as microseconds since 1970 in a BIGINT: exact, and equal on every database."""
+    """An aware time as microseconds since 1970 in a BIGINT: exact, equal on every database."""
 
     impl = BigInteger
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Any) -> int | None:
+    def process_bind_param(self, value: datetime | None, _dialect: Any) -> int | None:
         """Store an aware time; a naive one is a programming error."""
         if value is None:
             return None
@@ -48,9 +48,28 @@ class Instant(TypeDecorator[datetime]):
             raise ValueError(f"naive time {value!r} cannot be stored")
         return (value - _EPOCH) // timedelta(microseconds=1)
 
-    def process_result_value(self, value: int | None, dialect: Any) -> datetime | None:
+    def process_result_value(self, value: int | None, _dialect: Any) -> datetime | None:
         """Give the time back in UTC."""
         return None if value is None else _EPOCH + timedelta(microseconds=value)
+
+
+class Json(TypeDecorator[Any]):
+    """A JSON value as canonical text: equal on every database, so that its bytes are proved."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, _dialect: Any) -> str | None:
+        """Write sorted keys and no spaces; NULL stands for nothing."""
+        if value is None:
+            return None
+        return json.dumps(
+            value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+        )
+
+    def process_result_value(self, value: str | None, _dialect: Any) -> Any:
+        """Read the value back."""
+        return None if value is None else json.loads(value)
 
 
 # SQLite gives an autoincrementing key only to INTEGER; PostgreSQL wants the wide type.
@@ -201,7 +220,7 @@ run = Table(
     Column("namespace", Text, nullable=False),
     Column("job", Text, nullable=False),
     Column("model", String(255), index=True),
-    Column("trigger", JSON),
+    Column("trigger", Json),
     _recorded(),
 )
 
@@ -222,7 +241,7 @@ run_facet = Table(
     Column("id", Key, primary_key=True),
     Column("run", Key, ForeignKey("run.id"), nullable=False),
     Column("key", Text, nullable=False),
-    Column("body", JSON, nullable=False),
+    Column("body", Json, nullable=False),
     _recorded(),
     _ended(),
     Index(None, "run", "key"),
@@ -235,7 +254,7 @@ run_read = Table(
     Column("run", Key, ForeignKey("run.id"), nullable=False, index=True),
     Column("snapshot", Key, ForeignKey("snapshot.id"), nullable=False, index=True),
     Column("role", String(64), nullable=False),
-    Column("columns", JSON),
+    Column("columns", Json),
     Column("filter", Text),
     Column("rows", BigInteger),
     _recorded(),
@@ -274,7 +293,7 @@ model_version = Table(
     Column("number", Integer, nullable=False),
     Column("run", Key, ForeignKey("run.id"), index=True),
     Column("artifact", String(64), ForeignKey("artifact.digest"), nullable=False),
-    Column("replay", JSON),
+    Column("replay", Json),
     Column("at", Instant, nullable=False),
     _recorded(),
     UniqueConstraint("model", "number"),

@@ -1,0 +1,59 @@
+"""The audit log in the store: leaves and complete subtrees, appended in the unit's transaction.
+
+Rows of both tables are never updated or deleted (triggers refuse it). What the log proves is in
+`audit/`; whether the tables agree with it, `reconcile` tells.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import bindparam, insert, select, tuple_
+from sqlalchemy.engine import Connection
+
+from backstory.lake.errors import IntegrityError
+from backstory.lineage.audit.leaf import Leaf, leaf_hash
+from backstory.lineage.audit.tree import completed, left_siblings
+from backstory.lineage.store.tables import audit_leaf, audit_node
+
+_HEAD = select(audit_leaf.c.seq, audit_leaf.c.at).order_by(audit_leaf.c.seq.desc()).limit(1)
+_LEAF_HASH = select(audit_leaf.c.leaf_hash).where(audit_leaf.c.seq == bindparam("seq"))
+_NODES = select(audit_node.c.level, audit_node.c.hash).where(
+    tuple_(audit_node.c.level, audit_node.c.idx).in_(bindparam("places", expanding=True))
+)
+
+
+def head(connection: Connection) -> tuple[int, datetime | None]:
+    """The next leaf's number, and the last leaf's time."""
+    last = connection.execute(_HEAD).first()
+    return (0, None) if last is None else (last.seq + 1, last.at)
+
+
+def append(connection: Connection, leaf: Leaf) -> None:
+    """Add the leaf and the subtrees that it completes; the writers' lock is held."""
+    body = leaf.body()
+    hashed = leaf_hash(body)
+    connection.execute(
+        insert(audit_leaf),
+        {"seq": leaf.seq, "at": leaf.at, "action": leaf.action, "body": body, "leaf_hash": hashed},
+    )
+    nodes = completed(leaf.seq, hashed, _lefts(connection, leaf.seq))
+    if nodes:
+        connection.execute(
+            insert(audit_node),
+            [{"level": n.level, "idx": n.index, "hash": n.hash} for n in nodes],
+        )
+
+
+def _lefts(connection: Connection, seq: int) -> list[bytes]:
+    places = left_siblings(seq)
+    if not places:
+        return []
+    hashes = {0: connection.execute(_LEAF_HASH, {"seq": seq - 1}).scalar()}
+    if len(places) > 1:
+        hashes.update(connection.execute(_NODES, {"places": places[1:]}).tuples().all())
+    lefts = [hash_ for level, _ in places if (hash_ := hashes.get(level)) is not None]
+    if len(lefts) != len(places):
+        raise IntegrityError(
+            f"the audit log has holes before entry {seq}",
+            hint="restore the store from a backup; `backstory verify` says where",
+        )
+    return lefts
