@@ -15,6 +15,7 @@ from backstory.lineage.audit.tree import completed, left_siblings
 from backstory.lineage.store.tables import audit_leaf, audit_node
 
 _HEAD = select(audit_leaf.c.seq, audit_leaf.c.at).order_by(audit_leaf.c.seq.desc()).limit(1)
+_FIRST_TIME = select(audit_leaf.c.at).where(audit_leaf.c.seq == 0)
 _LEAF_HASH = select(audit_leaf.c.leaf_hash).where(audit_leaf.c.seq == bindparam("seq"))
 _NODES = select(audit_node.c.level, audit_node.c.hash).where(
     tuple_(audit_node.c.level, audit_node.c.idx).in_(bindparam("places", expanding=True))
@@ -25,6 +26,11 @@ def head(connection: Connection) -> tuple[int, datetime | None]:
     """The next leaf's number, and the last leaf's time."""
     last = connection.execute(_HEAD).first()
     return (0, None) if last is None else (last.seq + 1, last.at)
+
+
+def first_time(connection: Connection) -> datetime | None:
+    """When recording began; what lies before is unknown, not absent."""
+    return connection.execute(_FIRST_TIME).scalar_one_or_none()
 
 
 def append(connection: Connection, leaf: Leaf) -> None:

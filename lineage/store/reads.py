@@ -6,7 +6,6 @@ modules of their own beside this one.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -14,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from backstory.lake.errors import IntegrityError
-from backstory.lineage.graph import Direction, Edge, EdgeKind, EntityKind, Evidence, Node
+from backstory.lineage.graph import Direction, Edge, EdgeKind, EntityKind, Evidence, Graph, Node
 from backstory.lineage.store.number_list import among
 from backstory.lineage.store.tables import edge, entity
 
@@ -22,23 +21,6 @@ DEFAULT_DEPTH = 20
 DEFAULT_LIMIT = 10_000
 # Among the nodes of one walk; far above the fan-in of real graphs, so that a hub fits in memory.
 _EDGES_PER_NODE = 8
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Walk:
-    """What a walk found.
-
-    Attributes:
-        nodes: everything reached, the start included, nearest first.
-        edges: every edge of the wanted kinds between two of the nodes.
-        truncated: a bound stopped the walk, so that there is more.
-        frontier: numbers of the nodes from which there is more.
-    """
-
-    nodes: tuple[Node, ...]
-    edges: tuple[Edge, ...]
-    truncated: bool
-    frontier: tuple[int, ...]
 
 
 _ENTITY = sa.select(entity.c.id, entity.c.kind, entity.c.key, entity.c.label)
@@ -93,18 +75,23 @@ def reach(
 
 def walk(
     connection: Connection,
-    start: Collection[int],
+    root: int,
     direction: str,
     *,
     depth: int = DEFAULT_DEPTH,
     limit: int = DEFAULT_LIMIT,
     kinds: Collection[str] | None = None,
-) -> Walk:
-    """Everything within `depth` edges of `start` and the edges between; arguments as of `reach`."""
-    distances = reach(connection, start, direction, depth=depth, limit=limit, kinds=kinds)
+) -> Graph:
+    """Everything within `depth` edges of `root`, nearest first, and all edges between.
+
+    The other arguments are those of `reach`. The graph's frontier is exact: a node stands there
+    when an edge leads on from it to something that is not in the graph.
+    """
+    distances = reach(connection, [root], direction, depth=depth, limit=limit, kinds=kinds)
     known = entities(connection, distances)
     edges, frontier = _between(connection, distances, Direction(direction), kinds)
-    return Walk(
+    return Graph(
+        root=root,
         nodes=tuple(_at(known[number], distance) for number, distance in distances.items()),
         edges=edges,
         truncated=bool(frontier),
