@@ -43,7 +43,7 @@ soak: $(READY) ## long crash and race runs; prints seeds and a histogram
 
 docs: $(READY) ## check the generated reference, build the documentation strictly
 	@$(BIN)/python docs/generate.py --check
-	@$(BIN)/mkdocs build --quiet --strict --site-dir site
+	@$(BIN)/mkdocs build --strict --site-dir site  # with --quiet its warnings would not count
 
 lock: $(READY) ## resolve requirements.lock again from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
