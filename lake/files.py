@@ -30,7 +30,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -87,19 +87,16 @@ def write_data_file(
     Raises:
         UnavailableError: disk full, no permission; nothing is left behind.
     """
-    temporary = folder / f"{TEMPORARY_PREFIX}{file_id}"
     personal = contract.personal_columns if contract else frozenset()
-    with _removed_on_failure(temporary), temporary.open("xb") as file:
+    with temporary_file(folder) as file:
         sink = _HashingSink(file)
         with pq.ParquetWriter(sink, table.schema, **parquet_options(table, contract)) as writer:
             writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
-        file.flush()
-        os.fsync(file.fileno())
+        sync_open(file)
         crashpoint("file.written")
-        stats = stats_from_footer(temporary, personal)
+        stats = stats_from_footer(Path(file.name), personal)
         name = f"part-{file_id}-{sink.sha256}.parquet"
-        temporary.rename(folder / name)
-        sync_folder(folder)
+        put_in_place(file, folder / name)
     crashpoint("file.renamed")
     return DataFile(
         path=name,
@@ -165,15 +162,48 @@ def write_durably(path: Path, data: bytes) -> None:
     Raises:
         UnavailableError: disk full, no permission; nothing is left behind.
     """
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=TEMPORARY_PREFIX)
-    except OSError as exc:
-        raise translate_os_error(exc, f"writing {path.name}") from exc
-    with _removed_on_failure(Path(name)), os.fdopen(handle, "wb") as file:
+    with temporary_file(path.parent) as file:
         file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-        Path(name).rename(path)
+        sync_open(file)
+        put_in_place(file, path)
+
+
+@contextmanager
+def temporary_file(folder: Path) -> Iterator[IO[bytes]]:
+    """A file under a name that nothing reads, gone again if the block fails.
+
+    Raises:
+        UnavailableError: disk full, no permission.
+    """
+    try:
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=TEMPORARY_PREFIX, delete=False) as file:
+            try:
+                yield file
+            except BaseException:
+                with suppress(OSError):
+                    Path(file.name).unlink()
+                raise
+    except OSError as exc:
+        raise translate_os_error(exc, f"writing into {folder.name}") from exc
+
+
+def sync_open(file: IO[bytes]) -> None:
+    """Have what was written to an open file survive a power cut."""
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def put_in_place(file: IO[bytes], path: Path) -> None:
+    """Give a temporary file its name, and have the name survive a power cut."""
+    Path(file.name).rename(path)
+    sync_folder(path.parent)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and its parents, and have them survive a power cut."""
+    if not path.is_dir():
+        make_folder(path.parent)
+        path.mkdir(exist_ok=True)
         sync_folder(path.parent)
 
 
@@ -195,22 +225,10 @@ def _sync(path: Path, flags: int) -> None:
         os.close(descriptor)
 
 
-@contextmanager
-def _removed_on_failure(temporary: Path) -> Iterator[None]:
-    try:
-        yield
-    except BaseException as exc:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        if isinstance(exc, OSError):
-            raise translate_os_error(exc, f"writing into {temporary.parent.name}") from exc
-        raise
-
-
 class _HashingSink(io.RawIOBase):
     """A file that knows the digest and the size of what went through."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self._hash = hashlib.sha256()
         self.size = 0

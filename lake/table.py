@@ -56,6 +56,7 @@ from backstory.lake.errors import (
 from backstory.lake.files import (
     TEMPORARY_PREFIX,
     DataFile,
+    make_folder,
     sync_folder,
     write_data_file,
     write_durably,
@@ -136,7 +137,7 @@ class SliceTable:
         """
         folder = root / folder_of(contract.slice)
         try:
-            root.mkdir(parents=True, exist_ok=True)
+            make_folder(root)
             with tempfile.TemporaryDirectory(dir=root, prefix=TEMPORARY_PREFIX) as aside:
                 table = Path(aside) / folder.name
                 _write_contract(table, contract)
