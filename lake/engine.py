@@ -76,7 +76,7 @@ def files_source(files: Sequence[PlacedFile], schema: pa.Schema) -> str:
     for partition, group in groupby(files, key=lambda file: dict(file[1])):
         rows = _parquet([path for path, _ in group])
         if partition:
-            inside = ", ".join(_literal(name.lower()) for name in partition)
+            inside = ", ".join(literal(name.lower()) for name in partition)
             kept = f"COLUMNS(lambda c: lower(c) NOT IN ({inside}))"
             parts.append(f"SELECT {kept}, {_constants(partition, kinds)} FROM {rows}")
         else:
@@ -105,48 +105,6 @@ def duckdb_types(schema: pa.Schema) -> list[str]:
 def quoted(name: str) -> str:
     """A column's name as an SQL identifier."""
     return f'"{name.replace(chr(34), chr(34) * 2)}"'
-
-
-@contextmanager
-def engine_errors(what: str) -> Iterator[None]:
-    """Turn DuckDB's errors into ours.
-
-    Raises:
-        InvalidError: the condition does not fit the columns' types.
-        UnavailableError: memory ran out.
-        IntegrityError: a file cannot be read as Parquet with these columns.
-    """
-    try:
-        yield
-    except _USERS_FAULTS as exc:
-        raise InvalidError(
-            f"{what}: {_first_line(exc)}", hint="compare columns with values of their own type"
-        ) from exc
-    except duckdb.OutOfMemoryException as exc:
-        raise UnavailableError(
-            f"{what}: {_first_line(exc)}", hint="read fewer columns, or read in batches"
-        ) from exc
-    except (duckdb.Error, pa.ArrowInvalid) as exc:
-        raise IntegrityError(
-            f"{what}: rows cannot be read: {_first_line(exc)}",
-            hint="run `backstory verify` to see which bytes are not what was recorded",
-        ) from exc
-
-
-def _parquet(paths: Sequence[Path]) -> str:
-    listed = ", ".join(_literal(glob.escape(str(path))) for path in paths)
-    return f"read_parquet([{listed}], union_by_name=true, hive_partitioning=false)"
-
-
-def _constants(values: Mapping[str, str | None], kinds: Mapping[str, str]) -> str:
-    return ", ".join(
-        f"CAST({_literal(value)} AS {kinds[name]}) AS {quoted(name)}"
-        for name, value in values.items()
-    )
-
-
-def _literal(value: str | None) -> str:
-    return "NULL" if value is None else "'" + value.replace("'", "''") + "'"
 
 
 def _first_line(exc: Exception) -> str:

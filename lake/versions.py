@@ -23,9 +23,9 @@ from deltalake.exceptions import DeltaError
 from backstory.lake.errors import GoneError, IntegrityError, NotFoundError, RefusedError
 from backstory.lake.location import inside
 from backstory.lake.manifest import Manifest, ManifestFile
+from backstory.lake.segments import log_files
 
 _OURS = re.compile(r"part-[0-9a-f-]{36}-([0-9a-f]{64})\.parquet")
-_LOG_FILE = re.compile(r"(\d{20})\.(?:json|checkpoint(?:\..*)?\.parquet)")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _HARMLESS_FEATURES = frozenset({"timestampNtz"})
 
@@ -115,17 +115,8 @@ def digest_in_name(path: str) -> str:
     return match.group(1) if match else ""
 
 
-def versions_in_log(folder: Path) -> list[int]:
-    """The versions that have an entry or a checkpoint in the table's log, ascending."""
-    try:
-        names = [entry.name for entry in (folder / "_delta_log").iterdir()]
-    except OSError:
-        return []
-    return sorted({int(match.group(1)) for match in map(_LOG_FILE.fullmatch, names) if match})
-
-
 def _unopened(folder: Path, version: int | None, exc: Exception) -> NotFoundError:
-    known = versions_in_log(folder)
+    known = [file.version for file in log_files(folder)]
     if not known:
         return NotFoundError(
             f"there is no Delta table at {folder}", hint="check the path; it needs a _delta_log"

@@ -1,0 +1,294 @@
+"""Keeping snapshots on purpose, and letting them go.
+
+Keeps true: a pin is there whole or not at all, since its folder is built aside, synced and renamed
+(`backstory.lake.pinned` draws it); the same pin id twice is one pin; nothing is written into the
+table's own folder of logs, and nothing at all into a table of others.
+
+Pinning a snapshot that we wrote reads no data file: the digests are in the files' names. Of a
+table of others every file is read once, unless an earlier pin knows its digest. What a pin keeps
+is not collected by our garbage collection; loss is noticed by `backstory.lake.verify`.
+
+    kept = pin(table, open_snapshot(table), pin_id=new_id(), holder="run:…", reason="…", at=now)
+    reopen(table, kept.version).arrow()
+"""
+
+import fcntl
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from backstory.lake.checkpoints import make_checkpoint
+from backstory.lake.copying import KnownDigests, copy_files, hash_files, rewrite_rows
+from backstory.lake.crash import crashpoint
+from backstory.lake.errors import (
+    ConflictError,
+    IntegrityError,
+    InvalidError,
+    NotFoundError,
+    RefusedError,
+)
+from backstory.lake.files import (
+    TEMPORARY_PREFIX,
+    hash_file,
+    sync_file,
+    sync_folder,
+    write_durably,
+)
+from backstory.lake.linked import LinkedTable
+from backstory.lake.location import translate_os_error
+from backstory.lake.manifest import Manifest
+from backstory.lake.pinned import (
+    CHECKPOINT_FILE,
+    DIGESTS_FILE,
+    FILES_FOLDER,
+    HOLDERS_FOLDER,
+    MANIFEST_FILE,
+    PIN_ID,
+    Pin,
+    Strength,
+    pin_folders,
+    pins_folder,
+    pins_of,
+    read_holder,
+    read_manifest,
+    reopen,
+    same_content,
+)
+from backstory.lake.sealed import seal
+from backstory.lake.segments import segment
+from backstory.lake.snapshot import OpenedBy, Snapshot, Table
+from backstory.lake.table import CONTRACT_FOLDER
+
+__all__ = ["Pin", "Strength", "default_strength", "pin", "pins_of", "release", "reopen"]
+
+_FORMAT = 1
+_LOCK_FILE = ".lock"
+
+
+def default_strength(table: Table, snapshot: Snapshot) -> Strength:
+    """The strength that a table's snapshot gets where nothing is said."""
+    if not isinstance(table, LinkedTable):
+        return Strength.HELD
+    copy = snapshot.needs_engine or snapshot.opened_by is OpenedBy.COPY
+    return Strength.COPIED if copy else Strength.WATCHED
+
+
+def pin(
+    table: Table,
+    snapshot: Snapshot,
+    *,
+    pin_id: str,
+    holder: str,
+    reason: str,
+    strength: Strength | None = None,
+    until: datetime | None = None,
+    at: datetime,
+) -> Pin:
+    """Keep a snapshot; the same pin id again gives the same pin.
+
+    Args:
+        table: the snapshot's table.
+        snapshot: what to keep.
+        pin_id: UUIDv7 text.
+        holder: in whose name.
+        reason: why; shown to whoever finds the pin in the way.
+        strength: what to promise; by default what the table allows.
+        until: when it ends; None for never.
+        at: now.
+
+    Raises:
+        RefusedError: the table cannot promise that strength.
+        ConflictError: the pin id holds something else.
+        GoneError: the log or a data file of the snapshot is no longer there.
+        IntegrityError: the log or a data file is not what the snapshot says.
+        UnavailableError: disk full, no permission; nothing was pinned.
+    """
+    wanted = Pin(
+        pin_id=pin_id,
+        slice=table.name,
+        version=snapshot.version,
+        digest=snapshot.digest,
+        holder=holder,
+        reason=reason,
+        strength=strength or default_strength(table, snapshot),
+        until=until,
+        at=at,
+        rewritten=snapshot.needs_engine,
+    )
+    _check(table, wanted)
+    with _locked(table) as pins:
+        path = _holder(pins, pin_id)
+        if path is not None:
+            return _same(read_holder(path), wanted)
+        return _add(table, snapshot, wanted, pins)
+
+
+def release(table: Table, pin_id: str) -> None:
+    """End a pin; with its last holder the snapshot's folder goes, copies included.
+
+    Raises:
+        NotFoundError: no pin of the table has that id.
+    """
+    with _locked(table) as pins:
+        path = _holder(pins, pin_id)
+        if path is None:
+            raise NotFoundError(
+                f"{table.name} has no pin {pin_id}", hint="see `backstory pin --list`"
+            )
+        path.unlink()
+        sync_folder(path.parent)
+        if not any(path.parent.iterdir()):
+            folder = path.parent.parent
+            aside = pins / f"{TEMPORARY_PREFIX}{folder.name}"
+            folder.rename(aside)
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+def _check(table: Table, wanted: Pin) -> None:
+    if not PIN_ID.fullmatch(wanted.pin_id):
+        raise InvalidError(f"{wanted.pin_id!r} is no pin id", hint="letters, digits and '-'")
+    if wanted.at.tzinfo is None or (wanted.until is not None and wanted.until.tzinfo is None):
+        raise InvalidError(
+            "the times of a pin need an offset", hint="for example 2026-11-14T00:00Z"
+        )
+    if wanted.rewritten and wanted.strength is not Strength.COPIED:
+        raise RefusedError(
+            f"{table.name} can only be pinned as a copy: its files alone do not say its rows",
+            hint="use the strength copied",
+        )
+    if isinstance(table, LinkedTable) and wanted.strength is Strength.HELD:
+        raise RefusedError(
+            f"{table.name} belongs to others: nobody here can hold its files",
+            hint="use watched (loss is noticed) or copied (its files are kept here)",
+        )
+    if not isinstance(table, LinkedTable) and wanted.strength is Strength.WATCHED:
+        raise RefusedError(f"{table.name} is ours, no need to watch it", hint="use held or copied")
+
+
+def _same(existing: Pin, wanted: Pin) -> Pin:
+    if (existing.version, existing.holder) != (wanted.version, wanted.holder):
+        raise ConflictError(
+            f"pin {wanted.pin_id} holds {existing.slice}@{existing.version} for {existing.holder}",
+            hint="give the new pin its own id",
+        )
+    return existing
+
+
+def _add(table: Table, snapshot: Snapshot, wanted: Pin, pins: Path) -> Pin:
+    """Make the pin's folder aside and rename it; or join the holders of an existing one."""
+    if _has(pins / snapshot.digest, wanted):
+        return _join(pins / snapshot.digest, wanted)
+    aside = Path(tempfile.mkdtemp(dir=pins, prefix=TEMPORARY_PREFIX))
+    manifest = _manifest(table, snapshot, wanted.strength, aside / FILES_FOLDER)
+    wanted = replace(wanted, digest=manifest.digest)
+    folder = pins / manifest.digest
+    if (folder / MANIFEST_FILE).exists():
+        if not _has(folder, wanted):
+            (aside / FILES_FOLDER).rename(folder / FILES_FOLDER)
+            sync_folder(folder)
+        shutil.rmtree(aside)
+        return _join(folder, wanted)
+    (aside / HOLDERS_FOLDER).mkdir()
+    write_durably(aside / MANIFEST_FILE, manifest.to_text().encode())
+    crashpoint("pin.manifest")
+    _write_checkpoint(table, snapshot, wanted, aside)
+    crashpoint("pin.checkpoint")
+    write_durably(aside / HOLDERS_FOLDER / wanted.pin_id, _holder_text(wanted).encode())
+    sync_folder(aside)
+    crashpoint("pin.holder")
+    aside.rename(folder)
+    sync_folder(pins)
+    return wanted
+
+
+def _manifest(table: Table, snapshot: Snapshot, strength: Strength, files: Path) -> Manifest:
+    """What is kept, with the digest of every file; copies are made on the way."""
+    if strength is Strength.HELD:
+        return snapshot.manifest
+    if strength is Strength.WATCHED:
+        return hash_files(snapshot, _known_digests(table))
+    files.mkdir()
+    return rewrite_rows(snapshot, files) if snapshot.needs_engine else copy_files(snapshot, files)
+
+
+def _known_digests(table: Table) -> KnownDigests:
+    known: dict[tuple[str, int], str] = {}
+    for folder in pin_folders(table):
+        if not (folder / FILES_FOLDER).exists():  # copies may be rewritten files of other names
+            known |= {(f.path, f.size): f.sha256 for f in read_manifest(folder).files}
+    return known
+
+
+def _write_checkpoint(table: Table, snapshot: Snapshot, wanted: Pin, aside: Path) -> None:
+    """Keep what builds the version: its checkpoint, and digests of that and of the log."""
+    digests = []
+    if not wanted.rewritten:  # a checkpoint of the others' files would not say these rows
+        checkpoint = aside / CHECKPOINT_FILE
+        said = make_checkpoint(table.folder, snapshot.version, checkpoint)
+        if not same_content(said.manifest, snapshot.manifest):
+            raise IntegrityError(f"{snapshot}: its log says something else by now")
+        sync_file(checkpoint)
+        digests.append((hash_file(checkpoint)[0], CHECKPOINT_FILE))
+    log = [file.path for file in segment(table.folder, snapshot.version)]
+    contracts = sorted((table.folder / CONTRACT_FOLDER).glob("*.json"))
+    digests += [
+        (hash_file(path)[0], path.relative_to(table.folder).as_posix())
+        for path in (*log, *contracts)
+    ]
+    text = "".join(f"{sha256}  {path}\n" for sha256, path in digests)
+    write_durably(aside / DIGESTS_FILE, seal(text).encode())
+
+
+def _has(folder: Path, wanted: Pin) -> bool:
+    """Whether a pinned snapshot's folder keeps what the pin promises."""
+    is_copied = wanted.strength is not Strength.COPIED or (folder / FILES_FOLDER).exists()
+    return (folder / MANIFEST_FILE).exists() and is_copied
+
+
+def _join(folder: Path, wanted: Pin) -> Pin:
+    write_durably(folder / HOLDERS_FOLDER / wanted.pin_id, _holder_text(wanted).encode())
+    return wanted
+
+
+def _holder(pins: Path, pin_id: str) -> Path | None:
+    paths = pins.glob(f"*/{HOLDERS_FOLDER}/*")
+    return next((path for path in paths if path.name == pin_id), None)
+
+
+def _holder_text(wanted: Pin) -> str:
+    body = {
+        "v": _FORMAT,
+        **asdict(wanted),
+        "at": _time_text(wanted.at),
+        "until": _time_text(wanted.until) if wanted.until else None,
+    }
+    return seal(json.dumps(body, sort_keys=True) + "\n")
+
+
+def _time_text(time: datetime) -> str:
+    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+@contextmanager
+def _locked(table: Table) -> Iterator[Path]:
+    """The folder of a table's pins, for one process alone; what a crash left half made is gone."""
+    pins = pins_folder(table)
+    try:
+        pins.mkdir(parents=True, exist_ok=True)
+        with (pins / _LOCK_FILE).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            for leftover in pins.glob(f"{TEMPORARY_PREFIX}*"):
+                shutil.rmtree(leftover)
+            try:
+                yield pins
+            except BaseException:
+                for leftover in pins.glob(f"{TEMPORARY_PREFIX}*"):
+                    shutil.rmtree(leftover, ignore_errors=True)
+                raise
+    except OSError as exc:
+        raise translate_os_error(exc, f"pinning {table.name}") from exc
