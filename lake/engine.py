@@ -107,5 +107,48 @@ def quoted(name: str) -> str:
     return f'"{name.replace(chr(34), chr(34) * 2)}"'
 
 
+def literal(value: str | None) -> str:
+    """A text as an SQL literal."""
+    return "NULL" if value is None else "'" + value.replace("'", "''") + "'"
+
+
+@contextmanager
+def engine_errors(what: str) -> Iterator[None]:
+    """Turn DuckDB's errors into ours.
+
+    Raises:
+        InvalidError: the condition does not fit the columns' types.
+        UnavailableError: memory ran out.
+        IntegrityError: a file cannot be read as Parquet with these columns.
+    """
+    try:
+        yield
+    except _USERS_FAULTS as exc:
+        raise InvalidError(
+            f"{what}: {_first_line(exc)}", hint="compare columns with values of their own type"
+        ) from exc
+    except duckdb.OutOfMemoryException as exc:
+        raise UnavailableError(
+            f"{what}: {_first_line(exc)}", hint="read fewer columns, or read in batches"
+        ) from exc
+    except (duckdb.Error, pa.ArrowInvalid) as exc:
+        raise IntegrityError(
+            f"{what}: rows cannot be read: {_first_line(exc)}",
+            hint="run `backstory verify` to see which bytes are not what was recorded",
+        ) from exc
+
+
+def _parquet(paths: Sequence[Path]) -> str:
+    listed = ", ".join(literal(glob.escape(str(path))) for path in paths)
+    return f"read_parquet([{listed}], union_by_name=true, hive_partitioning=false)"
+
+
+def _constants(values: Mapping[str, str | None], kinds: Mapping[str, str]) -> str:
+    return ", ".join(
+        f"CAST({literal(value)} AS {kinds[name]}) AS {quoted(name)}"
+        for name, value in values.items()
+    )
+
+
 def _first_line(exc: Exception) -> str:
     return str(exc).partition("\n")[0]
