@@ -2,7 +2,7 @@
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -15,7 +15,7 @@ class Module:
     """One source file, its path relative to the repository."""
 
     path: Path
-    text: str
+    text: str = field(repr=False)
 
     @property
     def name(self) -> str:

@@ -1,14 +1,10 @@
 """Who may import whom, and which package is the one home of a third-party library."""
 
 import sys
-import tomllib
-from importlib.metadata import packages_distributions
 from pathlib import PurePath
 
 import pytest
 from importlinter.cli import EXIT_STATUS_SUCCESS, lint_imports
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 
 from tests.architecture.source_tree import PACKAGES, REPOSITORY, Module, everything, product
 
@@ -81,13 +77,3 @@ def test_the_packages_are_never_imported_by_their_bare_names() -> None:
         if name.partition(".")[0] in PACKAGES
     ]
     assert not strays
-
-
-def test_what_is_imported_is_declared() -> None:
-    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]
-    extras = [line for extra in project["optional-dependencies"].values() for line in extra]
-    declared = {canonicalize_name(Requirement(r).name) for r in project["dependencies"] + extras}
-    distributions = packages_distributions()
-    imported = {library for module in product() for _, library in third_party_imports(module)}
-    needed = {canonicalize_name(distributions[library][0]) for library in imported}
-    assert needed <= declared | {"numpy"}  # numpy comes with scikit-learn, whose arrays it holds
