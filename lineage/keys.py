@@ -5,6 +5,7 @@ their feedback; whoever steals it can. The key id travels with every pseudonym, 
 replaced without touching what was written with the old one.
 """
 
+import hmac
 import json
 import secrets
 from collections.abc import Callable
@@ -55,3 +56,8 @@ def load_key(folder: Path) -> SubjectKey:
         raise IntegrityError(
             f"{path}: the subject key does not parse", hint="restore it from a backup"
         ) from exc
+
+
+def key_check(key: SubjectKey) -> str:
+    """What proves that a key is the one that a home began with, without telling the key."""
+    return hmac.digest(key.secret, b"backstory key check v1", "sha256").hex()

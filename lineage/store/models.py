@@ -257,6 +257,22 @@ def last_read_of(conn: Connection, model: str, slice_id: int) -> int | None:
     return conn.execute(query).scalar_one()
 
 
+def last_success(conn: Connection, model: str) -> datetime | None:
+    """When a run of this model last completed."""
+    query = (
+        select(func.max(t.run_state.c.at))
+        .join(t.run, t.run.c.id == t.run_state.c.run)
+        .where(t.run.c.model == model, t.run_state.c.state == "completed")
+    )
+    return conn.execute(query).scalar_one()
+
+
+def has_artifact(conn: Connection, digest: str) -> bool:
+    """Whether an artifact of that digest is registered."""
+    query = select(t.artifact.c.digest).where(t.artifact.c.digest == digest)
+    return conn.execute(query).first() is not None
+
+
 def _with_aliases(conn: Connection, rows: Sequence[Any]) -> list[VersionRecord]:
     named: dict[int, list[str]] = {}
     for row in conn.execute(_ALIASES, {"ids": [r.id for r in rows]}) if rows else ():
@@ -293,16 +309,15 @@ def versions_by_artifact(conn: Connection, digest: str) -> list[VersionRecord]:
     )
 
 
+def versions_made_by(conn: Connection, run: int) -> list[VersionRecord]:
+    """The versions that a run made."""
+    return _with_aliases(conn, conn.execute(_VERSIONS.where(t.model_version.c.run == run)).all())
+
+
 def last_number(conn: Connection, model: str) -> int:
     """The number of a model's newest version; 0 when it has none."""
     query = select(func.max(t.model_version.c.number)).where(t.model_version.c.model == model)
     return conn.execute(query).scalar_one() or 0
-
-
-def model_names(conn: Connection) -> list[str]:
-    """The names of all models."""
-    query = select(t.name.c.name).join(t.entity, t.entity.c.id == t.name.c.entity)
-    return sorted(conn.execute(query.where(t.entity.c.kind == "model")).scalars())
 
 
 def alias_at(conn: Connection, model: str, alias: str, at: datetime | None) -> int | None:

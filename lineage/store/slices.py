@@ -244,6 +244,14 @@ def shares_by_source(
     return [SourceShare(**row) for row in conn.execute(query).mappings()]
 
 
+def first_commit_with_rows(conn: Connection, slice_id: int, *, after: int) -> int | None:
+    """The first version behind `after` that brought rows."""
+    query = select(func.min(t.commit.c.version)).where(
+        t.commit.c.slice == slice_id, t.commit.c.version > after, t.commit.c.rows > 0
+    )
+    return conn.execute(query).scalar_one()
+
+
 def contract_versions(conn: Connection, slice_id: int) -> list[int]:
     """The registered versions of a slice's contract."""
     query = select(t.contract.c.version).where(t.contract.c.slice == slice_id)
@@ -268,6 +276,16 @@ def snapshots(conn: Connection, ids: Sequence[int]) -> dict[int, SnapshotRecord]
     return {row.id: _snapshot(row) for row in conn.execute(_SNAPSHOTS_BY_ID, {"ids": list(ids)})}
 
 
+def snapshots_between(
+    conn: Connection, slice_id: int, first: int, last: int
+) -> dict[int, SnapshotRecord]:
+    """A slice's snapshots by version, from `first` to `last`."""
+    query = _SNAPSHOTS.where(
+        t.snapshot.c.slice == slice_id, t.snapshot.c.version.between(first, last)
+    )
+    return {row.version: _snapshot(row) for row in conn.execute(query)}
+
+
 def pins_of(conn: Connection, ids: Sequence[int]) -> dict[int, list[PinRecord]]:
     """The pins that hold now, by snapshot id."""
     found: dict[int, list[PinRecord]] = {}
@@ -283,6 +301,19 @@ def pin_by_id(conn: Connection, pin_id: str) -> tuple[PinRecord, int | None] | N
         return None
     fields = {k: v for k, v in row._mapping.items() if k not in {"recorded_seq", "ended_seq"}}
     return PinRecord(**fields), row.ended_seq
+
+
+def pinned_snapshots(conn: Connection, slice_name: str | None = None) -> list[int]:
+    """The snapshots that are pinned now, of one slice or of all, by slice and version."""
+    query = (
+        select(t.snapshot.c.id)
+        .join(t.slice_, t.slice_.c.id == t.snapshot.c.slice)
+        .where(t.snapshot.c.id.in_(select(t.pin.c.snapshot).where(t.pin.c.ended_seq.is_(None))))
+        .order_by(t.slice_.c.name, t.snapshot.c.version)
+    )
+    if slice_name is not None:
+        query = query.where(t.slice_.c.name == slice_name)
+    return list(conn.execute(query).scalars())
 
 
 def snapshot_counts(conn: Connection) -> dict[int, int]:

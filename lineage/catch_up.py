@@ -1,0 +1,142 @@
+"""The lake leads, the store follows: register every commit that the store does not know yet.
+
+Idempotent. A crash between a Delta commit and its registration leaves a commit that the next
+command registers, with an audit leaf of its own. Costs one look at the log per slice when there is
+nothing to do. Linked tables are registered the same way; what others commit is somebody else's act,
+so their commits carry no actor.
+"""
+
+from pathlib import Path
+
+from backstory.lake.commits import Commit, added_files, log_entry, read_commits
+from backstory.lake.linked import LinkedTable
+from backstory.lake.snapshot import Table
+from backstory.lake.verify import log_entry_digest
+from backstory.lineage.graph import EntityKind
+from backstory.lineage.parts import Parts
+from backstory.lineage.store import slices, tables, writes
+from backstory.lineage.store.unit_of_work import Unit
+from backstory.lineage.times import EPOCH
+
+BATCH_COMMITS = 1000
+
+
+def catch_up(parts: Parts) -> int:
+    """Register what the lake has and the store has not.
+
+    Returns:
+        How many commits were registered.
+    """
+    with parts.store.reader() as conn:
+        known = slices.last_versions(conn)
+    return sum(
+        register_commits(parts, name)
+        for name in parts.lake.names()
+        if name not in known or _log_goes_on(parts.lake.folder(name), known[name][1])
+    )
+
+
+def unregistered(parts: Parts) -> dict[str, int]:
+    """How many commits of each slice the store does not know yet."""
+    with parts.store.reader() as conn:
+        known = slices.last_versions(conn)
+    waiting = {
+        name: len(
+            read_commits(parts.lake.folder(name), name=name, after=known.get(name, (0, -1))[1])
+        )
+        for name in parts.lake.names()
+    }
+    return {name: count for name, count in waiting.items() if count}
+
+
+def register_commits(parts: Parts, name: str) -> int:
+    """Register the new commits of one slice, and the slice itself when it is new."""
+    table = parts.lake.table(name)
+    registered = 0
+    while True:
+        with parts.unit("commits.register", f"slice:{name}") as unit:
+            record = slices.slice_by_name(unit.connection, name)
+            slice_id = record.id if record else _register_slice(unit, table)
+            _register_contracts(unit, slice_id, table)
+            batch = read_commits(
+                table.folder,
+                name=name,
+                after=record.last_version if record else -1,
+                not_before=record.last_at if record and record.last_at else EPOCH,
+                limit=BATCH_COMMITS,
+            )
+            for commit in batch:
+                _register_commit(unit, slice_id, commit, table)
+            unit.note(commits=[c.version for c in batch][:: max(1, len(batch) - 1)])
+        registered += len(batch)
+        if len(batch) < BATCH_COMMITS:
+            return registered
+
+
+def _flavour(table: Table) -> str:
+    if isinstance(table, LinkedTable):
+        return "linked"
+    return "interactions" if table.name.startswith(slices.INTERACTIONS_PREFIX) else "managed"
+
+
+def _log_goes_on(folder: Path, version: int) -> bool:
+    return log_entry(folder, version + 1).exists()
+
+
+def _register_slice(unit: Unit, table: Table) -> int:
+    slice_id = writes.add_entity(unit, EntityKind.SLICE, f"slice:{table.name}", table.name)
+    if _flavour(table) != "interactions":
+        writes.claim_name(unit, table.name, slice_id)
+    writes.insert(
+        unit,
+        tables.slice_,
+        id=slice_id,
+        name=table.name,
+        flavour=_flavour(table),
+        table_id=table.table_id,
+        uri=table.uri if isinstance(table, LinkedTable) else None,
+    )
+    return slice_id
+
+
+def _register_contracts(unit: Unit, slice_id: int, table: Table) -> None:
+    known = slices.contract_versions(unit.connection, slice_id)
+    if table.contract.version not in known:
+        writes.insert(
+            unit,
+            tables.contract,
+            slice=slice_id,
+            version=table.contract.version,
+            digest=table.contract.digest,
+            body=table.contract.to_json(),
+        )
+
+
+def _register_commit(unit: Unit, slice_id: int, commit: Commit, table: Table) -> None:
+    writes.insert(
+        unit,
+        tables.commit,
+        slice=slice_id,
+        version=commit.version,
+        at=commit.at,
+        operation=commit.operation,
+        source=commit.source,
+        offset=commit.offset,
+        batch=commit.batch,
+        rows=commit.rows,
+        contract_version=commit.contract_version,
+        actor=commit.info.get("actor"),
+        log_digest=log_entry_digest(table.folder, commit.version),
+    )
+    if _flavour(table) == "interactions":
+        for file in added_files(table.folder, commit.version, "id"):
+            writes.insert(
+                unit,
+                tables.interaction_file,
+                slice=slice_id,
+                path=file.path,
+                version=commit.version,
+                min_id=file.low,
+                max_id=file.high,
+                rows=file.rows,
+            )

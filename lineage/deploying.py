@@ -1,0 +1,274 @@
+"""Serving over valid time: deployments with their shares, and aliases with their moves.
+
+`deploy` records; it rolls nothing out. What is so from when is a row of its own: a changed share
+ends one interval and begins another, a moved alias likewise, and what was recorded before stays.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from backstory.lake.crash import crashpoint
+from backstory.lake.errors import InvalidError, NotFoundError, RefusedError
+from backstory.lake.location import check_name
+from backstory.lineage.deployment import (
+    Change,
+    Interval,
+    Mode,
+    plan_deployment,
+    plan_undeployment,
+)
+from backstory.lineage.graph import EdgeKind, EntityKind, Evidence, deployment_key
+from backstory.lineage.parts import Parts
+from backstory.lineage.resolving import (
+    DeploymentNamed,
+    EnvironmentNamed,
+    ModelNamed,
+    resolve,
+    resolve_version,
+)
+from backstory.lineage.store import models, names, tables, writes
+from backstory.lineage.store.unit_of_work import Unit
+from backstory.lineage.times import in_utc
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AliasMove:
+    """An alias that names a version from an instant on."""
+
+    model: str
+    alias: str
+    version: models.VersionRecord
+    before: models.VersionRecord | None
+    at: datetime
+
+
+def deploy(
+    parts: Parts,
+    version: str,
+    *,
+    to: str,
+    share: float = 1.0,
+    mode: str = "live",
+    at: datetime | None = None,
+    reason: str = "",
+) -> models.IntervalRecord:
+    """Record that a version serves in an environment.
+
+    Args:
+        version: a model version's ref, e.g. `ranker@7` or `ranker@champion`.
+        to: the environment.
+        share: its share of the traffic, 0 to 1. A live share of 1 ends the other live versions; a
+            canary takes its share from the live ones; shadow and holdout count nothing.
+        mode: "live", "canary", "shadow" or "holdout".
+        at: since when; now where nothing is said.
+        reason: why, for the audit log.
+
+    Raises:
+        RefusedError: the shares would exceed 1; the message names the current split.
+    """
+    check_name(to)
+    found = resolve_version(parts, version)
+    since = in_utc(at or parts.clock())
+    with parts.unit("deploy", f"env:{to}", reason=reason) as unit:
+        changes = plan_deployment(
+            _intervals(unit, to, found.model),
+            environment=to,
+            version_ref=found.ref,
+            mode=_mode(mode),
+            share=share,
+            at=since,
+        )
+        deployment = _add_deployment(unit, to, found, _mode(mode))
+        _carry_out(unit, changes, deployment)
+        unit.note(version=found.ref, share=str(share), mode=mode, since=since.isoformat())
+        crashpoint("deploy.recorded")
+        return models.intervals_of(unit.connection, [deployment])[deployment][-1]
+
+
+def undeploy(
+    parts: Parts,
+    ref: str,
+    *,
+    from_environment: str | None = None,
+    at: datetime | None = None,
+    reason: str = "",
+) -> list[models.IntervalRecord]:
+    """Record that a version serves no longer.
+
+    Args:
+        ref: a deployment (`env:prod-eu#3`) or a model version.
+        from_environment: where; needed when the version serves in more than one environment.
+        at: since when; now where nothing is said.
+        reason: why, for the audit log.
+
+    Returns:
+        The intervals that ended.
+
+    Raises:
+        NotFoundError: it does not serve there.
+    """
+    until = in_utc(at or parts.clock())
+    found = resolve(parts, ref)
+    with parts.unit("undeploy", ref, reason=reason) as unit:
+        if isinstance(found, DeploymentNamed):
+            serving = models.intervals_of(unit.connection, [found.id]).get(found.id, [])
+        elif isinstance(found, models.VersionRecord):
+            serving = models.intervals(
+                unit.connection, environment=from_environment, model_version=found.id
+            )
+        else:
+            raise InvalidError(f"{ref!r} is neither a deployment nor a model version")
+        open_now = [i for i in serving if i.until_at is None or i.until_at > until]
+        _one_environment(ref, open_now)
+        for interval in open_now:
+            changes = plan_undeployment(
+                _intervals(unit, interval.environment, interval.model),
+                environment=interval.environment,
+                deployment=interval.deployment,
+                at=until,
+            )
+            _carry_out(unit, changes, interval.deployment)
+        unit.note(until=until.isoformat(), ended=[i.number for i in open_now])
+    return open_now
+
+
+def deployments(
+    parts: Parts, environment: str | None = None, *, at: datetime | None = None
+) -> list[models.IntervalRecord]:
+    """What serves in an environment at a time, or what has ever served where no time is given."""
+    if environment is not None:
+        found = resolve(parts, f"env:{environment.removeprefix('env:')}")
+        environment = found.name if isinstance(found, EnvironmentNamed) else environment
+    with parts.store.reader() as conn:
+        return models.intervals(conn, environment=environment, at=at)
+
+
+def alias(
+    parts: Parts, version: str, name: str, *, at: datetime | None = None, reason: str = ""
+) -> AliasMove:
+    """Let an alias name a version from now on, or from a time on.
+
+    Raises:
+        InvalidError: an alias that reads like a version or a time.
+        RefusedError: the alias has moved later than that time already.
+    """
+    _check_alias(name)
+    found = resolve_version(parts, version)
+    since = in_utc(at or parts.clock())
+    with parts.unit("alias", f"{found.model}@{name}", reason=reason) as unit:
+        moves = models.alias_rows(unit.connection, found.model, name)
+        last = moves[-1] if moves else None
+        if last is not None and last.from_at > since:
+            raise RefusedError(
+                f"{found.model}@{name} has moved at {last.from_at.isoformat()} already",
+                hint="give a later --at",
+            )
+        named = {"model": found.model, "alias": name}
+        if last is not None:
+            writes.end(unit, tables.alias, last.id)
+            until = {"from_at": last.from_at, "until_at": since}
+            writes.insert(unit, tables.alias, **named, model_version=last.model_version, **until)
+        writes.insert(unit, tables.alias, **named, model_version=found.id, from_at=since)
+        before = last.model_version if last is not None and last.until_at is None else None
+        unit.note(to=found.ref, since=since.isoformat())
+        known = models.versions(unit.connection, [i for i in (found.id, before) if i])
+    return AliasMove(
+        model=found.model,
+        alias=name,
+        version=known[found.id],
+        before=known[before] if before else None,
+        at=since,
+    )
+
+
+def model_versions(parts: Parts, model: str | None = None) -> list[models.VersionRecord]:
+    """The versions of a model, newest first, or the newest versions of all models."""
+    if model is None:
+        with parts.store.reader() as conn:
+            return [v for m in names.names(conn, "model") for v in models.versions_of(conn, m)]
+    found = resolve(parts, model)
+    if isinstance(found, models.VersionRecord):
+        return [found]
+    if not isinstance(found, ModelNamed):
+        raise InvalidError(f"{model!r} is not a model", hint="see `backstory models`")
+    with parts.store.reader() as conn:
+        return models.versions_of(conn, found.name)
+
+
+def _add_deployment(unit: Unit, to: str, version: models.VersionRecord, mode: Mode) -> int:
+    number = models.last_deployment_number(unit.connection, to) + 1
+    label = f"{version.ref} in {to} ({mode.value})"
+    entity = writes.add_entity(unit, EntityKind.DEPLOYMENT, deployment_key(to, number), label)
+    writes.insert(
+        unit,
+        tables.deployment,
+        id=entity,
+        environment=to,
+        number=number,
+        model_version=version.id,
+        mode=mode.value,
+    )
+    writes.add_edge(unit, version.id, entity, EdgeKind.DEPLOYED_AS, Evidence.DECLARED)
+    return entity
+
+
+def _carry_out(unit: Unit, changes: Sequence[Change], deployment: int) -> None:
+    """Write what a plan says: every changed interval ends its row and gets new ones."""
+    for change in changes:
+        if change.before is not None and change.before.row is not None:
+            writes.end(unit, tables.deployment_interval, change.before.row)
+        for piece in change.after:
+            writes.insert(
+                unit,
+                tables.deployment_interval,
+                deployment=piece.deployment or deployment,
+                share=piece.share,
+                from_at=piece.from_at,
+                until_at=piece.until_at,
+            )
+
+
+def _intervals(unit: Unit, environment: str, model: str) -> list[Interval]:
+    """The intervals that share one model's traffic in an environment."""
+    return [
+        Interval(
+            row=record.id,
+            deployment=record.deployment,
+            version_ref=f"{record.model}@{record.version}",
+            mode=Mode(record.mode),
+            share=record.share,
+            from_at=record.from_at,
+            until_at=record.until_at,
+        )
+        for record in models.intervals(unit.connection, environment=environment)
+        if record.model == model
+    ]
+
+
+def _one_environment(ref: str, serving: Sequence[models.IntervalRecord]) -> None:
+    environments = sorted({i.environment for i in serving})
+    if not environments:
+        raise NotFoundError(f"{ref} serves nowhere now", hint="see `backstory deployments`")
+    if len(environments) > 1:
+        raise InvalidError(
+            f"{ref} serves in {', '.join(environments)}", hint="name one with --from ENVIRONMENT"
+        )
+
+
+def _mode(text: str) -> Mode:
+    try:
+        return Mode(text)
+    except ValueError as exc:
+        raise InvalidError(
+            f"{text!r} is not a mode", hint=f"one of {', '.join(m.value for m in Mode)}"
+        ) from exc
+
+
+def _check_alias(name: str) -> None:
+    check_name(name)
+    if "/" in name or name.isdigit() or name[:1].isdigit():
+        raise InvalidError(
+            f"{name!r} is no alias: one begins with a letter and is one word",
+            hint="write it like champion",
+        )

@@ -1,0 +1,204 @@
+"""Is this home well? One line a check, each with what to do where it is not."""
+
+import os
+import shutil
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.metadata import version
+
+from backstory.lake.errors import BackstoryError
+from backstory.lake.pinned import pins_of
+from backstory.lineage.catch_up import unregistered
+from backstory.lineage.keys import KEY_FILE, load_key
+from backstory.lineage.parts import Parts
+from backstory.lineage.settings import SETTINGS_FILE
+from backstory.lineage.store import audit_log, models, slices, upgrade
+
+LOW_DISK_BYTES = 1 << 30
+MAX_CLOCK_SKEW_SECONDS = 5.0
+
+
+class Health(StrEnum):
+    """What a check says."""
+
+    OK = "ok"
+    WARNING = "warning"
+    PROBLEM = "problem"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One check with its outcome.
+
+    Attributes:
+        name: what was looked at.
+        found: what was found, one line.
+        remedy: what to do; empty where nothing is to be done.
+    """
+
+    name: str
+    health: Health
+    found: str
+    remedy: str = ""
+
+
+def diagnose(parts: Parts) -> list[Check]:
+    """Look at every part of a home; a check that cannot be made is a problem, never skipped."""
+    return [_made(name, check, parts) for name, check in _CHECKS.items()]
+
+
+def _made(name: str, check: Callable[[Parts], Check], parts: Parts) -> Check:
+    try:
+        return check(parts)
+    except BackstoryError as exc:
+        return Check(name=name, health=Health.PROBLEM, found=exc.message, remedy=exc.hint)
+
+
+def _versions(parts: Parts) -> Check:  # noqa: ARG001 - every check takes the parts
+    libraries = ("backstory", "deltalake", "pyarrow", "duckdb", "sqlalchemy")
+    found = ", ".join(f"{name} {version(name)}" for name in libraries)
+    return Check(name="versions", health=Health.OK, found=found)
+
+
+def _store(parts: Parts) -> Check:
+    revision = upgrade.current(parts.store.engine)
+    if revision == upgrade.HEAD:
+        return Check(name="store", health=Health.OK, found=f"revision {revision}")
+    return Check(
+        name="store",
+        health=Health.PROBLEM,
+        found=f"revision {revision}, this program needs {upgrade.HEAD}",
+        remedy="run `backstory db upgrade`",
+    )
+
+
+def _lake(parts: Parts) -> Check:
+    names = list(parts.lake.names())
+    for name in names:
+        parts.lake.table(name)
+    return Check(name="lake", health=Health.OK, found=f"{len(names)} tables can be opened")
+
+
+def _commits(parts: Parts) -> Check:
+    waiting = unregistered(parts)
+    if not waiting:
+        return Check(name="commits", health=Health.OK, found="every commit is registered")
+    listed = ", ".join(f"{name}: {count}" for name, count in waiting.items())
+    return Check(
+        name="commits",
+        health=Health.WARNING,
+        found=f"not registered yet: {listed}",
+        remedy="the next command that opens this home registers them",
+    )
+
+
+def _pins(parts: Parts) -> Check:
+    """Pins of the lake that the store does not hold: what a crash between the two leaves."""
+    with parts.store.reader() as conn:
+        held = {
+            pin.pin_id
+            for pins in slices.pins_of(conn, slices.pinned_snapshots(conn)).values()
+            for pin in pins
+        }
+    kept = {pin.pin_id for name in parts.lake.names() for pin in pins_of(parts.lake.table(name))}
+    if missing := held - kept:
+        return Check(
+            name="pins",
+            health=Health.PROBLEM,
+            found=f"{len(missing)} recorded pins have no files, e.g. {min(missing)}",
+            remedy="run `backstory verify`, and restore the lake from a backup",
+        )
+    if spare := kept - held:
+        return Check(
+            name="pins",
+            health=Health.WARNING,
+            found=f"{len(spare)} pins in the lake are not recorded (a command was killed)",
+            remedy="they keep files without need and do no harm",
+        )
+    return Check(name="pins", health=Health.OK, found=f"{len(held)} pins hold")
+
+
+def _runs(parts: Parts) -> Check:
+    with parts.store.reader() as conn:
+        open_runs = [run for run in models.runs(conn, limit=1000) if run.ended is None]
+    if not open_runs:
+        return Check(name="runs", health=Health.OK, found="no run is open")
+    return Check(
+        name="runs",
+        health=Health.WARNING,
+        found=f"{len(open_runs)} runs have started and not ended, e.g. run:{open_runs[0].run_id}",
+        remedy="a run whose process is gone has made nothing; see `backstory runs`",
+    )
+
+
+def _keys(parts: Parts) -> Check:
+    load_key(parts.settings.keys)
+    mode = stat.S_IMODE((parts.settings.keys / KEY_FILE).stat().st_mode)
+    if mode & 0o077:
+        return Check(
+            name="keys",
+            health=Health.PROBLEM,
+            found=f"the subject key can be read by others (mode {mode:04o})",
+            remedy=f"chmod 600 {parts.settings.keys / KEY_FILE}",
+        )
+    return Check(name="keys", health=Health.OK, found="the subject key is there, and private")
+
+
+def _disk(parts: Parts) -> Check:
+    free = shutil.disk_usage(parts.settings.home).free
+    low = free < LOW_DISK_BYTES
+    return Check(
+        name="disk",
+        health=Health.WARNING if low else Health.OK,
+        found=f"{free / 2**30:.1f} GiB free",
+        remedy="free some space; a full disk refuses writes and loses nothing" if low else "",
+    )
+
+
+def _permissions(parts: Parts) -> Check:
+    places = (parts.settings.home, parts.settings.lake, parts.settings.artifacts)
+    denied = [str(place) for place in places if not os.access(place, os.R_OK | os.W_OK)]
+    if denied:
+        return Check(
+            name="access",
+            health=Health.PROBLEM,
+            found=f"no permission to read and write {', '.join(denied)}",
+            remedy=f"see the owner and modes, and the paths in {SETTINGS_FILE}",
+        )
+    return Check(name="access", health=Health.OK, found="home, lake and artifacts can be written")
+
+
+def _clock(parts: Parts) -> Check:
+    with parts.store.reader() as conn:
+        last = audit_log.head(conn)[1]
+    ahead = (last - parts.clock()).total_seconds() if last else 0.0
+    if ahead > MAX_CLOCK_SKEW_SECONDS:
+        return Check(
+            name="clock",
+            health=Health.WARNING,
+            found=f"this clock is {ahead:.0f} s behind the last record",
+            remedy="set the clock; records keep their order all the same",
+        )
+    return Check(name="clock", health=Health.OK, found="not behind the last record")
+
+
+_CHECKS: dict[str, Callable[[Parts], Check]] = {
+    "versions": _versions,
+    "access": _permissions,
+    "store": _store,
+    "lake": _lake,
+    "commits": _commits,
+    "pins": _pins,
+    "runs": _runs,
+    "keys": _keys,
+    "disk": _disk,
+    "clock": _clock,
+}
+
+
+def worst(checks: list[Check]) -> Health:
+    """The worst outcome of some checks."""
+    order = list(Health)
+    return max((check.health for check in checks), key=order.index, default=Health.OK)

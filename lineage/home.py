@@ -1,0 +1,247 @@
+"""A Backstory home: the one place where parts are put together, and the verbs of the SDK.
+
+    import backstory
+
+    home = backstory.open()
+    home.slice("thumbs").append(table, source="app", offset=42)
+    print(home.trace("ranker@7"))
+
+Every verb is a use case of its own module, bound here as it is: the command line and GraphQL call
+the same functions with the same home. Opening a home brings a SQLite store up to date and registers
+what a crash left unregistered.
+"""
+
+import getpass
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from backstory.lake.errors import ConflictError, InvalidError
+from backstory.lake.lakehouse import Lake
+from backstory.lake.location import translate_os_error
+from backstory.lake.snapshot import Snapshot
+from backstory.lake.table import Receipt
+from backstory.lineage import (
+    comparing,
+    deploying,
+    diagnosing,
+    ingest,
+    inspecting,
+    pinning,
+    recording,
+    retraining,
+    stating,
+    tracing,
+    verifying,
+)
+from backstory.lineage.audit.leaf import Actor, KnownBy
+from backstory.lineage.catch_up import catch_up
+from backstory.lineage.ids import uuid7
+from backstory.lineage.keys import create_key, key_check, load_key
+from backstory.lineage.parts import Parts
+from backstory.lineage.resolving import resolve_slice_at
+from backstory.lineage.settings import (
+    HOME_FOLDER,
+    SETTINGS_FILE,
+    TEMPLATE,
+    Settings,
+    find_home,
+    load_settings,
+)
+from backstory.lineage.store import upgrade
+from backstory.lineage.store.engine import connect
+from backstory.lineage.store.unit_of_work import Store
+from backstory.lineage.times import utc_now
+
+GITIGNORE = "*\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Home(Parts):
+    """An open home. Close it, or use it in a `with` statement."""
+
+    create_slice = ingest.create_slice
+    link_slice = ingest.link_slice
+    slices = inspecting.list_slices
+    history = inspecting.history
+    show = inspecting.show
+    diff = comparing.diff
+    pin = pinning.pin
+    pins = pinning.pins
+    release = pinning.release
+    retraining = retraining.retraining
+    runs = inspecting.list_runs
+    run = inspecting.show_run
+    models = deploying.model_versions
+    alias = deploying.alias
+    deploy = deploying.deploy
+    undeploy = deploying.undeploy
+    deployments = deploying.deployments
+    interactions = recording.interactions
+    trace = tracing.trace
+    impact = tracing.impact
+    path = tracing.path
+    state_of = stating.state_of
+    verify = verifying.verify
+    doctor = diagnosing.diagnose
+
+    def slice(self, name: str) -> "Slice":
+        """A slice by name, to append to and to read."""
+        return Slice(home=self, name=name)
+
+    def close(self) -> None:
+        """Give the database's connections back."""
+        self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """A slice of a home."""
+
+    home: Home
+    name: str
+
+    def append(
+        self,
+        rows: Any,
+        *,
+        source: str = "sdk",
+        offset: int | None = None,
+        info: Mapping[str, Any] | None = None,
+    ) -> Receipt:
+        """Append rows, exactly once; see `backstory.lineage.ingest.append`."""
+        return ingest.append(self.home, self.name, rows, source=source, offset=offset, info=info)
+
+    def at(self, version: int | datetime | None = None) -> Snapshot:
+        """The slice at a version or a time, or as it is now, to be read.
+
+        Raises:
+            NotFoundError: there is no such version, or the slice did not exist then.
+        """
+        at = version.isoformat() if isinstance(version, datetime) else version
+        ref = self.name if at is None else f"{self.name}@{at}"
+        return pinning.open_at(self.home, resolve_slice_at(self.home, ref))
+
+
+def init(
+    path: str | Path | None = None,
+    *,
+    database_url: str | None = None,
+    lake: str | Path | None = None,
+    clock: Callable[[], datetime] = utc_now,
+) -> Home:
+    """Make a home and open it.
+
+    Args:
+        path: the home's folder; `.backstory` here where nothing is said.
+        database_url: the store; a SQLite file in the home where nothing is said.
+        lake: the folder of the Delta tables; in the home where nothing is said.
+        clock: tells the time.
+
+    Raises:
+        ConflictError: there is a home already.
+        UnavailableError: no permission, disk full, no such database.
+    """
+    folder = Path(path) if path is not None else Path.cwd() / HOME_FOLDER
+    if (folder / SETTINGS_FILE).exists():
+        raise ConflictError(
+            f"{folder} is a Backstory home already", hint="use it as it is, or name another folder"
+        )
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise InvalidError(f"{folder} is not empty", hint="name an empty or absent folder")
+        (folder / ".gitignore").write_text(GITIGNORE)
+        for name in ("lake", "artifacts", "spool"):
+            (folder / name).mkdir(mode=0o700)
+        key = create_key(folder / "keys")
+        # The settings come last: a folder without them is no home, and init can be repeated.
+        _write_settings(folder, database_url, lake)
+    except OSError as exc:
+        raise translate_os_error(exc, f"making {folder}") from exc
+    home = _assemble(load_settings(folder), clock)
+    upgrade.upgrade(home.store.engine)
+    with home.unit("home.init", "home") as unit:
+        unit.note(key={key.key_id: key_check(key)})
+    return home
+
+
+def open_home(
+    path: str | Path | None = None,
+    *,
+    clock: Callable[[], datetime] = utc_now,
+    heal: bool = True,
+) -> Home:
+    """Open a home.
+
+    Args:
+        path: the home's folder; found from the current folder where nothing is said.
+        clock: tells the time.
+        heal: register what a crash left unregistered; only a diagnosis leaves it as it is.
+
+    Raises:
+        NotFoundError: there is no home.
+        RefusedError: the home is newer than this program.
+        IntegrityError: its store or its key is damaged.
+    """
+    folder = find_home(Path.cwd()) if path is None else _home_in(Path(path))
+    home = _assemble(load_settings(folder), clock)
+    upgrade.check(home.store.engine)
+    if heal:
+        catch_up(home)
+    return home
+
+
+def _assemble(settings: Settings, clock: Callable[[], datetime]) -> Home:
+    return Home(
+        settings=settings,
+        lake=Lake(settings.lake, settings.artifacts),
+        store=Store(connect(settings.database_url), clock),
+        key=load_key(settings.keys),
+        actor=Actor(name=_os_user(), known_by=KnownBy.OS_USER),
+        clock=clock,
+        new_id=lambda: uuid7(clock()),
+    )
+
+
+def _home_in(path: Path) -> Path:
+    """The home that a path means: itself, or the `.backstory` in it."""
+    inner = path / HOME_FOLDER
+    return inner if (inner / SETTINGS_FILE).is_file() else path
+
+
+def _os_user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # no passwd entry and no USER, as in some containers
+        return f"uid-{os.getuid()}"
+
+
+def _write_settings(folder: Path, database_url: str | None, lake: str | Path | None) -> None:
+    text = TEMPLATE
+    if database_url is not None:
+        text = text.replace('"sqlite:///lineage.db"', _toml(database_url))
+    if lake is not None:
+        text = text.replace('path = "lake"', f"path = {_toml(str(Path(lake).resolve()))}")
+    path = folder / SETTINGS_FILE
+    path.touch(mode=0o600)
+    path.write_text(text)
+
+
+def _toml(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,0 +1,186 @@
+"""Feedback in: source → gate → exactly-once append → catch-up registers the commit → receipt.
+
+An offset says where a batch ends in its source. Who has offsets (a log, a queue, a cursor) gives
+them; for the others Backstory counts rows: the same rows from the same source are then recognised
+by their digest and stored once.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from backstory.lake.contract import Contract
+from backstory.lake.errors import InvalidError, NotFoundError, OffsetConflict
+from backstory.lake.gate import pass_gate
+from backstory.lake.linked import LinkedTable
+from backstory.lake.location import check_name, translate_os_error
+from backstory.lake.rows import batch_digest
+from backstory.lake.sources.files import read_file
+from backstory.lake.table import Receipt, SliceTable
+from backstory.lineage.catch_up import register_commits
+from backstory.lineage.parts import Parts
+from backstory.lineage.store import names, slices
+
+MAX_OFFSET_ATTEMPTS = 50
+
+
+def create_slice(parts: Parts, contract: Contract | str | Path) -> SliceTable:
+    """Make a slice from a contract.
+
+    Args:
+        contract: a `Contract`, the text of one in YAML, or the path of a YAML file.
+
+    Raises:
+        InvalidError: the contract does not hold together.
+        ConflictError: the name is taken.
+    """
+    agreed = contract if isinstance(contract, Contract) else _contract_of(contract)
+    check_name(agreed.slice)
+    with parts.store.reader() as conn:
+        if taken := names.named(conn, agreed.slice):
+            raise InvalidError(
+                f"the name {agreed.slice!r} is taken by a {taken[0]}",
+                hint="slices and models share one namespace; choose another name",
+            )
+    table = parts.lake.create(agreed, at=parts.clock())
+    register_commits(parts, agreed.slice)
+    return table
+
+
+def link_slice(parts: Parts, name: str, uri: str) -> LinkedTable:
+    """Read a table that others write as a slice; its contract is inferred."""
+    check_name(name)
+    table = parts.lake.link(name, uri, at=parts.clock())
+    register_commits(parts, name)
+    return table
+
+
+def append(
+    parts: Parts,
+    slice_name: str,
+    rows: Any,
+    *,
+    source: str = "sdk",
+    offset: int | None = None,
+    info: Mapping[str, Any] | None = None,
+) -> Receipt:
+    """Append rows to a slice, exactly once.
+
+    Args:
+        rows: an Arrow table, a pandas data frame or a list of dicts; must fit the contract.
+        source: who sends them.
+        offset: end position of this batch in its source; counted in rows where none is given.
+        info: further JSON values to keep with the commit.
+
+    Raises:
+        BatchRejectedError: a row does not fit; nothing was written.
+        OffsetConflict: the offset holds other rows, or lies behind the source's last one.
+    """
+    table = own_table(parts, slice_name)
+    gated = pass_gate(rows, table.contract, parts.key)
+    receipt = _append(parts, table, gated, source=source, offset=offset, info=info or {})
+    register_commits(parts, slice_name)
+    return receipt
+
+
+def ingest_files(
+    parts: Parts,
+    slice_name: str,
+    paths: Sequence[Path],
+    *,
+    source: str | None = None,
+    offset: int | None = None,
+    file_format: str | None = None,
+) -> Iterator[tuple[Path, Receipt]]:
+    """Append files to a slice one by one, each exactly once.
+
+    Args:
+        paths: JSONL, CSV (gzip or not), Parquet or Arrow files.
+        source: who sent them; `file:` and the first part of the file's name where not given.
+        offset: end position of the one file in its source.
+        file_format: what the files are, where their names do not tell.
+
+    Yields:
+        The file with its receipt, as soon as it is stored.
+    """
+    if offset is not None and len(paths) != 1:
+        raise InvalidError("an offset belongs to one file", hint="ingest the files one by one")
+    table = own_table(parts, slice_name)
+    for path in paths:
+        rows = read_file(path, table.contract, format=file_format)
+        sender = source or f"file:{path.name.split('.')[0]}"
+        info = {"file": path.name}
+        yield path, append(parts, slice_name, rows, source=sender, offset=offset, info=info)
+
+
+def own_table(parts: Parts, name: str) -> SliceTable:
+    """The table of a slice that we write.
+
+    Raises:
+        NotFoundError: there is no such slice.
+        InvalidError: the table is somebody else's.
+    """
+    try:
+        table = parts.lake.table(name)
+    except NotFoundError as exc:
+        with parts.store.reader() as conn:
+            if taken := names.named(conn, name):
+                raise InvalidError(f"{name!r} is a {taken[0]}, not a slice") from exc
+        raise
+    if not isinstance(table, SliceTable):
+        raise InvalidError(
+            f"{name} is linked: others write it at {table.uri}",
+            hint="append to it with the tool that writes it",
+        )
+    return table
+
+
+def _append(
+    parts: Parts,
+    table: SliceTable,
+    rows: Any,
+    *,
+    source: str,
+    offset: int | None,
+    info: Mapping[str, Any],
+) -> Receipt:
+    """Append with the given offset, or with the next one of the source."""
+    digest = "" if offset is not None else batch_digest(rows)
+    for attempt in range(MAX_OFFSET_ATTEMPTS):
+        at = offset if offset is not None else _next_offset(parts, table, source, digest, len(rows))
+        try:
+            return table.append(
+                rows,
+                source=source,
+                offset=at,
+                at=parts.clock(),
+                info={**info, "actor": parts.actor.name, "known_by": parts.actor.known_by},
+                new_id=parts.new_id,
+            )
+        except OffsetConflict:
+            # Somebody else of the same source was faster: the next offset is another one now.
+            if offset is not None or attempt + 1 == MAX_OFFSET_ATTEMPTS:
+                raise
+    raise AssertionError("unreachable")  # pragma: no cover
+
+
+def _next_offset(parts: Parts, table: SliceTable, source: str, digest: str, rows: int) -> int:
+    register_commits(parts, table.name)
+    with parts.store.reader() as conn:
+        record = slices.slice_by_name(conn, table.name)
+        if record is None:
+            return rows
+        if known := slices.commit_of_batch(conn, record.id, source, digest):
+            return known.offset or 0
+        return slices.last_offset(conn, record.id, source) + max(rows, 1)
+
+
+def _contract_of(contract: str | Path) -> Contract:
+    if isinstance(contract, str):
+        return Contract.from_yaml(contract)
+    try:
+        return Contract.from_yaml(contract.read_text("utf-8"))
+    except OSError as exc:
+        raise translate_os_error(exc, f"reading {contract}") from exc
+    except UnicodeDecodeError as exc:
+        raise InvalidError(f"{contract} is not UTF-8 text", hint="a contract is YAML") from exc

@@ -1,0 +1,183 @@
+"""Looking at things: slices, their history, a snapshot's rows, runs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from backstory.lake.contract import Contract
+from backstory.lake.errors import InvalidError, LimitExceededError
+from backstory.lake.snapshot import Snapshot
+from backstory.lineage.parts import Parts
+from backstory.lineage.pinning import open_at
+from backstory.lineage.resolving import ModelNamed, SliceAt, resolve, resolve_slice_at
+from backstory.lineage.store import models, slices
+
+DEFAULT_ROWS = 10
+MAX_ROWS = 10_000
+MAX_COMMITS = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SliceSummary:
+    """A slice with how many of its snapshots are pinned."""
+
+    slice: slices.SliceRecord
+    pinned: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitUse:
+    """A commit with the runs that read the slice at it, and its pins."""
+
+    commit: slices.CommitRecord
+    snapshot: slices.SnapshotRecord | None
+    runs: Sequence[str]
+    pins: Sequence[slices.PinRecord]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A snapshot with a sample of its rows.
+
+    Attributes:
+        rows: the first rows that meet the condition, as Python values by column.
+        matching: how many rows meet the condition.
+    """
+
+    at: SliceAt
+    snapshot: Snapshot
+    contract: Contract
+    pins: Sequence[slices.PinRecord]
+    rows: Sequence[Mapping[str, Any]]
+    matching: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """A run with what it read and made.
+
+    Attributes:
+        facets: its OpenLineage facets by key.
+        events: how many events were received of it.
+    """
+
+    run: models.RunRecord
+    reads: Sequence[tuple[models.ReadRecord, slices.SnapshotRecord]]
+    versions: Sequence[models.VersionRecord]
+    facets: Mapping[str, Any]
+    events: Sequence[str]
+
+
+def list_slices(parts: Parts, *, interactions: bool = False) -> list[SliceSummary]:
+    """All slices by name; interaction tables too when asked."""
+    flavours = () if interactions else ("managed", "linked")
+    with parts.store.reader() as conn:
+        pinned = slices.snapshot_counts(conn)
+        return [
+            SliceSummary(slice=record, pinned=pinned.get(record.id, 0))
+            for record in slices.slices(conn, flavours=flavours)
+        ]
+
+
+def history(parts: Parts, ref: str, *, limit: int = 50) -> list[CommitUse]:
+    """A slice's commits up to the ref's version, newest first, with who used them."""
+    if not 0 < limit <= MAX_COMMITS:
+        raise LimitExceededError(f"a history shows 1 to {MAX_COMMITS} commits at a time")
+    found = resolve_slice_at(parts, ref)
+    with parts.store.reader() as conn:
+        records = slices.commits(conn, found.slice.id, upto=found.version, limit=limit)
+        snapshots = slices.snapshots_between(
+            conn, found.slice.id, records[-1].version if records else 0, found.version
+        )
+        ids = [s.id for s in snapshots.values()]
+        pins = slices.pins_of(conn, ids)
+        runs = _readers(conn, ids)
+    return [
+        CommitUse(
+            commit=record,
+            snapshot=snapshots.get(record.version),
+            runs=runs.get(snapshots[record.version].id, []) if record.version in snapshots else [],
+            pins=pins.get(snapshots[record.version].id, []) if record.version in snapshots else [],
+        )
+        for record in records
+    ]
+
+
+def show(
+    parts: Parts,
+    ref: str,
+    *,
+    rows: int = DEFAULT_ROWS,
+    columns: Sequence[str] | None = None,
+    where: str | None = None,
+    system: bool = False,
+) -> Shown:
+    """A slice at a version or time, with its first rows.
+
+    Raises:
+        LimitExceededError: more than `MAX_ROWS` rows are asked for.
+    """
+    if not 0 <= rows <= MAX_ROWS:
+        raise LimitExceededError(
+            f"show gives up to {MAX_ROWS} rows", hint="read it in Python with home.slice(...)"
+        )
+    found = resolve_slice_at(parts, ref)
+    snapshot = open_at(parts, found)
+    with parts.store.reader() as conn:
+        entity = found.snapshot.id if found.snapshot else 0
+        pins = slices.pins_of(conn, [entity]).get(entity, [])
+    return Shown(
+        at=found,
+        snapshot=snapshot,
+        contract=parts.lake.table(found.slice.name).contract,
+        pins=pins,
+        rows=_head(snapshot, rows, columns, where, system=system),
+        matching=snapshot.count(where),
+    )
+
+
+def list_runs(parts: Parts, model: str | None = None, *, limit: int = 50) -> list[models.RunRecord]:
+    """Runs, newest first, of a model where one is named."""
+    if model is not None and not isinstance(resolve(parts, model), ModelNamed):
+        raise InvalidError(f"{model!r} is not a model", hint="see `backstory models`")
+    with parts.store.reader() as conn:
+        return models.runs(conn, model=model, limit=limit)
+
+
+def show_run(parts: Parts, ref: str) -> RunSummary:
+    """One run, whole."""
+    found = resolve(parts, ref if ref.startswith("run:") else f"run:{ref}")
+    if not isinstance(found, models.RunRecord):
+        raise InvalidError(f"{ref!r} is not a run", hint="write it like run:019a8f")
+    with parts.store.reader() as conn:
+        reads = models.reads_of(conn, [found.id])
+        snapshots = slices.snapshots(conn, [read.snapshot for read in reads])
+        return RunSummary(
+            run=found,
+            reads=[(read, snapshots[read.snapshot]) for read in reads],
+            versions=models.versions_made_by(conn, found.id),
+            facets=models.run_facets(conn, found.id),
+            events=models.run_events(conn, found.run_id),
+        )
+
+
+def _head(
+    snapshot: Snapshot,
+    rows: int,
+    columns: Sequence[str] | None,
+    where: str | None,
+    *,
+    system: bool,
+) -> list[dict[str, Any]]:
+    relation = snapshot.duckdb(columns=columns, where=where, system=system).limit(rows)
+    found: list[dict[str, Any]] = relation.to_arrow_table().to_pylist()
+    return found
+
+
+def _readers(conn: Any, snapshots: Sequence[int]) -> dict[int, list[str]]:
+    reads = models.readers_of(conn, snapshots)
+    known = {run.id: run.run_id for run in models.runs(conn, ids=[r.run for r in reads])}
+    found: dict[int, list[str]] = {}
+    for read in reads:
+        found.setdefault(read.snapshot, []).append(known[read.run])
+    return found

@@ -1,0 +1,192 @@
+"""Snapshots that somebody uses, pins or names, and the pins that keep them.
+
+A pin is written to the lake first and registered after: a crash in between leaves a snapshot that
+is kept without need, never one that is needed and not kept.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from backstory.lake import pins as lake_pins
+from backstory.lake.errors import InvalidError, NotFoundError
+from backstory.lake.pinned import Strength, reopen
+from backstory.lake.snapshot import Snapshot
+from backstory.lineage.graph import EntityKind
+from backstory.lineage.parts import Parts
+from backstory.lineage.resolving import SliceAt, resolve_slice_at
+from backstory.lineage.store import slices, tables, writes
+from backstory.lineage.store.unit_of_work import Unit
+
+MAX_REASON = 2000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pinned:
+    """A pin with the snapshot that it keeps."""
+
+    pin_id: str
+    snapshot: slices.SnapshotRecord
+    holder: str
+    reason: str
+    strength: str
+    until: datetime | None
+    at: datetime
+
+
+def open_at(parts: Parts, found: SliceAt) -> Snapshot:
+    """The readable snapshot of a slice at a version.
+
+    Raises:
+        GoneError: its files or its log are no longer there.
+    """
+    return reopen(parts.lake.table(found.slice.name), found.version)
+
+
+def name_snapshot(
+    unit: Unit, found: SliceAt, snapshot: Snapshot, digest: str
+) -> slices.SnapshotRecord:
+    """Make a slice at a version a node of the graph; does nothing when it is one already."""
+    known = slices.snapshot_of(unit.connection, found.slice.id, found.version)
+    if known is None:
+        entity = writes.add_entity(unit, EntityKind.SNAPSHOT, found.ref, found.ref)
+        writes.insert(
+            unit,
+            tables.snapshot,
+            id=entity,
+            slice=found.slice.id,
+            version=found.version,
+            digest=digest,
+            rows=snapshot.rows,
+            size=snapshot.size,
+            files=len(snapshot.manifest.files),
+        )
+        known = slices.snapshots(unit.connection, [entity])[entity]
+    return known
+
+
+def hold(
+    parts: Parts,
+    unit: Unit,
+    found: SliceAt,
+    snapshot: Snapshot,
+    *,
+    holder: str,
+    reason: str,
+    strength: Strength | None = None,
+    until: datetime | None = None,
+) -> Pinned:
+    """Pin a snapshot within a unit of work; a holder holds a snapshot once."""
+    if found.snapshot is not None:
+        for pin in slices.pins_of(unit.connection, [found.snapshot.id]).get(found.snapshot.id, ()):
+            if pin.holder == holder:
+                return _pinned(pin, found.snapshot)
+    kept = lake_pins.pin(
+        parts.lake.table(found.slice.name),
+        snapshot,
+        pin_id=parts.new_id(),
+        holder=holder,
+        reason=reason,
+        strength=strength,
+        until=until,
+        at=unit.at,
+    )
+    record = name_snapshot(unit, found, snapshot, kept.digest)
+    writes.insert(
+        unit,
+        tables.pin,
+        pin_id=kept.pin_id,
+        snapshot=record.id,
+        holder=holder,
+        reason=reason,
+        strength=kept.strength.value,
+        until=until,
+        at=unit.at,
+    )
+    return _pinned(slices.pins_of(unit.connection, [record.id])[record.id][-1], record)
+
+
+def pin(
+    parts: Parts,
+    ref: str,
+    *,
+    holder: str | None = None,
+    reason: str,
+    strength: str | None = None,
+    until: datetime | None = None,
+) -> Pinned:
+    """Keep a snapshot on purpose.
+
+    Args:
+        ref: a slice at a version, at a time, or as it is now.
+        holder: in whose name; the acting person where nothing is said.
+        reason: why; shown to whoever finds the pin in their way.
+        strength: "held", "copied" or "watched"; what the table can promise where nothing is said.
+        until: when the pin ends by itself; None for never.
+
+    Raises:
+        NotFoundError: there is no such version.
+        RefusedError: the table cannot promise that strength.
+    """
+    if not reason.strip() or len(reason) > MAX_REASON:
+        raise InvalidError(
+            f"a pin's reason has 1 to {MAX_REASON} characters",
+            hint="say why this snapshot must be kept, e.g. --reason 'audit 2026-Q4'",
+        )
+    found = resolve_slice_at(parts, ref)
+    snapshot = open_at(parts, found)
+    with parts.unit("pin", found.ref, reason=reason) as unit:
+        kept = hold(
+            parts,
+            unit,
+            found,
+            snapshot,
+            holder=holder or parts.actor.name,
+            reason=reason,
+            strength=_strength(strength),
+            until=until,
+        )
+        unit.note(digest=snapshot.digest, strength=kept.strength)
+    return kept
+
+
+def release(parts: Parts, pin_id: str, *, reason: str) -> None:
+    """End a pin; the store forgets it first, so that no recorded pin is ever without its files.
+
+    Raises:
+        NotFoundError: no pin has that id, or it has ended.
+    """
+    with parts.unit("pin.release", f"pin:{pin_id}", reason=reason) as unit:
+        found = slices.pin_by_id(unit.connection, pin_id)
+        if found is None or found[1] is not None:
+            raise NotFoundError(f"no pin {pin_id} holds now", hint="see `backstory pin --list`")
+        record = slices.snapshots(unit.connection, [found[0].snapshot])[found[0].snapshot]
+        writes.end(unit, tables.pin, found[0].id)
+    lake_pins.release(parts.lake.table(record.slice_name), pin_id)
+
+
+def pins(parts: Parts, ref: str | None = None) -> list[Pinned]:
+    """The pins that hold now, of one slice or of all."""
+    wanted = resolve_slice_at(parts, ref).slice.name if ref else None
+    with parts.store.reader() as conn:
+        ids = slices.pinned_snapshots(conn, wanted)
+        records = slices.snapshots(conn, ids)
+        held = slices.pins_of(conn, ids)
+    return [_pinned(p, records[i]) for i in ids for p in held.get(i, ())]
+
+
+def _strength(text: str | None) -> Strength | None:
+    try:
+        return None if text is None else Strength(text)
+    except ValueError as exc:
+        raise InvalidError(
+            f"{text!r} is not a strength", hint=f"one of {', '.join(s.value for s in Strength)}"
+        ) from exc
+
+
+def _pinned(record: slices.PinRecord, snapshot: slices.SnapshotRecord) -> Pinned:
+    fields: dict[str, Any] = {
+        name: getattr(record, name)
+        for name in ("pin_id", "holder", "reason", "strength", "until", "at")
+    }
+    return Pinned(snapshot=snapshot, **fields)

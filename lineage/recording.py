@@ -1,0 +1,169 @@
+"""Interactions in: one request that a deployed model answered, or many at once.
+
+A model's interactions are rows of its own table `_interactions/<model>`, made on first use under
+the contract of table v1. Rows pass the same gate and the same exactly-once append as feedback.
+The time and the external id of an interaction determine its id.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from backstory.lake.contract import Column, Contract, PersonalData, Role
+from backstory.lake.errors import ConflictError, InvalidError, NotFoundError
+from backstory.lake.location import interactions_of
+from backstory.lake.table import Receipt
+from backstory.lake.types import parse_type
+from backstory.lineage.catch_up import register_commits
+from backstory.lineage.graph import EntityKind
+from backstory.lineage.ids import InteractionId, interaction_id
+from backstory.lineage.ingest import append
+from backstory.lineage.interaction import (
+    INTERACTION_COLUMNS,
+    AnsweredBy,
+    Interaction,
+    Part,
+    json_text,
+)
+from backstory.lineage.parts import Parts
+from backstory.lineage.resolving import resolve_version
+from backstory.lineage.store import names
+from backstory.lineage.store.models import VersionRecord
+from backstory.lineage.times import in_utc
+
+SOURCE = "interactions"
+
+
+def interactions(parts: Parts, model: str) -> "InteractionLog":
+    """The log of a model's interactions.
+
+    Raises:
+        InvalidError: the name belongs to a slice, or is no name.
+    """
+    with parts.store.reader() as conn:
+        known = names.named(conn, model)
+    if known is not None and known[0] != EntityKind.MODEL:
+        raise InvalidError(f"{model!r} is a {known[0]}, not a model")
+    if known is None:
+        raise NotFoundError(
+            f"no model is called {model!r}",
+            hint="an interaction speaks of a registered version; see `backstory models`",
+        )
+    return InteractionLog(parts=parts, model=model)
+
+
+@dataclass(frozen=True, kw_only=True)
+class InteractionLog:
+    """What a model answered, written down."""
+
+    parts: Parts
+    model: str
+
+    def record(
+        self,
+        *,
+        request: Any,
+        response: Any,
+        version: str | VersionRecord | None = None,
+        at: datetime | None = None,
+        external_id: str | None = None,
+        environment: str | None = None,
+        variant: str | None = None,
+        subject: str | None = None,
+        conversation: str | None = None,
+        turn: int | None = None,
+        parts: Sequence[Part] = (),
+        answered_by: str = "model",
+        latency_ms: float | None = None,
+        attributes: Mapping[str, str] | None = None,
+    ) -> InteractionId:
+        """Record one interaction.
+
+        Args:
+            request: what was asked; any JSON value.
+            response: what was answered; any JSON value.
+            version: the model version that answered, as a ref or a record.
+            at: when; now where nothing is said.
+            external_id: what the calling system calls it; with the time it makes the id.
+            environment: where the version served.
+            subject: the person asked for; only a pseudonym of it reaches the disk.
+            parts: what shaped the answer beyond the version.
+
+        Returns:
+            The interaction's id, for feedback to name.
+        """
+        when = in_utc(at or self.parts.clock())
+        interaction = Interaction(
+            id=interaction_id(when, external_id),
+            at=when,
+            model=self.model,
+            request=json_text(request, "request"),
+            response=None if response is None else json_text(response, "response"),
+            version=self._number(version),
+            environment=environment,
+            variant=variant,
+            subject=subject,
+            conversation=conversation,
+            turn=turn,
+            external_id=external_id,
+            parts=tuple(parts),
+            answered_by=AnsweredBy(answered_by),
+            latency_ms=latency_ms,
+            attributes=attributes or {},
+        )
+        self.record_many([interaction])
+        return InteractionId(interaction.id)
+
+    def record_many(
+        self, rows: Iterable[Interaction] | Any, *, source: str = SOURCE, offset: int | None = None
+    ) -> Receipt:
+        """Record many interactions in one commit, exactly once.
+
+        Args:
+            rows: `Interaction`s, or an Arrow table or data frame with the columns of table v1.
+            source: who sends them.
+            offset: end position of this batch in its source.
+        """
+        self._ensure_table()
+        if not hasattr(rows, "columns"):
+            rows = [row.to_row() if isinstance(row, Interaction) else row for row in rows]
+        return append(self.parts, interactions_of(self.model), rows, source=source, offset=offset)
+
+    def _number(self, version: str | VersionRecord | None) -> int | None:
+        if version is None:
+            return None
+        found = version if isinstance(version, VersionRecord) else None
+        if found is None:
+            found = resolve_version(self.parts, str(version))
+        if found.model != self.model:
+            raise InvalidError(f"{found.ref} is not a version of {self.model}")
+        return found.number
+
+    def _ensure_table(self) -> None:
+        name = interactions_of(self.model)
+        if name in self.parts.lake.names():
+            return
+        try:
+            self.parts.lake.create(interaction_contract(self.model), at=self.parts.clock())
+        except ConflictError:
+            return  # another process made it in this instant
+        register_commits(self.parts, name)
+
+
+def interaction_contract(model: str) -> Contract:
+    """The contract of a model's interaction table."""
+    return Contract(
+        slice=interactions_of(model),
+        purpose=f"what {model} answered",
+        columns=tuple(
+            Column(
+                name=column.name,
+                type=parse_type(column.type),
+                role=Role(column.role) if column.role else None,
+                nullable=column.nullable,
+                personal=PersonalData(column.personal),
+            )
+            for column in INTERACTION_COLUMNS
+        ),
+    )

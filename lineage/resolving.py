@@ -1,0 +1,293 @@
+"""From a ref as people write it to the thing it names; a wrong one gets "did you mean".
+
+Slices and models share one namespace, so a name needs no kind. Nothing is registered here: a slice
+at a version that nobody has used yet resolves to a `SliceAt`, which `pinning.name_snapshot` turns
+into a snapshot of the graph when somebody uses it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, TypeAlias, assert_never
+
+from backstory.lake.errors import InvalidError, NotFoundError
+from backstory.lineage import refs
+from backstory.lineage.graph import EntityKind
+from backstory.lineage.parts import Parts
+from backstory.lineage.store import models, names, reads, slices
+from backstory.lineage.times import time_text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SliceAt:
+    """A slice at a version, whether somebody has used it or not.
+
+    Attributes:
+        commit: the commit that made this version; None for a slice without commits.
+        snapshot: the snapshot of the graph, where there is one.
+    """
+
+    slice: slices.SliceRecord
+    version: int
+    commit: slices.CommitRecord | None
+    snapshot: slices.SnapshotRecord | None
+
+    @property
+    def ref(self) -> str:
+        """`thumbs/en@58`."""
+        return f"{self.slice.name}@{self.version}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelNamed:
+    """A model without a version."""
+
+    name: str
+    id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentNamed:
+    """An environment."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentNamed:
+    """One deployment of an environment."""
+
+    id: int
+    environment: str
+    number: int
+
+
+Resolved: TypeAlias = (
+    SliceAt
+    | ModelNamed
+    | models.VersionRecord
+    | models.RunRecord
+    | models.ComponentRecord
+    | EnvironmentNamed
+    | DeploymentNamed
+)
+
+
+def resolve(parts: Parts, text: str) -> Resolved:
+    """The thing that a ref names; interactions are found by `stating.find_interaction`.
+
+    Raises:
+        InvalidError: the text is no ref.
+        NotFoundError: nothing has that name, version, alias or time.
+    """
+    with parts.store.reader() as conn:
+        return resolve_ref(conn, refs.parse_ref(text))
+
+
+def resolve_ref(conn: Any, ref: refs.Ref) -> Resolved:
+    """The same within a reader or a unit of work."""
+    match ref:
+        case refs.NameRef():
+            return _named(conn, ref)
+        case refs.RunRef():
+            return _run(conn, ref.prefix)
+        case refs.DeploymentRef():
+            return _deployment(conn, ref)
+        case refs.EnvironmentRef():
+            return _environment(conn, ref.name)
+        case refs.ComponentRef():
+            return _component(conn, ref)
+        case refs.InteractionRef() | refs.ExternalRef():
+            raise InvalidError(
+                f"{ref} names an interaction; this asks for a slice, model, run or environment",
+                hint=f"see what stood behind it with `backstory state {ref}`",
+            )
+        case _:
+            assert_never(ref)
+
+
+def resolve_version(parts: Parts, text: str) -> models.VersionRecord:
+    """A ref that must name a model version.
+
+    Raises:
+        InvalidError: it names something else.
+    """
+    found = resolve(parts, text)
+    if isinstance(found, ModelNamed):
+        with parts.store.reader() as conn:
+            newest = models.versions_of(conn, found.name, limit=1)
+        hint = f"name one, e.g. {newest[0].ref}" if newest else "it has no versions yet"
+        raise InvalidError(f"{text!r} names a model, not a version", hint=hint)
+    if not isinstance(found, models.VersionRecord):
+        raise InvalidError(f"{text!r} is not a model version", hint="write it like ranker@7")
+    return found
+
+
+def resolve_slice_at(parts: Parts, text: str) -> SliceAt:
+    """A ref that must name a slice, at a version, at a time, or as it is now.
+
+    Raises:
+        InvalidError: it names something else.
+    """
+    found = resolve(parts, text)
+    if not isinstance(found, SliceAt):
+        raise InvalidError(f"{text!r} is not a slice", hint="write it like thumbs/en@58")
+    return found
+
+
+def node_of(found: Resolved, text: str) -> int:
+    """The graph node of what was resolved.
+
+    Raises:
+        NotFoundError: it is in no graph: nobody has used that version, or it is an environment.
+    """
+    match found:
+        case SliceAt(snapshot=None):
+            raise NotFoundError(
+                f"{found.ref} is in no lineage yet: no run has read it and nobody pinned it",
+                hint=f"see it with `backstory show {found.ref}`",
+            )
+        case SliceAt(snapshot=snapshot) if snapshot is not None:
+            return snapshot.id
+        case EnvironmentNamed():
+            raise InvalidError(
+                f"{text!r} is an environment, not one deployment",
+                hint=f"see its deployments with `backstory deployments {found.name}`",
+            )
+        case (
+            ModelNamed()
+            | models.VersionRecord()
+            | models.RunRecord()
+            | models.ComponentRecord()
+            | DeploymentNamed()
+        ):
+            return found.id
+        case _:
+            raise InvalidError(f"{text!r} cannot be traced")
+
+
+def _named(conn: Any, ref: refs.NameRef) -> Resolved:
+    kind_and_id = names.named(conn, ref.name)
+    if kind_and_id is None or (ref.kind is not None and ref.kind != kind_and_id[0]):
+        raise _unknown(
+            f"no {ref.kind or 'slice or model'} is called {ref.name!r}",
+            ref.name,
+            names.names(conn, ref.kind),
+        )
+    kind, entity = kind_and_id
+    if kind == EntityKind.SLICE:
+        return _slice_at(conn, ref)
+    if ref.at is None:
+        return ModelNamed(name=ref.name, id=entity)
+    return _version(conn, ref)
+
+
+def _slice_at(conn: Any, ref: refs.NameRef) -> SliceAt:
+    record = slices.slice_by_name(conn, ref.name)
+    if record is None:
+        raise NotFoundError(f"no slice is called {ref.name!r}")
+    match ref.at:
+        case None:
+            version = record.last_version
+        case refs.Version(number=number):
+            version = number
+        case refs.Time(at=time):
+            commit = slices.commit_at(conn, record.id, time)
+            if commit is None:
+                raise NotFoundError(
+                    f"{ref.name} did not exist at {time_text(time)}",
+                    hint=f"see when it began with `backstory history {ref.name}`",
+                )
+            version = commit.version
+        case refs.Alias(name=name):
+            raise InvalidError(
+                f"{ref.name}@{name}: a slice has versions and times, no aliases",
+                hint=f"write it like {ref.name}@{max(record.last_version, 0)}",
+            )
+        case _:
+            assert_never(ref.at)
+    commit = slices.commit(conn, record.id, version)
+    if commit is None and version != record.last_version:
+        raise NotFoundError(
+            f"{ref.name} has no version {version}; its last one is {record.last_version}",
+            hint=f"see them with `backstory history {ref.name}`",
+        )
+    return SliceAt(
+        slice=record,
+        version=version,
+        commit=commit,
+        snapshot=slices.snapshot_of(conn, record.id, version),
+    )
+
+
+def _version(conn: Any, ref: refs.NameRef) -> models.VersionRecord:
+    match ref.at:
+        case refs.Version(number=number):
+            found = models.version(conn, ref.name, number)
+            if found is None:
+                last = models.last_number(conn, ref.name)
+                raise NotFoundError(
+                    f"{ref.name} has no version {number}",
+                    hint=f"its newest is {ref.name}@{last}" if last else "it has no versions yet",
+                )
+            return found
+        case refs.Alias(name=name):
+            return _aliased(conn, ref.name, name)
+        case _:
+            raise InvalidError(
+                f"{ref.name} is a model: a time does not name one of its versions",
+                hint="see what served then with `backstory deployments --at TIME`",
+            )
+
+
+def _aliased(conn: Any, model: str, alias: str) -> models.VersionRecord:
+    entity = models.alias_at(conn, model, alias, None)
+    if entity is None:
+        raise _unknown(
+            f"{model} has no alias {alias!r}", alias, models.alias_names(conn, model), f"{model}@"
+        )
+    return models.versions(conn, [entity])[entity]
+
+
+def _run(conn: Any, prefix: str) -> models.RunRecord:
+    found = models.runs_with_prefix(conn, prefix)
+    exact = [run for run in found if run.run_id == prefix]
+    if len(exact or found) > 1:
+        raise InvalidError(
+            f"run:{prefix} begins the ids of several runs",
+            hint="write more of it: " + ", ".join(f"run:{run.run_id}" for run in found),
+        )
+    if not found:
+        raise NotFoundError(f"no run's id begins with {prefix!r}", hint="see `backstory runs`")
+    return (exact or found)[0]
+
+
+def _deployment(conn: Any, ref: refs.DeploymentRef) -> DeploymentNamed:
+    row = models.deployment_by_number(conn, ref.environment, ref.number)
+    if row is None:
+        raise NotFoundError(
+            f"environment {ref.environment!r} has no deployment {ref.number}",
+            hint=f"see `backstory deployments {ref.environment}`",
+        )
+    return DeploymentNamed(id=row.id, environment=ref.environment, number=ref.number)
+
+
+def _environment(conn: Any, name: str) -> EnvironmentNamed:
+    known = models.environments(conn)
+    if name not in known:
+        raise _unknown(f"nothing was ever deployed to {name!r}", name, known, "env:")
+    return EnvironmentNamed(name=name)
+
+
+def _component(conn: Any, ref: refs.ComponentRef) -> models.ComponentRecord:
+    entity = reads.entity_by_key(conn, str(ref))
+    found = models.components(conn, [entity.id]) if entity else {}
+    if entity is None or entity.id not in found:
+        raise NotFoundError(f"no component is called {ref}", hint="see `backstory trace MODEL@N`")
+    return found[entity.id]
+
+
+def _unknown(message: str, word: str, known: Iterable[str], prefix: str = "") -> NotFoundError:
+    candidates = [prefix + name for name in known]
+    near = refs.did_you_mean(prefix + word, candidates)
+    there = f"there is {', '.join(candidates[:5])}" if candidates else "there is none yet"
+    return NotFoundError(message, hint=near or there)

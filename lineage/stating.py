@@ -1,0 +1,300 @@
+"""The model state behind one interaction: what determined the answer, part by part.
+
+The declared version leads to its artifact, components, code, environment, training snapshots and
+trigger; the interaction's own parts stand beside them, and so does the deployment that was in force
+at that instant. Nothing is assumed: what nobody recorded is a part that is missing, and says so.
+With `verify` the bytes of every part within reach are hashed again.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from backstory.lake import lookup
+from backstory.lake.errors import BackstoryError, InvalidError, NotFoundError
+from backstory.lake.pinned import reopen
+from backstory.lake.snapshot import open_snapshot
+from backstory.lake.verify import verify_snapshot
+from backstory.lineage.interaction import Interaction, PartStatus
+from backstory.lineage.parts import Parts
+from backstory.lineage.refs import ExternalRef, InteractionRef, parse_ref
+from backstory.lineage.state import ModelState, Section, StatePart
+from backstory.lineage.store import models, slices
+from backstory.lineage.times import time_text
+
+_LAST_DIGITS = "ffffffff-ffff-ffff-ffff-ffffffffffff"
+_FIRST_DIGITS = "00000000-0000-0000-0000-000000000000"
+
+
+def state_of(parts: Parts, ref: str, *, verify: bool = False) -> ModelState:
+    """What stood behind an interaction.
+
+    Args:
+        ref: `int:` with an id or at least 6 characters of one, or `ext:SYSTEM:ID`.
+        verify: hash every part within reach again.
+
+    Raises:
+        NotFoundError: there is no such interaction.
+        InvalidError: the ref names something else, or more than one interaction.
+    """
+    interaction = find_interaction(parts, ref)
+    with parts.store.reader() as conn:
+        version = (
+            models.version(conn, interaction.model, interaction.version)
+            if interaction.version is not None
+            else None
+        )
+        found = [
+            *_version_parts(interaction, version),
+            *_deployment_parts(conn, interaction, version),
+            *_training_parts(conn, version),
+            *_own_parts(interaction),
+        ]
+    state = ModelState(
+        interaction=interaction,
+        version=version.ref if version else None,
+        parts=tuple(found),
+        disagreements=tuple(_disagreements(found)),
+    )
+    if verify:
+        checked = tuple(_verified(parts, part) for part in state.parts)
+        state = replace(state, parts=checked)
+    return state
+
+
+def find_interaction(parts: Parts, ref: str) -> Interaction:
+    """The interaction that a ref names.
+
+    Raises:
+        NotFoundError: there is none.
+        InvalidError: the ref names something else, or more than one interaction.
+    """
+    parsed = parse_ref(ref)
+    if isinstance(parsed, InteractionRef):
+        rows = _rows_by_id(parts, parsed.prefix)
+    elif isinstance(parsed, ExternalRef):
+        rows = _rows_by_external_id(parts, parsed)
+    else:
+        raise InvalidError(
+            f"{ref!r} is not an interaction", hint="write it like int:019a8f3c or ext:zendesk:8812"
+        )
+    if not rows:
+        raise NotFoundError(f"no interaction is called {ref}")
+    if len(rows) > 1:
+        ids = ", ".join(f"int:{row['id']}" for row in rows[:3])
+        raise InvalidError(f"{ref} names {len(rows)} interactions", hint=f"name one: {ids}")
+    return Interaction.from_row(rows[0])
+
+
+def _rows_by_id(parts: Parts, prefix: str) -> list[dict[str, Any]]:
+    """Rows whose id begins so, from the data files that may hold it."""
+    low = prefix + _FIRST_DIGITS[len(prefix) :]
+    high = prefix + _LAST_DIGITS[len(prefix) :]
+    with parts.store.reader() as conn:
+        places = slices.interaction_files(conn, low, high)
+    files: dict[str, set[str]] = {}
+    for name, path, _ in places:
+        files.setdefault(name, set()).add(path)
+    return [
+        row
+        for name, paths in files.items()
+        for row in lookup.rows_where(
+            open_snapshot(parts.lake.table(name)), "id", low, high, files=paths
+        )
+    ]
+
+
+def _rows_by_external_id(parts: Parts, ref: ExternalRef) -> list[dict[str, Any]]:
+    """Rows that a system calls so; both `8812` and `zendesk:8812` are kept by callers."""
+    tables = [n for n in parts.lake.names() if n.startswith(slices.INTERACTIONS_PREFIX)]
+    return [
+        row
+        for name in tables
+        for text in (f"{ref.system}:{ref.id}", ref.id)
+        for row in lookup.rows_where(open_snapshot(parts.lake.table(name)), "external_id", text)
+    ]
+
+
+def _version_parts(
+    interaction: Interaction, version: models.VersionRecord | None
+) -> Iterator[StatePart]:
+    if version is None:
+        named = interaction.version
+        yield StatePart(
+            section=Section.VERSION,
+            kind="model_version",
+            ref=f"{interaction.model}@{named if named is not None else '?'}",
+            status=PartStatus.MISSING,
+            problem="nobody recorded which version answered"
+            if named is None
+            else "this version was never registered here",
+        )
+        return
+    yield StatePart(section=Section.VERSION, kind="model_version", ref=version.ref)
+    yield StatePart(
+        section=Section.ARTIFACT,
+        kind=version.artifact_kind,
+        ref=version.artifact_name,
+        digest=version.artifact,
+    )
+
+
+def _deployment_parts(
+    conn: Any, interaction: Interaction, version: models.VersionRecord | None
+) -> Iterator[StatePart]:
+    """The deployment that was in force where and when the answer was given."""
+    if interaction.environment is None or version is None:
+        return
+    serving = models.intervals(conn, environment=interaction.environment, at=interaction.at)
+    mine = [i for i in serving if i.model_version == version.id]
+    for interval in mine:
+        yield StatePart(
+            section=Section.DEPLOYMENT,
+            kind=interval.mode,
+            ref=f"env:{interval.environment}#{interval.number}",
+            detail=f"since {time_text(interval.from_at)}, share {interval.share:.6g}",
+        )
+    if not mine:
+        others = ", ".join(f"{i.model}@{i.version}" for i in serving) or "nothing"
+        yield StatePart(
+            section=Section.DEPLOYMENT,
+            kind="unknown",
+            ref=f"env:{interaction.environment}",
+            status=PartStatus.MISSING,
+            problem=f"{version.ref} was not deployed there at that time ({others} was)",
+        )
+
+
+def _training_parts(conn: Any, version: models.VersionRecord | None) -> Iterator[StatePart]:
+    """Components, snapshots, trigger, code and environment of the run that made the version."""
+    if version is None:
+        return
+    for component in models.components_of(conn, version.id):
+        yield StatePart(
+            section=Section.COMPONENT,
+            kind=component.kind,
+            ref=f"{component.name}@{component.version}",
+            digest=component.digest,
+            status=PartStatus.DECLARED if component.digest else PartStatus.EXTERNAL,
+        )
+    if version.run is None:
+        yield _not_captured(Section.TRAINING, "run", version.ref)
+        return
+    run = models.runs(conn, ids=[version.run])[0]
+    reads = models.reads_of(conn, [run.id])
+    snapshots = slices.snapshots(conn, [read.snapshot for read in reads])
+    if not reads:
+        yield _not_captured(Section.TRAINING, "snapshot", f"run:{run.run_id}")
+    for read in reads:
+        yield _snapshot_part(read, snapshots[read.snapshot])
+    yield from _trigger_parts(run)
+    yield from _code_parts(models.run_facets(conn, run.id), run)
+
+
+def _snapshot_part(read: models.ReadRecord, snapshot: slices.SnapshotRecord) -> StatePart:
+    selection = {"role": read.role, "columns": read.columns, "where": read.filter}
+    return StatePart(
+        section=Section.TRAINING,
+        kind="snapshot",
+        ref=snapshot.ref,
+        digest=snapshot.digest,
+        detail=json.dumps({k: v for k, v in selection.items() if v is not None}, sort_keys=True),
+    )
+
+
+def _trigger_parts(run: models.RunRecord) -> Iterator[StatePart]:
+    if run.trigger is not None:
+        yield StatePart(
+            section=Section.TRIGGER,
+            kind=run.trigger["kind"],
+            ref=f"run:{run.run_id}",
+            detail=run.trigger["reason"],
+        )
+
+
+def _code_parts(facets: dict[str, Any], run: models.RunRecord) -> Iterator[StatePart]:
+    training = facets.get("backstory_training", {})
+    code, environment = training.get("code") or {}, training.get("environment") or {}
+    if code.get("commit"):
+        detail = "clean"
+        if code.get("dirty"):
+            detail = "with uncommitted changes" if code.get("patchDigest") else "changes unknown"
+        yield StatePart(
+            section=Section.CODE,
+            kind="git",
+            ref=code["commit"],
+            digest=code.get("patchDigest"),
+            detail=detail,
+        )
+    else:
+        yield _not_captured(Section.CODE, "git", f"run:{run.run_id}")
+    if environment.get("lockDigest"):
+        yield StatePart(
+            section=Section.ENVIRONMENT,
+            kind="lock_file",
+            ref=environment["lockFile"],
+            digest=environment["lockDigest"],
+            detail=f"python {environment.get('python')}",
+            status=PartStatus.EXTERNAL,
+        )
+    else:
+        yield _not_captured(Section.ENVIRONMENT, "lock_file", f"run:{run.run_id}")
+
+
+def _own_parts(interaction: Interaction) -> Iterator[StatePart]:
+    for part in interaction.parts:
+        yield StatePart(
+            section=Section.PART,
+            kind=part.kind,
+            ref=part.ref,
+            digest=part.digest,
+            detail=part.detail or "",
+            status=part.status,
+        )
+
+
+def _not_captured(section: Section, kind: str, ref: str) -> StatePart:
+    return StatePart(
+        section=section, kind=kind, ref=ref, status=PartStatus.MISSING, problem="not captured"
+    )
+
+
+def _disagreements(found: Iterable[StatePart]) -> Iterator[str]:
+    """Where what was declared at serving and at deploying are not the same."""
+    for part in found:
+        if part.section is Section.DEPLOYMENT and part.status is PartStatus.MISSING:
+            yield f"{part.ref}: {part.problem}"
+
+
+def _verified(parts: Parts, part: StatePart) -> StatePart:
+    """The part with what its bytes say now."""
+    problems = _problems(parts, part)
+    if problems is None:
+        return part
+    if problems:
+        return replace(part, status=PartStatus.MISSING, problem="; ".join(problems))
+    return replace(part, status=PartStatus.VERIFIED)
+
+
+def _problems(parts: Parts, part: StatePart) -> Sequence[str] | None:
+    """What is wrong with a part's bytes; None where they are out of reach."""
+    if part.digest is None or part.status is PartStatus.MISSING:
+        return None
+    if part.section is Section.TRAINING:
+        return _snapshot_problems(parts, part)
+    if parts.lake.blobs.has(part.digest):
+        return [f"{f.problem} of {f.path}" for f in parts.lake.blobs.verify(part.digest)]
+    return ["its bytes are gone"] if part.section is Section.ARTIFACT else None
+
+
+def _snapshot_problems(parts: Parts, part: StatePart) -> list[str]:
+    name, _, version = part.ref.rpartition("@")
+    try:
+        table = parts.lake.table(name)
+        snapshot = reopen(table, int(version))
+    except BackstoryError as exc:
+        return [exc.message]
+    if snapshot.digest != part.digest:
+        return [f"manifest digest is {snapshot.digest}"]
+    return [f"{f.problem} of {f.path}" for f in verify_snapshot(table, snapshot).findings]

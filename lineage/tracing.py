@@ -1,0 +1,219 @@
+"""Trace and impact: the bounded walk from a thing to its causes or its effects, with details.
+
+A trace costs one statement to find its root, one a level of the walk, and one a kind of thing that
+it found, however many of them there are. A bound that was met is said (`graph.truncated`,
+`graph.frontier`), and so is the time before which nothing was recorded (`known_since`): what lies
+there is unknown, not absent.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from backstory.lake import lookup
+from backstory.lake.errors import InvalidError
+from backstory.lake.location import interactions_of
+from backstory.lake.snapshot import open_snapshot
+from backstory.lineage.graph import (
+    Direction,
+    Edge,
+    EntityKind,
+    Graph,
+    Node,
+    TreeNode,
+    path_between,
+    tree,
+)
+from backstory.lineage.parts import Parts
+from backstory.lineage.refs import parse_ref
+from backstory.lineage.resolving import node_of, resolve_ref
+from backstory.lineage.store import audit_log, models, reads, slices
+
+DEFAULT_DEPTH = 20
+MAX_DEPTH = 200
+DEFAULT_LIMIT = 1000
+MAX_LIMIT = 10_000
+
+Detail: TypeAlias = (
+    slices.SnapshotRecord
+    | models.RunRecord
+    | models.VersionRecord
+    | models.ComponentRecord
+    | models.IntervalRecord
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """What a walk found.
+
+    Attributes:
+        graph: its nodes and edges.
+        direction: to the causes or to the effects.
+        details: what the store knows of a node, by node id.
+        reads: what the runs of the graph read, by run id.
+        pins: the pins that hold snapshots of the graph, by snapshot id.
+        answers: how many interactions a model version answered, by version id; counted in an
+            impact only.
+        known_since: the first moment of this home's records.
+    """
+
+    graph: Graph
+    direction: Direction
+    details: Mapping[int, Detail]
+    reads: Mapping[int, Sequence[models.ReadRecord]]
+    pins: Mapping[int, Sequence[slices.PinRecord]]
+    answers: Mapping[int, int] = field(default_factory=dict)
+    known_since: datetime | None
+
+    @property
+    def root(self) -> Node:
+        """The node that the walk started from."""
+        return next(node for node in self.graph.nodes if node.id == self.graph.root)
+
+    @property
+    def tree(self) -> TreeNode:
+        """The graph as a tree below its root."""
+        return tree(self.graph, self.direction)
+
+
+def trace(
+    parts: Parts, ref: str, *, depth: int = DEFAULT_DEPTH, limit: int = DEFAULT_LIMIT
+) -> Trace:
+    """What a thing came from.
+
+    Args:
+        ref: a model version, snapshot, run, component or deployment.
+        depth: how many edges to go at most.
+        limit: how many nodes to give at most.
+
+    Raises:
+        NotFoundError: nothing has that ref, or it is in no lineage yet.
+    """
+    return _walk(parts, ref, Direction.UPSTREAM, depth, limit)
+
+
+def impact(
+    parts: Parts, ref: str, *, depth: int = DEFAULT_DEPTH, limit: int = DEFAULT_LIMIT
+) -> Trace:
+    """What a thing led to: runs, versions, deployments, and how many interactions they answered."""
+    found = _walk(parts, ref, Direction.DOWNSTREAM, depth, limit)
+    versions = [d for d in found.details.values() if isinstance(d, models.VersionRecord)]
+    return Trace(
+        graph=found.graph,
+        direction=found.direction,
+        details=found.details,
+        reads=found.reads,
+        pins=found.pins,
+        answers=_count_answers(parts, versions),
+        known_since=found.known_since,
+    )
+
+
+def path(parts: Parts, src: str, dst: str, *, depth: int = DEFAULT_DEPTH) -> Trace | None:
+    """A shortest way from a cause to an effect, in either order of asking; None where none is."""
+    for cause, effect in ((src, dst), (dst, src)):
+        found = _walk(parts, effect, Direction.UPSTREAM, depth, MAX_LIMIT)
+        target = {node.key: node.id for node in found.graph.nodes}.get(_key(parts, cause))
+        edges = path_between(found.graph, target, found.graph.root) if target else None
+        if edges is not None:
+            return _along(found, edges)
+    return None
+
+
+def _walk(parts: Parts, ref: str, direction: Direction, depth: int, limit: int) -> Trace:
+    if not 0 < depth <= MAX_DEPTH or not 0 < limit <= MAX_LIMIT:
+        raise InvalidError(f"depth goes from 1 to {MAX_DEPTH}, limit from 1 to {MAX_LIMIT}")
+    parsed = parse_ref(ref)
+    with parts.store.reader() as conn:
+        root = node_of(resolve_ref(conn, parsed), ref)
+        graph = reads.walk(conn, root, direction, depth=depth, limit=limit)
+        ids = _by_kind(graph.nodes)
+        return Trace(
+            graph=graph,
+            direction=direction,
+            details=_details(conn, ids),
+            reads=_group(models.reads_of(conn, ids.get(EntityKind.RUN, [])), "run"),
+            pins=slices.pins_of(conn, ids.get(EntityKind.SNAPSHOT, [])),
+            known_since=audit_log.first_time(conn),
+        )
+
+
+def _by_kind(nodes: Sequence[Node]) -> dict[EntityKind, list[int]]:
+    found: dict[EntityKind, list[int]] = {}
+    for node in nodes:
+        found.setdefault(node.kind, []).append(node.id)
+    return found
+
+
+def _run_details(conn: Any, ids: list[int]) -> dict[int, models.RunRecord]:
+    return {run.id: run for run in models.runs(conn, ids=ids)}
+
+
+def _deployment_details(conn: Any, ids: list[int]) -> dict[int, models.IntervalRecord]:
+    return {i: intervals[-1] for i, intervals in models.intervals_of(conn, ids).items()}
+
+
+_DETAILS: Mapping[EntityKind, Callable[[Any, list[int]], Mapping[int, Detail]]] = {
+    EntityKind.SNAPSHOT: slices.snapshots,
+    EntityKind.RUN: _run_details,
+    EntityKind.MODEL_VERSION: models.versions,
+    EntityKind.COMPONENT: models.components,
+    EntityKind.DEPLOYMENT: _deployment_details,
+}
+
+
+def _details(conn: Any, ids: Mapping[EntityKind, list[int]]) -> dict[int, Detail]:
+    """One statement (for versions and runs two) per kind of node."""
+    found: dict[int, Detail] = {}
+    for kind, read in _DETAILS.items():
+        if kind in ids:
+            found.update(read(conn, ids[kind]))
+    return found
+
+
+def _group(records: Sequence[Any], name: str) -> dict[int, list[Any]]:
+    found: dict[int, list[Any]] = {}
+    for record in records:
+        found.setdefault(getattr(record, name), []).append(record)
+    return found
+
+
+def _count_answers(parts: Parts, versions: Sequence[models.VersionRecord]) -> dict[int, int]:
+    """Interactions by version id; a model without an interaction table has none."""
+    by_model: dict[str, list[models.VersionRecord]] = {}
+    for version in versions:
+        by_model.setdefault(version.model, []).append(version)
+    counted: dict[int, int] = {}
+    recorded = set(parts.lake.names())
+    for model, wanted in by_model.items():
+        name = interactions_of(model)
+        if name not in recorded:
+            continue
+        counts = lookup.count_versions(open_snapshot(parts.lake.table(name)))
+        counted.update({v.id: counts.get(v.number, 0) for v in wanted})
+    return counted
+
+
+def _key(parts: Parts, ref: str) -> str:
+    with parts.store.reader() as conn:
+        entity = node_of(resolve_ref(conn, parse_ref(ref)), ref)
+        return reads.entities(conn, [entity])[entity].key
+
+
+def _along(found: Trace, edges: Sequence[Edge]) -> Trace:
+    """The part of a trace that lies on a path."""
+    on_path = {edge.src for edge in edges} | {edge.dst for edge in edges} | {found.graph.root}
+    return Trace(
+        graph=Graph(
+            root=found.graph.root,
+            nodes=tuple(n for n in found.graph.nodes if n.id in on_path),
+            edges=tuple(edges),
+        ),
+        direction=found.direction,
+        details={i: d for i, d in found.details.items() if i in on_path},
+        reads={i: r for i, r in found.reads.items() if i in on_path},
+        pins={i: p for i, p in found.pins.items() if i in on_path},
+        known_since=found.known_since,
+    )

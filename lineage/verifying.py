@@ -1,0 +1,205 @@
+"""Are the bytes still what was recorded? Every file of a home, hashed again.
+
+Steps, numbered as in the code:
+
+1. The store: its database's own check, the audit log replayed (leaves, tree nodes, no gap), every
+   row against the digests in the log.
+2. Tables: every registered commit's log entry, every pinned snapshot and the newest version: data
+   files, Delta statistics against footers, log, checkpoints, contracts, pins.
+3. Artifacts: every file and folder by its digest, and none missing.
+4. The subject key against the check value that the home began with.
+5. The home's own small files.
+
+What people may edit (`backstory.toml`) is read, not compared.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from backstory.lake.errors import BackstoryError, InvalidError
+from backstory.lake.findings import Finding
+from backstory.lake.pinned import reopen
+from backstory.lake.verify import Verified, verify_snapshot, verify_table
+from backstory.lineage.keys import KEY_FILE, key_check, key_text, load_key
+from backstory.lineage.parts import Parts
+from backstory.lineage.resolving import SliceAt, resolve
+from backstory.lineage.settings import load_settings
+from backstory.lineage.store import integrity, models, slices
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """What was checked and what was found.
+
+    Attributes:
+        files: how many files were hashed.
+        size: how many bytes.
+        findings: everything that is not what was recorded, each with its file.
+        checked: what was looked at, in words, in the order of the steps.
+    """
+
+    files: int
+    size: int
+    findings: tuple[Finding, ...]
+    checked: tuple[str, ...] = field(default=())
+
+    @property
+    def intact(self) -> bool:
+        """Nothing was found."""
+        return not self.findings
+
+
+def verify(parts: Parts, ref: str | None = None) -> Verification:
+    """Check a home, or one slice, snapshot or model version with all that it stands on.
+
+    Args:
+        ref: a slice (all of its table), a slice at a version, a model version (its artifact and
+            the snapshots that its run read); everything where nothing is said.
+
+    Raises:
+        NotFoundError: nothing has that ref.
+    """
+    if ref is None:
+        return _joined(_everything(parts))
+    found = resolve(parts, ref)
+    if isinstance(found, SliceAt):
+        whole_table = "@" not in ref
+        return _joined([_table(parts, found.slice.name) if whole_table else _at(parts, found)])
+    if isinstance(found, models.VersionRecord):
+        return _joined(_version(parts, found))
+    raise InvalidError(
+        f"{ref!r} has no bytes of its own", hint="verify a slice, a snapshot or a model version"
+    )
+
+
+def _everything(parts: Parts) -> Iterator[Verification]:
+    # 1
+    with parts.store.reader() as conn:
+        findings = tuple(integrity.check(conn))
+    yield Verification(files=1, size=0, findings=findings, checked=("store and audit log",))
+    # 2
+    for name in parts.lake.names():
+        yield _table(parts, name)
+    # 3
+    yield _artifacts(parts)
+    # 4, 5
+    yield Verification(files=2, size=0, findings=tuple(_small_files(parts)), checked=("keys",))
+
+
+def _table(parts: Parts, name: str) -> Verification:
+    """A whole table: what its pins need, its newest version, and its recorded log entries."""
+    with parts.store.reader() as conn:
+        record = slices.slice_by_name(conn, name)
+        log = slices.log_digests(conn, record.id) if record else {}
+    try:
+        return _verified(verify_table(parts.lake.table(name), log_digests=log), name)
+    except BackstoryError as exc:
+        return _broken(name, exc)
+
+
+def _at(parts: Parts, found: SliceAt) -> Verification:
+    table = parts.lake.table(found.slice.name)
+    try:
+        return _verified(verify_snapshot(table, reopen(table, found.version)), found.ref)
+    except BackstoryError as exc:
+        return _broken(found.ref, exc)
+
+
+def _version(parts: Parts, version: models.VersionRecord) -> Iterator[Verification]:
+    findings = tuple(parts.lake.blobs.verify(version.artifact))
+    yield Verification(
+        files=1, size=version.artifact_size, findings=findings, checked=(version.ref,)
+    )
+    with parts.store.reader() as conn:
+        reads = models.reads_of(conn, [version.run] if version.run else [])
+        snapshots = slices.snapshots(conn, [read.snapshot for read in reads])
+        used = [_slice_at(conn, snapshot) for snapshot in snapshots.values()]
+    for found in used:
+        yield _at(parts, found)
+
+
+def _slice_at(conn: slices.Connection, snapshot: slices.SnapshotRecord) -> SliceAt:
+    record = slices.slice_by_name(conn, snapshot.slice_name)
+    if record is None:
+        raise InvalidError(f"{snapshot.ref}: its slice is not registered")
+    return SliceAt(slice=record, version=snapshot.version, commit=None, snapshot=snapshot)
+
+
+def _artifacts(parts: Parts) -> Verification:
+    blobs = parts.lake.blobs
+    with parts.store.reader() as conn:
+        recorded = models.artifact_digests(conn)
+    present = set(blobs.digests())
+    findings = [
+        Finding(
+            where=f"artifact {digest}",
+            path=digest,
+            problem="missing",
+            expected="a file or folder of that digest",
+            found="nothing",
+        )
+        for digest in recorded
+        if not blobs.has(digest)
+    ]
+    findings += [finding for digest in sorted(present) for finding in blobs.verify(digest)]
+    return Verification(
+        files=len(present),
+        size=0,
+        findings=tuple(dict.fromkeys(findings)),
+        checked=(f"{len(present)} artifacts",),
+    )
+
+
+def _small_files(parts: Parts) -> Iterator[Finding]:
+    home = parts.settings.home
+    load_settings(home)
+    with parts.store.reader() as conn:
+        check = integrity.recorded_key_check(conn)
+    path = parts.settings.keys / KEY_FILE
+    try:
+        key = load_key(parts.settings.keys)
+        intact = path.read_text() == key_text(key) and check.get(key.key_id) == key_check(key)
+    except BackstoryError:
+        intact = False
+    if not intact:
+        yield _changed("subject key", f"keys/{KEY_FILE}")
+    ignore = home / ".gitignore"
+    if not ignore.exists() or ignore.read_bytes() != b"*\n":
+        yield _changed("home", ".gitignore")
+
+
+def _changed(where: str, path: str) -> Finding:
+    return Finding(
+        where=where,
+        path=path,
+        problem="changed",
+        expected="what `backstory init` wrote",
+        found="something else",
+    )
+
+
+def _broken(where: str, exc: BackstoryError) -> Verification:
+    """A thing that cannot even be opened is a finding like any other."""
+    finding = Finding(
+        where=where, path=where, problem="unreadable", expected="readable", found=exc.message
+    )
+    return Verification(files=0, size=0, findings=(finding,), checked=(where,))
+
+
+def _verified(found: Verified, where: str) -> Verification:
+    return Verification(
+        files=found.checked_files,
+        size=found.checked_bytes,
+        findings=found.findings,
+        checked=(where,),
+    )
+
+
+def _joined(parts: Iterator[Verification] | list[Verification]) -> Verification:
+    done = list(parts)
+    return Verification(
+        files=sum(one.files for one in done),
+        size=sum(one.size for one in done),
+        findings=tuple(finding for one in done for finding in one.findings),
+        checked=tuple(what for one in done for what in one.checked),
+    )
