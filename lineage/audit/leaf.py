@@ -4,16 +4,18 @@ A body is RFC 8785 JSON, format `v1`. It holds no personal data beyond the actor
 facts are digests, counts and refs. The leaf's hash is RFC 6962's, so that any implementation of
 that standard can check it. This module is pure; `store` keeps leaves, `tree` combines them.
 
->>> leaf = Leaf(seq=0, at=datetime(2026, 11, 24, tzinfo=UTC), actor=Actor(name="ada"),
-...             action="pin.create", resource="thumbs/en@58")
->>> leaf.body()[:38]
-b'{"action":"pin.create","actor":{"known'
+>>> from backstory.lineage.times import parse_time
+>>> leaf = Leaf(seq=0, at=parse_time("2026-11-24"), actor=Actor(name="ada"), action="pin.create",
+...             resource="thumbs/en@58")
+>>> leaf.body()[:72]
+b'{"action":"pin.create","actor":{"known_by":"os-user","name":"ada"},"at":'
 """
 
 import hashlib
-from collections.abc import Mapping
+import json
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
@@ -21,9 +23,14 @@ from typing import Any
 import rfc8785
 
 from backstory.lake.errors import InvalidError, LimitExceededError
+from backstory.lineage.times import time_text
 
 # C2SP tlog-tiles writes an entry's length into 16 bits.
 MAX_BODY_BYTES = 65_535
+
+# Marks of more rows would fill the body.
+MAX_MARKS = 1_000
+_MARK_BYTES = 2
 
 _FORMAT = 1
 
@@ -46,10 +53,39 @@ class Actor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowsDigest:
-    """What a unit of work wrote into one table: how many rows, and the digest of their bytes."""
+    """What a unit of work wrote into one table.
+
+    Attributes:
+        count: how many rows.
+        digest: SHA-256 over the rows' hashes, sorted.
+        marks: the first bytes of each of those hashes, in hex, sorted: they tell which row was
+            changed, where the digest tells that one was. Left out beyond `MAX_MARKS` rows.
+    """
 
     count: int
     digest: str
+    marks: str
+
+    @classmethod
+    def of(cls, hashes: Collection[bytes]) -> "RowsDigest":
+        """The digest of rows by their hashes, in any order."""
+        ordered = sorted(hashes)
+        marked = ordered if len(ordered) <= MAX_MARKS else []
+        return cls(
+            count=len(ordered),
+            digest=hashlib.sha256(b"".join(ordered)).hexdigest(),
+            marks="".join(mark(hash_) for hash_ in marked),
+        )
+
+    def each_mark(self) -> Iterator[str]:
+        """The marks one by one."""
+        width = 2 * _MARK_BYTES
+        return (self.marks[i : i + width] for i in range(0, len(self.marks), width))
+
+
+def mark(row_hash: bytes) -> str:
+    """What `RowsDigest.marks` keeps of one row."""
+    return row_hash[:_MARK_BYTES].hex()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +137,7 @@ class Leaf:
         return {
             "v": _FORMAT,
             "seq": self.seq,
-            "at": self.at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+            "at": time_text(self.at),
             "actor": {"name": self.actor.name, "known_by": str(self.actor.known_by)},
             "action": self.action,
             "resource": self.resource,
@@ -109,7 +145,7 @@ class Leaf:
             "request_id": self.request_id,
             "facts": dict(self.facts),
             "rows": {
-                table: {"count": rows.count, "digest": rows.digest}
+                table: {"count": rows.count, "digest": rows.digest, "marks": rows.marks}
                 for table, rows in self.rows.items()
             },
         }
@@ -118,3 +154,28 @@ class Leaf:
 def leaf_hash(body: bytes) -> bytes:
     """RFC 6962: SHA-256 of 0x00 and the entry."""
     return hashlib.sha256(b"\x00" + body).digest()
+
+
+def parse_body(body: bytes) -> dict[str, Any]:
+    """The fields of a body.
+
+    Raises:
+        ValueError: it is not the body of a leaf.
+    """
+    fields = json.loads(body)
+    if not isinstance(fields, dict) or fields.get("v") != _FORMAT:
+        raise ValueError("not the body of an audit entry of a known format")
+    return fields
+
+
+def parse_rows(body: bytes) -> dict[str, RowsDigest]:
+    """What a body says was written, by table.
+
+    Raises:
+        ValueError, KeyError, TypeError: it is not the body of a leaf.
+    """
+    rows = parse_body(body)["rows"]
+    return {
+        table: RowsDigest(count=said["count"], digest=said["digest"], marks=said["marks"])
+        for table, said in rows.items()
+    }

@@ -9,7 +9,7 @@ pure; nodes are kept by `store.audit_log`.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 # The root of a log without entries.
@@ -23,6 +23,11 @@ class Node:
     level: int
     index: int
     hash: bytes
+
+    @property
+    def last_leaf(self) -> int:
+        """The leaf that completed it."""
+        return ((self.index + 1) << self.level) - 1
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
@@ -48,6 +53,16 @@ def completed(seq: int, leaf: bytes, lefts: Sequence[bytes]) -> list[Node]:
         current = node_hash(left, current)
         nodes.append(Node(level=level, index=seq >> level, hash=current))
     return nodes
+
+
+def grow(leaves: Iterable[bytes]) -> Iterator[Node]:
+    """Every complete subtree over the leaves, in the order in which they complete it."""
+    last: dict[int, bytes] = {}  # the newest complete subtree of each level
+    for seq, leaf in enumerate(leaves):
+        nodes = completed(seq, leaf, [last[level] for level, _ in left_siblings(seq)])
+        yield from nodes
+        last[0] = leaf
+        last.update((node.level, node.hash) for node in nodes)
 
 
 def peaks(size: int) -> list[tuple[int, int]]:

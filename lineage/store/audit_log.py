@@ -4,14 +4,17 @@ Rows of both tables are never updated or deleted (triggers refuse it). What the 
 `audit/`; whether the tables agree with it, `reconcile` tells.
 """
 
+from collections.abc import Iterator
 from datetime import datetime
 
-from sqlalchemy import bindparam, insert, select, tuple_
+from sqlalchemy import BigInteger, bindparam, insert, select, tuple_, type_coerce
 from sqlalchemy.engine import Connection
 
 from backstory.lake.errors import IntegrityError
+from backstory.lake.findings import Finding
 from backstory.lineage.audit.leaf import Leaf, leaf_hash
-from backstory.lineage.audit.tree import completed, left_siblings
+from backstory.lineage.audit.replay import StoredLeaf, check_leaves, check_tree
+from backstory.lineage.audit.tree import Node, completed, left_siblings
 from backstory.lineage.store.tables import audit_leaf, audit_node
 
 _HEAD = select(audit_leaf.c.seq, audit_leaf.c.at).order_by(audit_leaf.c.seq.desc()).limit(1)
@@ -19,6 +22,24 @@ _FIRST_TIME = select(audit_leaf.c.at).where(audit_leaf.c.seq == 0)
 _LEAF_HASH = select(audit_leaf.c.leaf_hash).where(audit_leaf.c.seq == bindparam("seq"))
 _NODES = select(audit_node.c.level, audit_node.c.hash).where(
     tuple_(audit_node.c.level, audit_node.c.idx).in_(bindparam("places", expanding=True))
+)
+
+_CHUNK = 1_000
+_ALL_LEAVES = (
+    select(
+        audit_leaf.c.seq,
+        type_coerce(audit_leaf.c.at, BigInteger),
+        audit_leaf.c.action,
+        audit_leaf.c.body,
+        audit_leaf.c.leaf_hash,
+    )
+    .order_by(audit_leaf.c.seq)
+    .execution_options(yield_per=_CHUNK)
+)
+_ALL_NODES = (
+    select(audit_node.c.level, audit_node.c.idx, audit_node.c.hash)
+    .order_by((audit_node.c.idx + 1).bitwise_lshift(audit_node.c.level), audit_node.c.level)
+    .execution_options(yield_per=_CHUNK)
 )
 
 
@@ -63,3 +84,21 @@ def _lefts(connection: Connection, seq: int) -> list[bytes]:
             hint="restore the store from a backup; `backstory verify` says where",
         )
     return lefts
+
+
+def verify_log(connection: Connection) -> Iterator[Finding]:
+    """Replay the whole log."""
+    yield from check_leaves(stored_leaves(connection))
+    hashes = (leaf.hash for leaf in stored_leaves(connection))
+    yield from check_tree(hashes, _stored_nodes(connection))
+
+
+def stored_leaves(connection: Connection) -> Iterator[StoredLeaf]:
+    """The leaves as they are, in the order of their numbers."""
+    return (StoredLeaf(*row) for row in connection.execute(_ALL_LEAVES))
+
+
+def _stored_nodes(connection: Connection) -> Iterator[Node]:
+    """The nodes in the order of their completion; what cannot be a node is left out."""
+    rows = connection.execute(_ALL_NODES)
+    return (Node(level=level, index=index, hash=hash_) for level, index, hash_ in rows)

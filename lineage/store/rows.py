@@ -8,12 +8,10 @@ the one that wrote it.
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Column, Float, Table, TypeDecorator
-
-from backstory.lineage.audit.leaf import RowsDigest
 
 ENDED = "ended_seq"
 
@@ -37,12 +35,6 @@ def ended_hash(table: str, key: int) -> bytes:
 def _hash(value: object) -> bytes:
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).digest()
-
-
-def digest_of(hashes: Collection[bytes]) -> RowsDigest:
-    """The digest over a table's rows, in no particular order."""
-    digest = hashlib.sha256(b"".join(sorted(hashes))).hexdigest()
-    return RowsDigest(count=len(hashes), digest=digest)
 
 
 def as_stored(column: Column[Any], value: Any) -> Any:

@@ -20,10 +20,9 @@ from sqlalchemy.engine import Connection, Engine
 
 from backstory.lake.crash import crashpoint
 from backstory.lake.errors import RefusedError
-from backstory.lineage.audit.leaf import Actor, Leaf
+from backstory.lineage.audit.leaf import Actor, Leaf, RowsDigest
 from backstory.lineage.store import audit_log
 from backstory.lineage.store.engine import WRITES, is_sqlite, lock_writers, translated
-from backstory.lineage.store.rows import digest_of
 
 
 @dataclass(slots=True, kw_only=True)
@@ -64,7 +63,7 @@ class Unit:
             action=action,
             resource=resource,
             facts=self._facts,
-            rows={table: digest_of(hashes) for table, hashes in self._rows.items()},
+            rows={table: RowsDigest.of(hashes) for table, hashes in self._rows.items()},
             **more,
         )
 

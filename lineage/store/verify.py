@@ -1,0 +1,63 @@
+"""Is the store still what was written into it? The database file, the log, and the rows.
+
+Used by the use case that verifies a whole home; alone:
+
+    for finding in verify_store(store):
+        print(finding)
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from backstory.lake.errors import IntegrityError
+from backstory.lake.findings import Finding
+from backstory.lineage.store.audit_log import verify_log
+from backstory.lineage.store.engine import describe, is_sqlite
+from backstory.lineage.store.reconcile import reconcile
+from backstory.lineage.store.unit_of_work import Store
+
+
+def verify_store(store: Store) -> Iterator[Finding]:
+    """Check everything that the store holds.
+
+    (1) SQLite's own check of its file: pages, indexes, constraints. (2) The audit log, from its
+    first entry. (3) Every row against the entry that it came with. A database too damaged to be
+    read is a finding too, and ends the check.
+    """
+    try:
+        with store.reader() as connection, _any_text(connection):
+            yield from _check_file(connection)  # (1)
+            yield from verify_log(connection)  # (2)
+            yield from reconcile(connection)  # (3)
+    except IntegrityError as exc:
+        yield _of_file(describe(store.engine), exc.message)
+
+
+def _check_file(connection: Connection) -> Iterator[Finding]:
+    if is_sqlite(connection):
+        for (line,) in connection.exec_driver_sql("PRAGMA integrity_check"):
+            if line != "ok":
+                yield _of_file(describe(connection.engine), line)
+
+
+def _of_file(path: str, problem: str) -> Finding:
+    return Finding(
+        where="store", path=path, problem=problem, expected="a sound database", found="damage"
+    )
+
+
+@contextmanager
+def _any_text(connection: Connection) -> Iterator[None]:
+    """Let SQLite hand over text that is not UTF-8: its row is to be named, not to end the check."""
+    if not is_sqlite(connection):
+        yield
+        return
+    driver: Any = connection.connection.driver_connection
+    driver.text_factory = lambda raw: raw.decode(errors="backslashreplace")
+    try:
+        yield
+    finally:
+        driver.text_factory = str
