@@ -6,19 +6,26 @@ Rows of both tables are never updated or deleted (triggers refuse it). What the 
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import BigInteger, bindparam, insert, select, tuple_, type_coerce
 from sqlalchemy.engine import Connection
 
 from backstory.lake.errors import IntegrityError
 from backstory.lake.findings import Finding
-from backstory.lineage.audit.leaf import Leaf, leaf_hash
+from backstory.lineage.audit.leaf import Leaf, leaf_hash, parse_body
 from backstory.lineage.audit.replay import StoredLeaf, check_leaves, check_tree
 from backstory.lineage.audit.tree import Node, completed, left_siblings
 from backstory.lineage.store.tables import audit_leaf, audit_node
 
 _HEAD = select(audit_leaf.c.seq, audit_leaf.c.at).order_by(audit_leaf.c.seq.desc()).limit(1)
 _FIRST_TIME = select(audit_leaf.c.at).where(audit_leaf.c.seq == 0)
+_FIRST_OF_ACTION = (
+    select(audit_leaf.c.body)
+    .where(audit_leaf.c.action == bindparam("action"))
+    .order_by(audit_leaf.c.seq)
+    .limit(1)
+)
 _LEAF_HASH = select(audit_leaf.c.leaf_hash).where(audit_leaf.c.seq == bindparam("seq"))
 _NODES = select(audit_node.c.level, audit_node.c.hash).where(
     tuple_(audit_node.c.level, audit_node.c.idx).in_(bindparam("places", expanding=True))
@@ -52,6 +59,13 @@ def head(connection: Connection) -> tuple[int, datetime | None]:
 def first_time(connection: Connection) -> datetime | None:
     """When recording began; what lies before is unknown, not absent."""
     return connection.execute(_FIRST_TIME).scalar_one_or_none()
+
+
+def first_facts(connection: Connection, action: str) -> dict[str, Any]:
+    """The facts of the first entry of an action; empty where there is none."""
+    body = connection.execute(_FIRST_OF_ACTION, {"action": action}).scalar_one_or_none()
+    facts: dict[str, Any] = {} if body is None else parse_body(body)["facts"]
+    return facts
 
 
 def append(connection: Connection, leaf: Leaf) -> None:

@@ -1,9 +1,7 @@
-"""Is the store still what was written into it? The database file, the log, and the rows.
+"""Is the store still what was written into it? The database file, the audit log, and the rows.
 
-Used by the use case that verifies a whole home; alone:
-
-    for finding in verify_store(store):
-        print(finding)
+with store.reader() as connection:
+    findings = list(check(connection))
 """
 
 from collections.abc import Iterator
@@ -14,26 +12,31 @@ from sqlalchemy.engine import Connection
 
 from backstory.lake.errors import IntegrityError
 from backstory.lake.findings import Finding
-from backstory.lineage.store.audit_log import verify_log
-from backstory.lineage.store.engine import describe, is_sqlite
+from backstory.lineage.store import audit_log
+from backstory.lineage.store.engine import describe, is_sqlite, translated
 from backstory.lineage.store.reconcile import reconcile
-from backstory.lineage.store.unit_of_work import Store
 
 
-def verify_store(store: Store) -> Iterator[Finding]:
+def check(connection: Connection) -> Iterator[Finding]:
     """Check everything that the store holds.
 
-    (1) SQLite's own check of its file: pages, indexes, constraints. (2) The audit log, from its
-    first entry. (3) Every row against the entry that it came with. A database too damaged to be
-    read is a finding too, and ends the check.
+    (1) SQLite's own check of its file: pages and indexes. (2) The audit log, from its first entry.
+    (3) Every row against the entry that it came with. A database too damaged to be read is a
+    finding too, and ends the check.
     """
     try:
-        with store.reader() as connection, _any_text(connection):
+        with translated(connection.engine), _any_text(connection):
             yield from _check_file(connection)  # (1)
-            yield from verify_log(connection)  # (2)
+            yield from audit_log.verify_log(connection)  # (2)
             yield from reconcile(connection)  # (3)
     except IntegrityError as exc:
-        yield _of_file(describe(store.engine), exc.message)
+        yield _of_file(describe(connection.engine), exc.message)
+
+
+def recorded_key_check(connection: Connection) -> dict[str, str]:
+    """The check values of the subject keys that the home began with, by key id."""
+    key: dict[str, str] = audit_log.first_facts(connection, "home.init").get("key", {})
+    return key
 
 
 def _check_file(connection: Connection) -> Iterator[Finding]:
