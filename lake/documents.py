@@ -47,7 +47,7 @@ def load_json(text: str, what: str) -> dict[str, Any]:
     """Read one JSON object; see `load_yaml`."""
     _check_size(text, what)
     try:
-        document = json.loads(text, object_pairs_hook=_unique)
+        document = json.loads(text, object_pairs_hook=unique_fields)
     except (ValueError, RecursionError) as exc:
         raise InvalidError(f"{what} is no JSON: {exc}") from exc
     return _mapping(document, what)
@@ -99,7 +99,12 @@ def _mapping(document: object, what: str) -> dict[str, Any]:
     return document
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The `object_pairs_hook` that refuses an object with a key twice.
+
+    Raises:
+        ValueError: naming the key.
+    """
     found = dict(pairs)
     if len(found) != len(pairs):
         names = [name for name, _ in pairs]
@@ -115,10 +120,7 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            event = self.peek_event()
-            raise yaml.MarkedYAMLError(
-                problem="aliases (*name) are not taken", problem_mark=event.start_mark
-            )
+            raise yaml.MarkedYAMLError(problem="aliases (*name) are not taken")
         self._depth += 1
         if self._depth > MAX_DOCUMENT_DEPTH:
             raise LimitExceededError(f"YAML is nested deeper than {MAX_DOCUMENT_DEPTH} levels")

@@ -29,7 +29,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types as kind
 
-from backstory.lake.types import canonical, type_text
+from backstory.lake.types import canonical, part_arrays, type_text
 
 _HEADER = b"backstory-rows v1\n"
 
@@ -89,23 +89,15 @@ class _Node:
         if kind.is_string(type_) or kind.is_binary(type_):
             self._lengths.update(_plain_bytes(pc.binary_length(array)))
             self._values.update(_text_bytes(array))
-        elif kind.is_list(type_) or kind.is_map(type_):
-            self._take_items(array)
-        elif kind.is_struct(type_):
-            for part, field in zip(self._parts, array.flatten(), strict=True):
-                part.update(field)
         elif kind.is_boolean(type_):
             self._values.update(_plain_bytes(array.cast(pa.uint8())))
-        else:
+        elif not self._parts:
             self._values.update(_plain_bytes(array))
-
-    def _take_items(self, array: pa.Array) -> None:
-        ends = array.offsets
-        first, last = ends[0].as_py(), ends[-1].as_py()
-        self._lengths.update(_plain_bytes(pc.subtract(ends[1:], ends[:-1])))
-        items = [array.keys, array.items] if kind.is_map(array.type) else [array.values]
-        for part, values in zip(self._parts, items, strict=True):
-            part.update(values.slice(first, last - first))
+        elif not kind.is_struct(type_):
+            ends = array.offsets
+            self._lengths.update(_plain_bytes(pc.subtract(ends[1:], ends[:-1])))
+        for part, values in zip(self._parts, part_arrays(array), strict=True):
+            part.update(values)
 
 
 def _part_types(type_: pa.DataType) -> Iterator[pa.DataType]:

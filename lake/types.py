@@ -53,6 +53,14 @@ _Test = Callable[[pa.DataType], bool]
 
 _BINARIES = (kind.is_large_binary, kind.is_binary_view, kind.is_fixed_size_binary)
 
+_LISTS = (
+    kind.is_list,
+    kind.is_large_list,
+    kind.is_fixed_size_list,
+    kind.is_list_view,
+    kind.is_large_list_view,
+)
+
 _REFUSED: tuple[tuple[_Test, str], ...] = (
     (kind.is_uint64, "unsigned integers have no place in Delta; use decimal(20,0)"),
     (kind.is_unsigned_integer, "unsigned integers have no place in Delta; use a wider signed one"),
@@ -117,13 +125,7 @@ def is_utc(zone: str | None) -> bool:
 
 def is_any_list(type_: pa.DataType) -> bool:
     """Whether a type is one of Arrow's five lists."""
-    return (
-        kind.is_list(type_)
-        or kind.is_large_list(type_)
-        or kind.is_fixed_size_list(type_)
-        or kind.is_list_view(type_)
-        or kind.is_large_list_view(type_)
-    )
+    return any(is_list(type_) for is_list in _LISTS)
 
 
 def leaf_types(type_: pa.DataType) -> Iterator[pa.DataType]:
@@ -141,6 +143,17 @@ def field_names(type_: pa.DataType) -> Iterator[str]:
         if kind.is_struct(type_):
             yield field.name
         yield from field_names(field.type)
+
+
+def part_arrays(array: pa.Array) -> list[pa.Array]:
+    """The arrays that a nested array without nulls is made of: items, keys and items, or fields."""
+    if kind.is_struct(array.type):
+        return list(array.flatten())
+    if not (kind.is_list(array.type) or kind.is_map(array.type)):
+        return []
+    first, last = array.offsets[0].as_py(), array.offsets[-1].as_py()
+    parts = [array.keys, array.items] if kind.is_map(array.type) else [array.values]
+    return [part.slice(first, last - first) for part in parts]
 
 
 def type_text(type_: pa.DataType) -> str:
@@ -189,7 +202,7 @@ class _Parser:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._tokens = [*_TOKEN.findall(text)][::-1]
+        self._tokens: list[str] = _TOKEN.findall(text)[::-1]
         if _TOKEN.sub("", text).strip():
             raise self._error("has characters that no type has")
 
@@ -252,13 +265,19 @@ class _Parser:
         while separator == ",":
             name = self._next()
             if name.startswith('"'):
-                name = json.loads(name)
+                name = self._unquoted(name)
             elif not _BARE_NAME.fullmatch(name):
                 raise self._error(f"has {name!r} where a field's name belongs")
             yield name
             separator = self._next()
         if separator != ">":
             raise self._error(f"has {separator!r} where ',' or '>' belongs")
+
+    def _unquoted(self, name: str) -> str:
+        try:
+            return str(json.loads(name))
+        except ValueError as exc:
+            raise self._error(f"has {name!r}, which is no JSON text") from exc
 
     def _number(self) -> int:
         token = self._next()

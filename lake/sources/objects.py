@@ -1,0 +1,77 @@
+"""Objects, such as JSON's or a list of dicts, into Arrow under a contract.
+
+Keeps true: an object has no field that the contract lacks; a field that it lacks is null. How
+values are taken is said in `values`.
+
+>>> from backstory.lake.contract import Column
+>>> contract = Contract(slice="thumbs", purpose="show it", columns=(
+...     Column(name="label", type=pa.int64()),))
+>>> read_objects([{"label": 7}, {}], contract).to_pylist()
+[{'label': 7}, {'label': None}]
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+
+from backstory.lake.contract import Column, Contract
+from backstory.lake.documents import near
+from backstory.lake.sources.batches import ColumnReader, Row, table_of
+from backstory.lake.sources.rejections import Rejections, described, shown
+from backstory.lake.sources.values import column_of
+
+
+def read_objects(objects: Iterable[Mapping[str, Any]], contract: Contract) -> pa.Table:
+    """Read Python mappings, one a row.
+
+    Returns:
+        The contract's columns, in its order.
+
+    Raises:
+        BatchRejectedError: a row does not fit.
+    """
+    rejections = Rejections(contract)
+    rows = _rows(objects, fits_fields(contract, rejections), rejections)
+    return table_of(rows, object_readers(contract), contract, rejections)
+
+
+def _rows(
+    objects: Iterable[Mapping[str, Any]],
+    fits: Callable[[object, int], bool],
+    rejections: Rejections,
+) -> Iterator[Row]:
+    for number, found in enumerate(objects, start=1):
+        if fits(found, number):
+            yield Row(number, found, 0)
+        if rejections.full:
+            return
+
+
+def fits_fields(contract: Contract, rejections: Rejections) -> Callable[[object, int], bool]:
+    """A test for rows: whether one is an object without unknown fields; if not, that is noted."""
+    names = {column.name for column in contract.columns}
+
+    def fits(found: object, number: int) -> bool:
+        if not isinstance(found, Mapping):
+            rejections.add("one object", described(found), row=number)
+            return False
+        if found.keys() <= names:
+            return True
+        for name in sorted(found.keys() - names, key=str):
+            wrong = f"field {shown(name)} ({near(str(name), sorted(names))})"
+            rejections.add("only the contract's columns", wrong, row=number)
+        return False
+
+    return fits
+
+
+def object_readers(contract: Contract) -> list[ColumnReader]:
+    """What reads each column of the contract from objects."""
+    return [partial(_read_field, column) for column in contract.columns]
+
+
+def _read_field(column: Column, objects: list[Mapping[str, Any]]) -> pa.Array:
+    name = column.name
+    return column_of([found.get(name) for found in objects], column.type)

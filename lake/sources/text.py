@@ -1,0 +1,188 @@
+r"""JSON lines and CSV into Arrow, read by the contract.
+
+Keeps true: every row is taken as it was written, or the batch is refused with row, column, what was
+expected and what was found. How values are spelled is said in `values` (JSONL) and `cells` (CSV).
+
+    JSONL  one object a line; a missing field is null; unknown and double fields are refused
+    CSV    RFC 4180 with a header that names every column once; an empty cell is null, or empty text
+           where the contract has a string that may not be null; columns with parts are refused
+
+Both are UTF-8, gzip or not; blank lines count and hold nothing. Rows count from 1: lines in JSONL,
+records after the header in CSV.
+
+>>> import io
+>>> from backstory.lake.contract import Column
+>>> contract = Contract(slice="thumbs", purpose="show it", columns=(
+...     Column(name="label", type=pa.int64()),))
+>>> read_csv(io.BytesIO(b"label\n7\n"), contract).to_pylist()
+[{'label': 7}]
+>>> from backstory.lake.errors import BatchRejectedError
+>>> try:
+...     read_jsonl(io.BytesIO(b'{"label": 7.5}\n'), contract)
+... except BatchRejectedError as error:
+...     print(error.rejections[0])
+row 1, column label: expected int64, found 7.5
+"""
+
+import csv
+import json
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import types as kind
+
+from backstory.lake.contract import Column, Contract
+from backstory.lake.documents import near, unique_fields
+from backstory.lake.errors import InvalidError
+from backstory.lake.sources.batches import Row, table_of
+from backstory.lake.sources.cells import parse_cells
+from backstory.lake.sources.lines import read_lines
+from backstory.lake.sources.misfits import convert
+from backstory.lake.sources.objects import fits_fields, object_readers
+from backstory.lake.sources.rejections import Rejections
+from backstory.lake.types import leaf_types
+
+
+def read_jsonl(source: Path | BinaryIO, contract: Contract, *, what: str = "input") -> pa.Table:
+    """Read JSON lines.
+
+    Args:
+        source: a file, or a stream of bytes.
+        contract: what the rows must be.
+        what: what the source is, for messages.
+
+    Returns:
+        The contract's columns, in its order.
+
+    Raises:
+        BatchRejectedError: a row does not fit.
+        InvalidError: the source cannot be read as a whole; see `read_lines`.
+    """
+    rejections = Rejections(contract)
+    rows = _objects(read_lines(source, what), contract, rejections)
+    return table_of(rows, object_readers(contract), contract, rejections)
+
+
+def read_csv(source: Path | BinaryIO, contract: Contract, *, what: str = "input") -> pa.Table:
+    """Read CSV with a header; see `read_jsonl`."""
+    nested = [column.name for column in contract.columns if column.type.num_fields]
+    if nested:
+        raise InvalidError(
+            f"{contract.slice}: column {nested[0]} has parts, which CSV cannot hold",
+            hint="send JSON lines, Parquet or Arrow",
+        )
+    rejections = Rejections(contract)
+    records = _records(read_lines(source, what), rejections)
+    header = next(records, Row(0, [], 0)).values
+    _check_header(header, contract, rejections)
+    rejections.check()
+    readers = [partial(_read_cells, header.index(c.name), c) for c in contract.columns]
+    return table_of(_even(records, len(header), rejections), readers, contract, rejections)
+
+
+def _objects(lines: Iterator[bytes], contract: Contract, rejections: Rejections) -> Iterator[Row]:
+    decode = _decoder(contract)
+    fits = fits_fields(contract, rejections)
+    for number, line in enumerate(lines, start=1):
+        if line.isspace():
+            continue
+        try:
+            # Bytes that are no UTF-8 become lone surrogates, which no column takes.
+            found = decode(line.decode("utf-8", "surrogateescape"))
+        except (ValueError, ArithmeticError, RecursionError) as exc:
+            rejections.add("one JSON object", _json_fault(exc), row=number)
+        else:
+            if fits(found, number):
+                yield Row(number, found, len(line))
+        if rejections.full:
+            return
+
+
+def _decoder(contract: Contract) -> Callable[[str], Any]:
+    exact = any(kind.is_decimal(leaf) for c in contract.columns for leaf in leaf_types(c.type))
+    return json.JSONDecoder(
+        object_pairs_hook=unique_fields,
+        parse_constant=_no_constant,
+        parse_float=Decimal if exact else _double,
+    ).decode
+
+
+def _double(text: str) -> float | Decimal:
+    """The nearest double, or the exact number where that would be infinity or a wrong zero."""
+    value = float(text)
+    return value if value and value - value == 0 else (Decimal(text) or value)
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name}, which is no JSON")
+
+
+def _json_fault(exc: Exception) -> str:
+    match exc:
+        case json.JSONDecodeError():
+            return f"{exc.msg[0].lower()}{exc.msg[1:]} at character {exc.pos + 1}"
+        case RecursionError():
+            return "deeper nesting than can be read"
+        case ArithmeticError():
+            return "a number that is too long"
+        case _:
+            return str(exc)
+
+
+def _records(lines: Iterator[bytes], rejections: Rejections) -> Iterator[Row]:
+    """The records of a CSV; number 0 is the header."""
+    text = (line.decode("utf-8", "surrogateescape") for line in lines)
+    reader = csv.reader(text, strict=True)
+    number = 0
+    while True:
+        try:
+            record = next(reader, None)
+        except csv.Error as exc:  # what follows a broken quote cannot be told apart
+            rejections.add("CSV (RFC 4180)", str(exc), row=number or None)
+            return
+        if record is None:
+            return
+        if record:
+            yield Row(number, record, sum(map(len, record)))
+        number += bool(record)
+
+
+def _check_header(header: list[str], contract: Contract, rejections: Rejections) -> None:
+    names = [column.name for column in contract.columns]
+    if not set(header) & set(names):  # perhaps it is no header but somebody's data
+        rejections.add(f"a header with {', '.join(names)}", f"{len(header)} other cells")
+        return
+    for name in sorted(set(names) - set(header)):
+        rejections.add("the column in the header", "no such column", column=name)
+    for place, name in enumerate(header, start=1):
+        if name not in names:
+            wrong = f"column {name!r}" if name else f"a column without name at place {place}"
+            rejections.add("only the contract's columns", f"{wrong} ({near(name, names)})")
+        elif header.index(name) != place - 1:
+            rejections.add("each column once", "it twice", column=name)
+
+
+def _even(records: Iterator[Row], width: int, rejections: Rejections) -> Iterator[Row]:
+    for record in records:
+        if len(record.values) == width:
+            yield record
+        else:
+            rejections.add(f"{width} cells", str(len(record.values)), row=record.number)
+        if rejections.full:
+            return
+
+
+def _read_cells(place: int, column: Column, records: list[list[str]]) -> pa.Array:
+    texts = convert([record[place] for record in records], _strings, "UTF-8 text")
+    if column.nullable or not kind.is_string(column.type):
+        texts = pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)
+    return parse_cells(texts, column.type)
+
+
+def _strings(values: list[str]) -> pa.Array:
+    return pa.array(values, pa.string())

@@ -1,0 +1,206 @@
+"""Arrow tables, data frames, Parquet and Arrow files under a contract.
+
+Keeps true: columns are found by name, none too many or too few; each has exactly the contract's
+type, or one that it widens without loss (see `widening`); and times lie in the years 1 to 9999,
+which is what Python, Delta's statistics and RFC 3339 can say. Otherwise the batch is refused.
+
+>>> from backstory.lake.contract import Column
+>>> contract = Contract(slice="thumbs", purpose="show it", columns=(
+...     Column(name="label", type=pa.int64()),))
+>>> conform(pa.table({"label": pa.array([7], pa.int8())}), contract).schema.types
+[DataType(int64)]
+"""
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyarrow import types as kind
+
+from backstory.lake.contract import Column, Contract
+from backstory.lake.documents import near
+from backstory.lake.errors import InvalidError, LimitExceededError, NotFoundError
+from backstory.lake.location import translate_os_error
+from backstory.lake.sources.batches import CHUNK_ROWS, MAX_BATCH_ROWS
+from backstory.lake.sources.lines import MAX_INFLATED_BYTES
+from backstory.lake.sources.misfits import convert
+from backstory.lake.sources.rejections import Rejections
+from backstory.lake.sources.widening import widens
+from backstory.lake.types import describe_type, leaf_types, part_arrays, type_text
+
+_FIRST_DAY, _LAST_DAY = -719_162, 2_932_896  # 0001-01-01 and 9999-12-31, in days since 1970
+_MICROSECONDS = 86_400_000_000
+
+
+def conform(data: object, contract: Contract) -> pa.Table:
+    """Take typed data as the contract's columns, in its order.
+
+    Args:
+        data: an Arrow table, batch or reader, a pandas frame, or whatever has an Arrow stream.
+        contract: what it must be.
+
+    Raises:
+        BatchRejectedError: a column or value does not fit.
+        InvalidError: the data is of another kind.
+    """
+    rejections = Rejections(contract)
+    table = _as_table(data, contract.slice, rejections)
+    _check_names(table.column_names, contract, rejections)
+    rejections.check()
+    columns = [_column(table.column(c.name), c, rejections) for c in contract.columns]
+    rejections.check()
+    return pa.Table.from_arrays(columns, schema=contract.schema)
+
+
+def read_parquet(path: Path, contract: Contract, *, what: str = "input") -> pa.Table:
+    """Read a Parquet file; see `conform`.
+
+    Raises:
+        NotFoundError: there is no such file.
+        LimitExceededError: it is beyond a bound.
+    """
+
+    def read() -> pa.Table:
+        with pq.ParquetFile(path) as file:
+            return _bounded(file.schema_arrow, file.iter_batches(CHUNK_ROWS), what)
+
+    return conform(_readable(read, f"{what} as Parquet"), contract)
+
+
+def read_arrow(path: Path, contract: Contract, *, what: str = "input") -> pa.Table:
+    """Read an Arrow file or stream; see `read_parquet`."""
+
+    def read() -> pa.Table:
+        with pa.OSFile(str(path)) as file, _open_arrow(file) as batches:
+            return _bounded(batches.schema, batches, what)
+
+    return conform(_readable(read, f"{what} as Arrow"), contract)
+
+
+def _readable(read: Callable[[], pa.Table], what: str) -> pa.Table:
+    damaged = InvalidError(
+        f"cannot read {what}: it is damaged or something else", hint="write the file again"
+    )
+    try:
+        return read()
+    except FileNotFoundError as exc:
+        raise NotFoundError(f"cannot read {what}: there is no such file") from exc
+    except pa.ArrowException as exc:
+        raise damaged from exc
+    except OSError as exc:
+        if exc.errno is None:  # Arrow's own word for a damaged file
+            raise damaged from exc
+        raise translate_os_error(exc, f"cannot read {what}") from exc
+
+
+def _open_arrow(file: pa.NativeFile) -> Any:
+    try:
+        return pa.ipc.open_file(file)
+    except pa.ArrowInvalid:
+        file.seek(0)
+        return pa.ipc.open_stream(file)
+
+
+def _bounded(schema: pa.Schema, batches: Iterable[pa.RecordBatch], what: str) -> pa.Table:
+    taken, rows, size = [], 0, 0
+    for batch in batches:
+        taken.append(batch)
+        rows += batch.num_rows
+        size += batch.nbytes
+        if rows > MAX_BATCH_ROWS or size > MAX_INFLATED_BYTES:
+            raise LimitExceededError(
+                f"{what}: a batch has at most {MAX_BATCH_ROWS} rows and "
+                f"{MAX_INFLATED_BYTES} bytes in memory",
+                hint="send it in parts",
+            )
+    return pa.Table.from_batches(taken, schema=schema)
+
+
+def _as_table(data: Any, what: str, rejections: Rejections) -> pa.Table:
+    pandas = sys.modules.get("pandas")  # whoever has a frame has imported it
+    if pandas is not None and isinstance(data, pandas.DataFrame):
+        return _from_frame(data, rejections)
+    if isinstance(data, pa.RecordBatch):
+        data = pa.Table.from_batches([data])
+    if isinstance(data, pa.Table):
+        return _bounded(data.schema, data.to_batches(), what)
+    if hasattr(data, "__arrow_c_stream__"):
+        reader = pa.RecordBatchReader.from_stream(data)
+        return _bounded(reader.schema, reader, what)
+    raise InvalidError(
+        f"{what}: rows cannot be taken from a {type(data).__name__}",
+        hint="give an Arrow table, a pandas or Polars frame, or a list of dicts",
+    )
+
+
+def _from_frame(frame: Any, rejections: Rejections) -> pa.Table:
+    for name in filter(None, frame.index.names):
+        rejections.add("columns", "an index; call reset_index()", column=str(name))
+    names, columns = [str(name) for name in frame.columns], []
+    for place, name in enumerate(names):
+        try:
+            columns.append(pa.array(frame.iloc[:, place], from_pandas=True))
+        except (pa.ArrowException, ValueError, TypeError, OverflowError):  # may quote a value
+            rejections.add("values of one type", "a mixture of objects", column=name)
+    rejections.check()
+    return pa.Table.from_arrays(columns, names=names)
+
+
+def _check_names(found: list[str], contract: Contract, rejections: Rejections) -> None:
+    wanted = [column.name for column in contract.columns]
+    for name in wanted:
+        if name not in found:
+            rejections.add("the contract's column", "no such column", column=name)
+    for name, count in Counter(found).items():
+        if name not in wanted:
+            hint = near(name, wanted)
+            rejections.add("only the contract's columns", f"column {name!r} ({hint})")
+        elif count > 1:
+            rejections.add("each column once", f"it {count} times", column=name)
+
+
+def _column(values: pa.ChunkedArray, column: Column, rejections: Rejections) -> Any:
+    if not widens(values.type, column.type):
+        expected, found = type_text(column.type), describe_type(values.type)
+        return rejections.add(f"type {expected}", f"type {found}", column=column.name)
+    try:
+        values.validate(full=True)
+    except pa.ArrowInvalid:  # offsets or text that would break whoever reads them
+        return rejections.add("valid Arrow data", "damaged memory", column=column.name)
+    build = partial(_fit, type_=column.type)
+    return rejections.convert(values, build, rows=range(1, len(values) + 1), column=column.name)
+
+
+def _fit(values: pa.ChunkedArray, *, type_: pa.DataType) -> pa.ChunkedArray:
+    if values.type != type_:
+        text = type_text(type_)
+        values = convert(values, lambda part: part.cast(type_), f"{text} without loss")
+    if any(kind.is_temporal(leaf) for leaf in leaf_types(type_)):
+        values = convert(values, _within_years, "a time in the years 1 to 9999")
+    return values
+
+
+def _within_years(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    for chunk in values.chunks:
+        _check_years(chunk.drop_null())
+    return values
+
+
+def _check_years(values: pa.Array) -> None:
+    for part in part_arrays(values):
+        _check_years(part.drop_null())
+    if kind.is_temporal(values.type) and len(values):
+        unit = 1 if kind.is_date(values.type) else _MICROSECONDS
+        least, most = pc.min_max(_as_numbers(values)).values()
+        if least.as_py() < _FIRST_DAY * unit or most.as_py() >= (_LAST_DAY + 1) * unit:
+            raise ValueError("a time that Python, Delta and RFC 3339 cannot say")
+
+
+def _as_numbers(values: pa.Array) -> pa.Array:
+    return values.view(pa.int32() if kind.is_date(values.type) else pa.int64())
