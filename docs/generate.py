@@ -167,19 +167,40 @@ def _field(name: str, field: graphql.GraphQLField) -> str:
 
 def facets_page() -> str:
     """Our own OpenLineage facets, from their published schemas."""
-    intro = "The facets that Backstory adds to OpenLineage events, each with its JSON schema."
-    return page("OpenLineage facets", intro, *(_facet(schema) for schema in facet_schemas()))
+    intro = (
+        "The facets that Backstory adds to OpenLineage events, from their JSON schemas, which are "
+        "part of the package. A `?` marks what may be absent."
+    )
+    paths = sorted((REPOSITORY / "lineage/openlineage/facets").rglob("*.json"))
+    return page("OpenLineage facets", intro, *(_facet(path) for path in paths))
 
 
-def facet_schemas() -> list[dict[str, Any]]:
-    """The JSON schemas that ship, by file name."""
-    found = sorted((REPOSITORY / "lineage/openlineage/facets").glob("*.json"))
-    return [json.loads(path.read_text("utf-8")) for path in found]
+def _facet(path: Path) -> str:
+    schema = json.loads(path.read_text("utf-8"))
+    ((key, reference),) = schema["properties"].items()
+    definition = schema["$defs"][reference["$ref"].rpartition("/")[2]]
+    rows = _rows("property", dict(_properties(definition["allOf"][-1])))
+    return f"## {key}\n\n{definition['description']} Schema: `{schema['$id']}`.\n\n{rows}"
 
 
-def _facet(schema: dict[str, Any]) -> str:
-    body = json.dumps(schema, indent=2, ensure_ascii=False)
-    return f"## {schema['title']}\n\n{schema['description']}\n\n```json\n{body}\n```"
+def _properties(schema: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+    """Each property below `schema`: its full name with its type, and what it means."""
+    for name, found in schema.get("properties", {}).items():
+        optional = "" if name in schema.get("required", ()) else "?"
+        yield f"{above}{name}{optional}: {_kind(found)}", found.get("description", "")
+        if "items" in found:
+            yield from _properties(found["items"], f"{above}{name}[].")
+        else:
+            yield from _properties(found, f"{above}{name}.")
+
+
+def _kind(found: dict[str, Any]) -> str:
+    """A property's type in words."""
+    if "items" in found:
+        return f"array of {_kind(found['items'])}"
+    if "type" in found:
+        return str(found["type"])
+    return " or ".join(json.dumps(value) for value in found.get("enum", [found.get("const")]))
 
 
 def page(title: str, *parts: str) -> str:
@@ -188,7 +209,8 @@ def page(title: str, *parts: str) -> str:
 
 
 def _rows(head: str, meanings: dict[str, str | None]) -> str:
-    rows = [f"| `{name}` | {' '.join((text or '').split())} |" for name, text in meanings.items()]
+    said = {name: " ".join((text or "").split()) for name, text in meanings.items()}
+    rows = [f"| `{name}` | {text.replace('|', '&#124;')} |" for name, text in said.items()]
     return "\n".join([f"| {head} | meaning |", "|---|---|", *rows])
 
 
