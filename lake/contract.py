@@ -20,148 +20,42 @@ True
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any
 
 import pyarrow as pa
 import yaml
 
-from backstory.lake.documents import MAX_DOCUMENT_BYTES, check_fields, load_json, load_yaml, near
+from backstory.lake.columns import (
+    SYSTEM_COLUMNS,
+    SYSTEM_FIELDS,
+    Column,
+    PersonalData,
+    Role,
+    check_text,
+    check_writable,
+)
+from backstory.lake.documents import MAX_DOCUMENT_BYTES, check_fields, load_json, load_yaml
 from backstory.lake.errors import InvalidError, LimitExceededError
 from backstory.lake.location import check_name, check_table_name
-from backstory.lake.types import (
-    TIMESTAMP,
-    WALL_CLOCK,
-    canonical,
-    field_names,
-    leaf_types,
-    parse_type,
-    type_text,
-)
+
+__all__ = [
+    "MAX_COLUMNS",
+    "MAX_CONTRACT_BYTES",
+    "SYSTEM_COLUMNS",
+    "SYSTEM_FIELDS",
+    "Column",
+    "Contract",
+    "PersonalData",
+    "Role",
+    "infer_contract",
+]
 
 MAX_COLUMNS = 1_000
 MAX_CONTRACT_BYTES = MAX_DOCUMENT_BYTES
-MAX_COLUMN_NAME = 128
-
-SYSTEM_FIELDS = (
-    pa.field("_source", pa.string(), nullable=False),
-    pa.field("_offset", pa.int64(), nullable=False),
-    pa.field("_ingested_at", TIMESTAMP, nullable=False),
-)
-SYSTEM_COLUMNS = tuple(field.name for field in SYSTEM_FIELDS)
 
 _FORMAT = "backstory-contract v1"
-_NAME = re.compile(r"\w[\w-]*")  # what Delta, Parquet paths and SQL all take without quoting rules
-_Word = TypeVar("_Word", bound=StrEnum)
-
-
-class Role(StrEnum):
-    """What a column is to Backstory."""
-
-    EVENT_ID = "event_id"
-    EVENT_TIME = "event_time"
-    SUBJECT = "subject"
-    INTERACTION = "interaction_id"
-    SOURCE = "source"
-
-
-class PersonalData(StrEnum):
-    """How near a column's values are to a person."""
-
-    NONE = "none"
-    DIRECT = "direct"
-    INDIRECT = "indirect"
-    SPECIAL = "special"
-    SECRET = "secret"  # noqa: S105 - a tag, not a secret
-
-
-_ROLE_TYPES = {
-    Role.EVENT_ID: pa.string(),
-    Role.EVENT_TIME: TIMESTAMP,
-    Role.SUBJECT: pa.string(),
-    Role.INTERACTION: pa.string(),
-    Role.SOURCE: pa.string(),
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
-    """One column of a contract.
-
-    Attributes:
-        name: unique in its contract, whatever the case.
-        type: one of the plain types of `backstory.lake.types`.
-        role: what the column is to Backstory, if anything.
-        personal: how near its values are to a person.
-        nullable: whether a value may be missing.
-        description: for people.
-    """
-
-    name: str
-    type: pa.DataType
-    role: Role | None = None
-    personal: PersonalData = PersonalData.NONE
-    nullable: bool = True
-    description: str = ""
-
-    def __post_init__(self) -> None:
-        if not self.name or not self.name.isprintable() or len(self.name) > MAX_COLUMN_NAME:
-            raise InvalidError(
-                f"column {self.name[:80]!r} needs a printable name of at most {MAX_COLUMN_NAME} "
-                "characters"
-            )
-        _check_text(f"column {self.name}", self.description)
-        try:
-            plain = canonical(self.type)
-        except InvalidError as exc:
-            raise InvalidError(f"column {self.name}: {exc.message}", hint=exc.hint) from exc
-        if plain != self.type:
-            raise InvalidError(
-                f"column {self.name}: type {self.type} is no plain type",
-                hint=f"use {type_text(plain)}",
-            )
-        object.__setattr__(self, "type", plain)  # lists may differ in the name of their items
-        wanted = _ROLE_TYPES.get(self.role) if self.role else None
-        if wanted is not None and self.type != wanted:
-            raise InvalidError(
-                f"column {self.name}: role {self.role} needs type {type_text(wanted)}, "
-                f"not {type_text(self.type)}"
-            )
-
-    def to_document(self) -> dict[str, Any]:
-        """What the column says, without its name and defaults."""
-        document: dict[str, Any] = {"type": type_text(self.type)}
-        if self.role is not None:
-            document["role"] = self.role.value
-        if self.personal is not PersonalData.NONE:
-            document["personal"] = self.personal.value
-        if not self.nullable:
-            document["nullable"] = False
-        if self.description:
-            document["description"] = self.description
-        return document
-
-    @classmethod
-    def from_document(cls, name: str, document: object) -> "Column":
-        """Read what `to_document` gives.
-
-        Raises:
-            InvalidError: a field is unknown or of the wrong kind.
-        """
-        where = f"column {name}"
-        fields = check_fields(document, where, _COLUMN_FIELDS, ["type"])
-        role = fields.get("role")
-        return cls(
-            name=name,
-            type=parse_type(fields["type"]),
-            role=None if role is None else _member(Role, role, where),
-            personal=_member(PersonalData, fields.get("personal", "none"), where),
-            nullable=fields.get("nullable", True),
-            description=fields.get("description", ""),
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +85,8 @@ class Contract:
 
     def __post_init__(self) -> None:
         check_table_name(self.slice)
+        object.__setattr__(self, "columns", tuple(self.columns))
+        object.__setattr__(self, "signals", tuple(self.signals))
         if not self.purpose.strip():
             raise InvalidError(
                 f"{self.slice}: a contract needs a purpose",
@@ -199,7 +95,7 @@ class Contract:
         if self.version < 1 or (self.retention_days is not None and self.retention_days < 1):
             raise InvalidError(f"{self.slice}: version and retention_days count from 1")
         for text in (self.purpose, self.description, *self.signals):
-            _check_text(self.slice, text)
+            check_text(self.slice, text)
         if len(set(self.signals)) != len(self.signals) or not all(self.signals):
             raise InvalidError(f"{self.slice}: signals are distinct words")
         self._check_columns()
@@ -219,7 +115,7 @@ class Contract:
         _check_distinct(f"{self.slice}: role", [c.role for c in self.columns if c.role])
         if not self.linked:
             for column in self.columns:
-                _check_writable(column, self.slice)
+                check_writable(column, self.slice)
 
     @property
     def schema(self) -> pa.Schema:
@@ -311,26 +207,11 @@ def infer_contract(
     return Contract(
         slice=name,
         purpose=purpose,
-        columns=tuple(_inferred(field) for field in schema),
+        columns=tuple(Column.read_in_place(field) for field in schema),
         linked=True,
     )
 
 
-def _inferred(field: pa.Field) -> Column:
-    try:
-        plain = canonical(field.type)
-    except InvalidError as exc:
-        raise InvalidError(f"column {field.name}: {exc.message}", hint=exc.hint) from exc
-    return Column(name=field.name, type=plain, nullable=field.nullable)
-
-
-_COLUMN_FIELDS: Mapping[str, tuple[type, ...]] = {
-    "type": (str,),
-    "role": (str,),
-    "personal": (str,),
-    "nullable": (bool,),
-    "description": (str,),
-}
 _CONTRACT_FIELDS: Mapping[str, tuple[type, ...]] = {
     "format": (str,),
     "slice": (str,),
@@ -365,42 +246,9 @@ def _named(columns: dict[str, Any] | list[Any]) -> Iterable[tuple[str, object]]:
         yield column["name"], {key: value for key, value in column.items() if key != "name"}
 
 
-def _member(kind: type[_Word], word: str, where: str) -> _Word:
-    try:
-        return kind(word)
-    except ValueError as exc:
-        words = [member.value for member in kind]
-        raise InvalidError(
-            f"{where}: unknown {kind.__name__.lower()} {word!r}", hint=near(word, words)
-        ) from exc
-
-
-def _check_text(where: str, text: str) -> None:
-    try:
-        text.encode()
-    except UnicodeEncodeError as exc:
-        raise InvalidError(f"{where}: a text is no valid Unicode") from exc
-
-
 def _check_distinct(what: str, names: Iterable[str]) -> None:
     seen: set[str] = set()
     for name in names:
         if name.casefold() in seen:
             raise InvalidError(f"{what} {name!r} stands there twice (case does not count)")
         seen.add(name.casefold())
-
-
-def _check_writable(column: Column, slice_name: str) -> None:
-    where = f"{slice_name}: column {column.name!r}"
-    if column.name.startswith("_"):
-        raise InvalidError(f"{where}: names that start with '_' are Backstory's own")
-    if WALL_CLOCK in leaf_types(column.type):
-        raise InvalidError(
-            f"{where}: a wall clock without zone names no instant", hint="use timestamp"
-        )
-    names = [column.name, *field_names(column.type)]
-    if not all(_NAME.fullmatch(name) for name in names):
-        raise InvalidError(
-            f"{where}: names are letters, digits, '_' and '-'",
-            hint="Delta, Parquet and SQL read such names alike",
-        )

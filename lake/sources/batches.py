@@ -6,8 +6,7 @@ read from rows is the caller's.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -20,9 +19,8 @@ CHUNK_ROWS = 16_384
 CHUNK_BYTES = 64 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row as it came in.
+class Row(NamedTuple):
+    """One row as it came in; a tuple, since there are millions.
 
     Attributes:
         number: counted from 1, for messages.

@@ -47,6 +47,8 @@ from backstory.lake.sources.objects import fits_fields, object_readers
 from backstory.lake.sources.rejections import Rejections
 from backstory.lake.types import leaf_types
 
+_JSON_SPACE = " \t\n\r"
+
 
 def read_jsonl(source: Path | BinaryIO, contract: Contract, *, what: str = "input") -> pa.Table:
     """Read JSON lines.
@@ -105,11 +107,20 @@ def _objects(lines: Iterator[bytes], contract: Contract, rejections: Rejections)
 
 def _decoder(contract: Contract) -> Callable[[str], Any]:
     exact = any(kind.is_decimal(leaf) for c in contract.columns for leaf in leaf_types(c.type))
-    return json.JSONDecoder(
+    decoder = json.JSONDecoder(
         object_pairs_hook=unique_fields,
         parse_constant=_no_constant,
         parse_float=Decimal if exact else _double,
-    ).decode
+    )
+
+    def decode(text: str) -> Any:
+        text = text.strip(_JSON_SPACE)
+        found, end = decoder.raw_decode(text)
+        if end != len(text):
+            raise json.JSONDecodeError("Extra data", text, end)
+        return found
+
+    return decode
 
 
 def _double(text: str) -> float | Decimal:
