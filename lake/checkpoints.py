@@ -1,7 +1,10 @@
-"""A version's checkpoint as a table of its own: made aside, read aside.
+"""Checkpoints: a version as a table of its own, made aside and read aside; and their digests.
 
 A folder whose `_delta_log` holds nothing but `<version>.checkpoint.parquet` is a complete Delta
-table. Both ways lead through a temporary folder, so that the table's own log is never written to.
+table. Making and reading one leads through a temporary folder: the table's log is not written to.
+
+Log entries are recorded by digest when they are registered, checkpoints are made in passing by
+delta-rs: so the digest of each is kept in the table, under `_checkpoints/`.
 """
 
 import shutil
@@ -14,9 +17,13 @@ from deltalake.exceptions import DeltaError
 
 from backstory.lake.commits import LOG_FOLDER
 from backstory.lake.errors import GoneError, UnavailableError
+from backstory.lake.files import hash_file, write_durably
 from backstory.lake.location import translate_os_error
-from backstory.lake.segments import segment
+from backstory.lake.sealed import seal
+from backstory.lake.segments import log_files, segment
 from backstory.lake.versions import TableVersion, describe, open_delta
+
+CHECKPOINTS_FOLDER = "_checkpoints"
 
 
 def make_checkpoint(folder: Path, version: int, target: Path) -> TableVersion:
@@ -69,6 +76,21 @@ def read_checkpoint(path: Path, version: int, folder: Path) -> TableVersion:
         except FileNotFoundError as exc:
             raise GoneError(f"{path} is missing") from exc
         return describe(open_delta(scratch, version), folder)
+
+
+def record_checkpoints(folder: Path) -> None:
+    """Keep the digest of each checkpoint in a table's log that has none yet."""
+    records = folder / CHECKPOINTS_FOLDER
+    records.mkdir(exist_ok=True)
+    for file in log_files(folder):
+        record = records / file.path.name
+        if file.parts and not record.exists():
+            write_durably(record, seal(f"{hash_file(file.path)[0]}\n").encode())
+
+
+def checkpoint_records(folder: Path) -> list[Path]:
+    """The files that hold the digests of a table's checkpoints, each with its checkpoint's name."""
+    return sorted((folder / CHECKPOINTS_FOLDER).glob("*.parquet"))
 
 
 def _checkpoint(folder: Path, version: int) -> Path:

@@ -26,7 +26,7 @@ from backstory.lake.versions import read_version
 LINKS_FOLDER = "_links"
 
 _FORMAT = 1
-_LINK_FILE = "link.json"
+LINK_FILE = "link.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,7 @@ class LinkedTable:
             IntegrityError: the link is damaged.
         """
         home = root / LINKS_FOLDER / folder_of(name)
-        path = home / _LINK_FILE
+        path = home / LINK_FILE
         if not path.exists():
             raise NotFoundError(f"no table is linked as {name}", hint="see `backstory slices`")
         try:
@@ -103,7 +103,7 @@ def link(root: Path, name: str, uri: str, *, at: datetime) -> LinkedTable:
     home = root / LINKS_FOLDER / folder_of(check_name(name))
     if (root / folder_of(name)).exists():
         raise ConflictError(f"{name} is a slice already", hint="choose another name")
-    if (home / _LINK_FILE).exists():
+    if (home / LINK_FILE).exists():
         return _same_link(LinkedTable.open(root, name), folder)
     manifest = read_version(folder).manifest
     schema = pa.schema(Schema.from_json(manifest.schema_json).to_arrow())
@@ -134,4 +134,4 @@ def _write(table: LinkedTable) -> None:
         table.home.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
         raise translate_os_error(exc, f"linking {table.name}") from exc
-    write_durably(table.home / _LINK_FILE, seal(json.dumps(body, sort_keys=True) + "\n").encode())
+    write_durably(table.home / LINK_FILE, seal(json.dumps(body, sort_keys=True) + "\n").encode())

@@ -8,8 +8,7 @@ Pinning a snapshot that we wrote reads no data file: the digests are in the file
 table of others every file is read once, unless an earlier pin knows its digest. What a pin keeps
 is not collected by our garbage collection; loss is noticed by `backstory.lake.verify`.
 
-    kept = pin(table, open_snapshot(table), pin_id=new_id(), holder="run:…", reason="…", at=now)
-    reopen(table, kept.version).arrow()
+    pin(table, open_snapshot(table), pin_id=new_id(), holder="run:…", reason="training", at=now)
 """
 
 import fcntl
@@ -53,18 +52,14 @@ from backstory.lake.pinned import (
     Strength,
     pin_folders,
     pins_folder,
-    pins_of,
     read_holder,
     read_manifest,
-    reopen,
     same_content,
 )
 from backstory.lake.sealed import seal
 from backstory.lake.segments import segment
 from backstory.lake.snapshot import OpenedBy, Snapshot, Table
 from backstory.lake.table import CONTRACT_FOLDER
-
-__all__ = ["Pin", "Strength", "default_strength", "pin", "pins_of", "release", "reopen"]
 
 _FORMAT = 1
 _LOCK_FILE = ".lock"
