@@ -13,15 +13,14 @@ True
 
 import hashlib
 import secrets
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import NewType
 
-from backstory.lineage.times import Clock, in_utc
+from backstory.lineage.times import EPOCH, Clock, in_utc
 
 RunId = NewType("RunId", str)
 InteractionId = NewType("InteractionId", str)
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -53,7 +52,7 @@ def interaction_id(
 
 
 def _microseconds(at: datetime) -> int:
-    return (in_utc(at) - _EPOCH) // _MICROSECOND
+    return (in_utc(at) - EPOCH) // _MICROSECOND
 
 
 def _format(milliseconds: int, high: int, low: bytes) -> str:

@@ -17,6 +17,8 @@ from backstory.lake.errors import InvalidError
 
 Clock = Callable[[], datetime]
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 _SHAPE = re.compile(
     r"(\d{4}-\d{2}-\d{2})"
     r"(?:[Tt ](\d{2}:\d{2})(:\d{2})?(\.\d{1,18})?(Z|z|[+-]\d{2}:\d{2})?)?",

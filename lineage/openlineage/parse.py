@@ -13,7 +13,7 @@ contains, because `schemaURL` says the wrong thing at times.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -28,6 +28,7 @@ MAX_FACETS = 1000  # on one thing
 MAX_PROBLEMS = 20  # in one message
 
 Facets = Mapping[str, Mapping[str, Any]]
+_EVENT_TYPES = ("START", "RUNNING", "COMPLETE", "ABORT", "FAIL", "OTHER")
 _NOWHEN = datetime.min.replace(tzinfo=UTC)
 _ZONE = re.compile(r"(Z|[+-]\d{2}:?\d{2})$", re.IGNORECASE)
 _SHORT_ZONE = re.compile(r"([+-]\d{2})(\d{2})$")
@@ -145,8 +146,8 @@ class _Reading:
         run_id = self.text(run.get("runId"), "/run/runId")
         facets = self.facets(run.get("facets"), "/run/facets")
         event_type = body.get("eventType")
-        if event_type is not None and not isinstance(event_type, str):
-            self.warnings.append(f"/eventType: {_kind(event_type)} is no event type")
+        if event_type is not None and event_type not in _EVENT_TYPES:
+            self.warnings.append(f"/eventType: {_kind(event_type)} that is no event type")
             event_type = None
         job, inputs, outputs = self.job(body.get("job")), self.inputs(body), self.outputs(body)
         return RunEvent(
@@ -221,8 +222,10 @@ class _Reading:
     def is_facet(self, key: str, value: Any, pointer: str) -> bool:
         if value is None:  # the same as absent
             return False
-        if not isinstance(value, Mapping) or len(key) > MAX_NAME_LENGTH:
-            self.warnings.append(f"{pointer}/{key[:80]}: {_kind(value)} is no facet")
+        if not isinstance(value, Mapping) or not _is_name(key):
+            self.warnings.append(
+                f"{pointer}/{key[:80]!r}: {_kind(value)} is no facet, or that is no name"
+            )
             return False
         return True
 
@@ -233,11 +236,20 @@ class _Reading:
         return {}
 
     def text(self, value: Any, pointer: str) -> str:
-        if isinstance(value, str) and 0 < len(value) <= MAX_NAME_LENGTH:
-            return value
+        if _is_name(value):
+            return str(value)
         expected = f"text of 1 to {MAX_NAME_LENGTH} characters"
         self.problems.append(f"{pointer}: expected {expected}, found {_kind(value)}")
         return ""
+
+
+def _is_name(value: Any) -> bool:
+    """Text that every database can hold: bounded, without NUL and halves of characters."""
+    return (
+        isinstance(value, str)
+        and 0 < len(value) <= MAX_NAME_LENGTH
+        and not any(c == "\0" or "\ud800" <= c <= "\udfff" for c in value)
+    )
 
 
 def _kind(value: Any) -> str:
