@@ -17,6 +17,7 @@ import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
+from backstory.lake.checkpoints import record_checkpoints
 from backstory.lake.commits import COMMIT_KEY, log_entry, stamp
 from backstory.lake.contract import Contract
 from backstory.lake.errors import IntegrityError, NotFoundError, UnavailableError
@@ -108,10 +109,13 @@ def sync_log(folder: Path, version: int) -> None:
     """Have a commit survive a power cut, with the checkpoint that it may have brought."""
     entry = log_entry(folder, version)
     sync_file(entry)
-    for name in (f"{version:020d}.checkpoint.parquet", "_last_checkpoint"):
+    checkpoint = entry.with_name(f"{version:020d}.checkpoint.parquet")
+    for path in (checkpoint, entry.with_name("_last_checkpoint")):
         with suppress(FileNotFoundError):
-            sync_file(entry.with_name(name))
+            sync_file(path)
     sync_folder(entry.parent)
+    if checkpoint.exists():
+        record_checkpoints(folder)
 
 
 def _settings(contract: Contract) -> dict[str, str]:
