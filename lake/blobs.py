@@ -118,6 +118,11 @@ class Blobs:
         """Whether an artifact of that digest is here; its bytes are not looked at."""
         return self._tree_path(digest).exists() or self._path(digest).exists()
 
+    def uri(self, digest: str) -> str:
+        """Where an artifact's file, or the text of its tree, lies."""
+        tree = self._tree_path(digest)
+        return str(tree if tree.exists() else self._path(digest))
+
     def digests(self) -> Iterator[str]:
         """Everything that is here, files of folders too, in no order."""
         for path in self._root.glob("sha256/*/*"):

@@ -24,11 +24,13 @@ True
 import hashlib
 import struct
 from collections.abc import Iterator
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types as kind
 
+from backstory.lake.errors import InvalidError
 from backstory.lake.types import canonical, part_arrays, type_text
 
 _HEADER = b"backstory-rows v1\n"
@@ -52,6 +54,34 @@ def batch_digest(table: pa.Table) -> str:
             node.update(chunk)
         whole.update(_text(field.name) + _text(type_text(type_)) + node.digest())
     return whole.hexdigest()
+
+
+_WIDENED = {
+    pa.uint8(): pa.int64(),
+    pa.uint16(): pa.int64(),
+    pa.uint32(): pa.int64(),
+    pa.float16(): pa.float32(),
+}
+
+
+def digest_frame(frame: Any) -> tuple[int, str]:
+    """The number of rows and the digest of any frame with an Arrow form (pandas, Polars, Arrow).
+
+    Small unsigned integers and half floats, which no contract has, count as the next type that
+    holds all their values.
+
+    Raises:
+        InvalidError: it has no Arrow form, or a column of a type that cannot be told exactly.
+    """
+    try:
+        table = pa.table(frame)
+    except (TypeError, ValueError, pa.ArrowException) as exc:
+        raise InvalidError(
+            f"a {type(frame).__name__} has no Arrow form",
+            hint="give an Arrow table, a pandas or a Polars frame",
+        ) from exc
+    fields = [field.with_type(_WIDENED.get(field.type, field.type)) for field in table.schema]
+    return table.num_rows, batch_digest(table.cast(pa.schema(fields)))
 
 
 def _text(value: str) -> bytes:

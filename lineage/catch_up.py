@@ -6,8 +6,6 @@ nothing to do. Linked tables are registered the same way; what others commit is 
 so their commits carry no actor.
 """
 
-from pathlib import Path
-
 from backstory.lake.commits import Commit, added_files, log_entry, read_commits
 from backstory.lake.linked import LinkedTable
 from backstory.lake.snapshot import Table
@@ -29,11 +27,12 @@ def catch_up(parts: Parts) -> int:
     """
     with parts.store.reader() as conn:
         known = slices.last_versions(conn)
-    return sum(
-        register_commits(parts, name)
+    behind = [
+        name
         for name in parts.lake.names()
-        if name not in known or _log_goes_on(parts.lake.folder(name), known[name][1])
-    )
+        if name not in known or _log_goes_on(parts.lake.table(name), known[name][1])
+    ]
+    return sum([register_commits(parts, name) for name in behind])
 
 
 def unregistered(parts: Parts) -> dict[str, int]:
@@ -42,7 +41,9 @@ def unregistered(parts: Parts) -> dict[str, int]:
         known = slices.last_versions(conn)
     waiting = {
         name: len(
-            read_commits(parts.lake.folder(name), name=name, after=known.get(name, (0, -1))[1])
+            read_commits(
+                parts.lake.table(name).folder, name=name, after=known.get(name, (0, -1))[1]
+            )
         )
         for name in parts.lake.names()
     }
@@ -79,8 +80,8 @@ def _flavour(table: Table) -> str:
     return "interactions" if table.name.startswith(slices.INTERACTIONS_PREFIX) else "managed"
 
 
-def _log_goes_on(folder: Path, version: int) -> bool:
-    return log_entry(folder, version + 1).exists()
+def _log_goes_on(table: Table, version: int) -> bool:
+    return log_entry(table.folder, version + 1).exists()
 
 
 def _register_slice(unit: Unit, table: Table) -> int:
@@ -100,7 +101,7 @@ def _register_slice(unit: Unit, table: Table) -> int:
 
 
 def _register_contracts(unit: Unit, slice_id: int, table: Table) -> None:
-    known = slices.contract_versions(unit.connection, slice_id)
+    known = slices.contract_digests(unit.connection, slice_id)
     if table.contract.version not in known:
         writes.insert(
             unit,

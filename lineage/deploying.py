@@ -130,7 +130,8 @@ def undeploy(
             )
             _carry_out(unit, changes, interval.deployment)
         unit.note(until=until.isoformat(), ended=[i.number for i in open_now])
-    return open_now
+        ended = models.intervals_of(unit.connection, [i.deployment for i in open_now])
+    return [intervals[-1] for intervals in ended.values()]
 
 
 def deployments(

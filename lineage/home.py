@@ -13,6 +13,7 @@ what a crash left unregistered.
 
 import getpass
 import os
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -58,6 +59,7 @@ from backstory.lineage.store.unit_of_work import Store
 from backstory.lineage.times import utc_now
 
 GITIGNORE = "*\n"
+ENTROPY_BYTES = 10  # of a UUIDv7 beyond its time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +146,7 @@ def init(
     database_url: str | None = None,
     lake: str | Path | None = None,
     clock: Callable[[], datetime] = utc_now,
+    entropy: Callable[[int], bytes] = secrets.token_bytes,
 ) -> Home:
     """Make a home and open it.
 
@@ -152,6 +155,7 @@ def init(
         database_url: the store; a SQLite file in the home where nothing is said.
         lake: the folder of the Delta tables; in the home where nothing is said.
         clock: tells the time.
+        entropy: gives so many random bytes, for the subject key and for ids.
 
     Raises:
         ConflictError: there is a home already.
@@ -169,12 +173,12 @@ def init(
         (folder / ".gitignore").write_text(GITIGNORE)
         for name in ("lake", "artifacts", "spool"):
             (folder / name).mkdir(mode=0o700)
-        key = create_key(folder / "keys")
+        key = create_key(folder / "keys", entropy)
         # The settings come last: a folder without them is no home, and init can be repeated.
         _write_settings(folder, database_url, lake)
     except OSError as exc:
         raise translate_os_error(exc, f"making {folder}") from exc
-    home = _assemble(load_settings(folder), clock)
+    home = _assemble(load_settings(folder), clock, entropy)
     upgrade.upgrade(home.store.engine)
     with home.unit("home.init", "home") as unit:
         unit.note(key={key.key_id: key_check(key)})
@@ -185,6 +189,7 @@ def open_home(
     path: str | Path | None = None,
     *,
     clock: Callable[[], datetime] = utc_now,
+    entropy: Callable[[int], bytes] = secrets.token_bytes,
     heal: bool = True,
 ) -> Home:
     """Open a home.
@@ -192,6 +197,7 @@ def open_home(
     Args:
         path: the home's folder; found from the current folder where nothing is said.
         clock: tells the time.
+        entropy: gives so many random bytes, for ids.
         heal: register what a crash left unregistered; only a diagnosis leaves it as it is.
 
     Raises:
@@ -200,14 +206,16 @@ def open_home(
         IntegrityError: its store or its key is damaged.
     """
     folder = find_home(Path.cwd()) if path is None else _home_in(Path(path))
-    home = _assemble(load_settings(folder), clock)
+    home = _assemble(load_settings(folder), clock, entropy)
     upgrade.check(home.store.engine)
     if heal:
         catch_up(home)
     return home
 
 
-def _assemble(settings: Settings, clock: Callable[[], datetime]) -> Home:
+def _assemble(
+    settings: Settings, clock: Callable[[], datetime], entropy: Callable[[int], bytes]
+) -> Home:
     return Home(
         settings=settings,
         lake=Lake(settings.lake, settings.artifacts),
@@ -215,7 +223,7 @@ def _assemble(settings: Settings, clock: Callable[[], datetime]) -> Home:
         key=load_key(settings.keys),
         actor=Actor(name=_os_user(), known_by=KnownBy.OS_USER),
         clock=clock,
-        new_id=lambda: uuid7(clock()),
+        new_id=lambda: uuid7(clock(), entropy(ENTROPY_BYTES)),
     )
 
 

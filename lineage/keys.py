@@ -22,12 +22,11 @@ KEY_BYTES = 32
 def create_key(folder: Path, token: Callable[[int], bytes] = secrets.token_bytes) -> SubjectKey:
     """Make the home's first subject key."""
     key = SubjectKey(key_id="k1", secret=token(KEY_BYTES))
-    body = {"v": 1, "current": key.key_id, "keys": {key.key_id: key.secret.hex()}}
     path = folder / KEY_FILE
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.touch(mode=0o600)
-        path.write_text(json.dumps(body) + "\n")
+        path.write_text(key_text(key))
     except OSError as exc:
         raise translate_os_error(exc, f"cannot write {path}") from exc
     return key
@@ -56,6 +55,12 @@ def load_key(folder: Path) -> SubjectKey:
         raise IntegrityError(
             f"{path}: the subject key does not parse", hint="restore it from a backup"
         ) from exc
+
+
+def key_text(key: SubjectKey) -> str:
+    """The text of the key file, to the byte."""
+    body = {"v": 1, "current": key.key_id, "keys": {key.key_id: key.secret.hex()}}
+    return json.dumps(body) + "\n"
 
 
 def key_check(key: SubjectKey) -> str:

@@ -27,9 +27,8 @@ from backstory.lake.contract import Role
 from backstory.lake.crash import crashpoint
 from backstory.lake.errors import BackstoryError, InvalidError, RefusedError
 from backstory.lake.location import check_name
-from backstory.lake.rows import batch_digest
+from backstory.lake.rows import digest_frame
 from backstory.lake.snapshot import Snapshot, open_snapshot
-from backstory.lake.sources.typed import to_arrow
 from backstory.lineage import triggering
 from backstory.lineage.capturing import capture_code, capture_environment
 from backstory.lineage.graph import (
@@ -303,17 +302,14 @@ class Retraining:
         Returns:
             The digest of the rows, in their order.
         """
-        table = to_arrow(rows)
-        digest = batch_digest(table)
-        self._described = replace(
-            self._described, dataset_rows=table.num_rows, dataset_digest=digest
-        )
+        count, digest = digest_frame(rows)
+        self._described = replace(self._described, dataset_rows=count, dataset_digest=digest)
         return digest
 
     def use_component(
         self, kind: str, name: str, version: str, *, path: str | Path | None = None
     ) -> ComponentUse:
-        """Say what the version is composed with: a base model, a prompt, a reranker …
+        """Say what the version is composed with: a base model, a prompt, a reranker.
 
         Args:
             kind: an open word: base_model, prompt, reranker, adapter, knowledge_base, features …

@@ -42,7 +42,7 @@ namespace = "backstory"
 # append = true
 """
 
-_KNOWN = {
+_KNOWN: Mapping[str, set[str] | None] = {
     "format": None,
     "store": {"url"},
     "lake": {"path"},
@@ -149,14 +149,13 @@ def _check_known(raw: Mapping[str, Any], path: Path) -> None:
             hint="upgrade backstory",
         )
     for section, value in raw.items():
-        keys = _KNOWN.get(section, set())
+        keys = _KNOWN.get(section)
         if section not in _KNOWN or (keys is not None and not isinstance(value, dict)):
             raise InvalidError(f"{path}: unknown setting {section!r}", hint="see docs/reference")
-        for key in value if keys is not None else ():
-            if key not in keys:
-                raise InvalidError(
-                    f"{path}: unknown setting {section}.{key}", hint="see docs/reference"
-                )
+        for key in sorted(set(value) - keys) if keys is not None else ():
+            raise InvalidError(
+                f"{path}: unknown setting {section}.{key}", hint="see docs/reference"
+            )
 
 
 def _database_url(url: str, home: Path) -> str:

@@ -15,6 +15,7 @@ What people may edit (`backstory.toml`) is read, not compared.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from backstory.lake.errors import BackstoryError, InvalidError
 from backstory.lake.findings import Finding
@@ -91,8 +92,10 @@ def _table(parts: Parts, name: str) -> Verification:
     with parts.store.reader() as conn:
         record = slices.slice_by_name(conn, name)
         log = slices.log_digests(conn, record.id) if record else {}
+        contracts = slices.contract_digests(conn, record.id) if record else {}
     try:
-        return _verified(verify_table(parts.lake.table(name), log_digests=log), name)
+        table = parts.lake.table(name)
+        return _verified(verify_table(table, log_digests=log, contract_digests=contracts), name)
     except BackstoryError as exc:
         return _broken(name, exc)
 
@@ -118,7 +121,7 @@ def _version(parts: Parts, version: models.VersionRecord) -> Iterator[Verificati
         yield _at(parts, found)
 
 
-def _slice_at(conn: slices.Connection, snapshot: slices.SnapshotRecord) -> SliceAt:
+def _slice_at(conn: Any, snapshot: slices.SnapshotRecord) -> SliceAt:
     record = slices.slice_by_name(conn, snapshot.slice_name)
     if record is None:
         raise InvalidError(f"{snapshot.ref}: its slice is not registered")

@@ -64,7 +64,12 @@ def first_time(connection: Connection) -> datetime | None:
 def first_facts(connection: Connection, action: str) -> dict[str, Any]:
     """The facts of the first entry of an action; empty where there is none."""
     body = connection.execute(_FIRST_OF_ACTION, {"action": action}).scalar_one_or_none()
-    facts: dict[str, Any] = {} if body is None else parse_body(body)["facts"]
+    try:
+        facts: dict[str, Any] = {} if body is None else parse_body(body)["facts"]
+    except (ValueError, KeyError) as exc:
+        raise IntegrityError(
+            f"the audit entry {action!r} does not parse", hint="restore the store from a backup"
+        ) from exc
     return facts
 
 
@@ -90,7 +95,8 @@ def _lefts(connection: Connection, seq: int) -> list[bytes]:
         return []
     hashes = {0: connection.execute(_LEAF_HASH, {"seq": seq - 1}).scalar()}
     if len(places) > 1:
-        hashes.update(connection.execute(_NODES, {"places": places[1:]}).tuples().all())
+        nodes = connection.execute(_NODES, {"places": places[1:]})
+        hashes.update({level: hash_ for level, hash_ in nodes})
     lefts = [hash_ for level, _ in places if (hash_ := hashes.get(level)) is not None]
     if len(lefts) != len(places):
         raise IntegrityError(

@@ -12,6 +12,7 @@ its message.
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -67,7 +68,7 @@ def describe(engine: Engine) -> str:
     """The store's name in messages: a file, or a host and a database; never a password."""
     url = engine.url
     if url.drivername == "sqlite":
-        return str(url.database).removeprefix("file:").partition("?")[0]
+        return str(url.database)
     return f"postgresql://{url.host or url.query.get('host') or ''}/{url.database}"
 
 
@@ -77,14 +78,17 @@ def is_sqlite(engine: Engine | Connection) -> bool:
 
 
 def _sqlite(url: URL, *, must_exist: bool, wait: float) -> Engine:
-    if must_exist:
-        url = url.set(database=f"file:{url.database}").update_query_dict(
-            {"uri": "true", "mode": "rw"}
-        )
     engine = sa.create_engine(url, hide_parameters=True, connect_args={"timeout": wait})
+    if must_exist:
+        sa.event.listen(engine, "do_connect", _refuse_missing)
     sa.event.listen(engine, "connect", _connect_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _refuse_missing(_dialect: Any, _record: Any, args: tuple[str, ...], _kwargs: Any) -> None:
+    if not Path(args[0]).exists():
+        raise _denied(args[0])
 
 
 def _connect_sqlite(connection: Any, _record: Any) -> None:

@@ -254,7 +254,8 @@ def last_read_of(conn: Connection, model: str, slice_id: int) -> int | None:
             t.run_state.c.state == "completed",
         )
     )
-    return conn.execute(query).scalar_one()
+    newest: int | None = conn.execute(query).scalar_one()
+    return newest
 
 
 def last_success(conn: Connection, model: str) -> datetime | None:
@@ -264,7 +265,13 @@ def last_success(conn: Connection, model: str) -> datetime | None:
         .join(t.run, t.run.c.id == t.run_state.c.run)
         .where(t.run.c.model == model, t.run_state.c.state == "completed")
     )
-    return conn.execute(query).scalar_one()
+    ended: datetime | None = conn.execute(query).scalar_one()
+    return ended
+
+
+def artifact_digests(conn: Connection) -> list[str]:
+    """The digests of all registered artifacts."""
+    return sorted(conn.execute(select(t.artifact.c.digest)).scalars())
 
 
 def has_artifact(conn: Connection, digest: str) -> bool:

@@ -249,13 +249,20 @@ def first_commit_with_rows(conn: Connection, slice_id: int, *, after: int) -> in
     query = select(func.min(t.commit.c.version)).where(
         t.commit.c.slice == slice_id, t.commit.c.version > after, t.commit.c.rows > 0
     )
-    return conn.execute(query).scalar_one()
+    first: int | None = conn.execute(query).scalar_one()
+    return first
 
 
-def contract_versions(conn: Connection, slice_id: int) -> list[int]:
-    """The registered versions of a slice's contract."""
-    query = select(t.contract.c.version).where(t.contract.c.slice == slice_id)
-    return sorted(conn.execute(query).scalars())
+def log_digests(conn: Connection, slice_id: int) -> dict[int, str]:
+    """The digest of every registered log entry of a slice, by version."""
+    query = select(t.commit.c.version, t.commit.c.log_digest).where(t.commit.c.slice == slice_id)
+    return {row.version: row.log_digest for row in conn.execute(query)}
+
+
+def contract_digests(conn: Connection, slice_id: int) -> dict[int, str]:
+    """The digests of a slice's registered contracts, by contract version."""
+    query = select(t.contract.c.version, t.contract.c.digest).where(t.contract.c.slice == slice_id)
+    return {row.version: row.digest for row in conn.execute(query)}
 
 
 def _snapshot(row: Any) -> SnapshotRecord:

@@ -31,6 +31,8 @@ from sqlalchemy import (
     func,
 )
 
+from backstory.lake.errors import IntegrityError
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -50,7 +52,10 @@ class Instant(TypeDecorator[datetime]):
 
     def process_result_value(self, value: int | None, _dialect: Any) -> datetime | None:
         """Give the time back in UTC."""
-        return None if value is None else _EPOCH + timedelta(microseconds=value)
+        try:
+            return None if value is None else _EPOCH + timedelta(microseconds=value)
+        except (TypeError, OverflowError) as exc:
+            raise _damaged("time") from exc
 
 
 class Json(TypeDecorator[Any]):
@@ -69,7 +74,16 @@ class Json(TypeDecorator[Any]):
 
     def process_result_value(self, value: str | None, _dialect: Any) -> Any:
         """Read the value back."""
-        return None if value is None else json.loads(value)
+        try:
+            return None if value is None else json.loads(value)
+        except (TypeError, ValueError) as exc:
+            raise _damaged("JSON value") from exc
+
+
+def _damaged(what: str) -> IntegrityError:
+    return IntegrityError(
+        f"the store holds a {what} that cannot be read", hint="`backstory verify` says which row"
+    )
 
 
 # SQLite gives an autoincrementing key only to INTEGER; PostgreSQL wants the wide type.

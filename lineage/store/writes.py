@@ -60,9 +60,9 @@ def end(unit: Unit, table: Table, key: int, /) -> None:
     """
     result = unit.connection.execute(
         sa.update(table)
-        .where(table.c.id == sa.bindparam("key"), table.c[ENDED].is_(None))
-        .values({ENDED: sa.bindparam("seq")}),
-        {"key": key, "seq": unit.seq},
+        .where(table.c.id == sa.bindparam("its_id"), table.c[ENDED].is_(None))
+        .values({ENDED: sa.bindparam("ended_by")}),
+        {"its_id": key, "ended_by": unit.seq},
     )
     if result.rowcount != 1:
         raise ConflictError(f"{table.name} {key} has been ended already")

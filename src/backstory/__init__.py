@@ -16,18 +16,160 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from backstory.lake.errors import BackstoryError
+    from backstory.lake.contract import (
+        Column,
+        Contract,
+        PersonalData,
+        Role,
+    )
+    from backstory.lake.errors import (
+        BackstoryError,
+        BatchRejectedError,
+        ConflictError,
+        GoneError,
+        IntegrityError,
+        InvalidError,
+        LimitExceededError,
+        NotFoundError,
+        OffsetConflict,
+        RefusedError,
+        UnavailableError,
+    )
+    from backstory.lake.snapshot import (
+        Snapshot,
+    )
+    from backstory.lake.table import (
+        Receipt,
+    )
+    from backstory.lineage.home import (
+        Home,
+        Slice,
+        init,
+    )
+    from backstory.lineage.home import (
+        open_home as open,  # noqa: A004 - backstory.open is the SDK's front door
+    )
+    from backstory.lineage.interaction import (
+        Interaction,
+        Part,
+    )
+    from backstory.lineage.retraining import (
+        Reading,
+        Registration,
+        Retraining,
+    )
+    from backstory.lineage.state import (
+        ModelState,
+    )
+    from backstory.lineage.store.models import (
+        RunRecord,
+        VersionRecord,
+    )
+    from backstory.lineage.store.slices import (
+        SnapshotRecord,
+    )
+    from backstory.lineage.tracing import (
+        Trace,
+    )
+    from backstory.lineage.trigger import (
+        Drift,
+        Erasure,
+        Manual,
+        Schedule,
+        Threshold,
+        Trigger,
+        TriggerNotDue,
+    )
 
 _HOMES = {
     "BackstoryError": "backstory.lake.errors",
+    "BatchRejectedError": "backstory.lake.errors",
+    "Column": "backstory.lake.contract",
+    "ConflictError": "backstory.lake.errors",
+    "Contract": "backstory.lake.contract",
+    "Drift": "backstory.lineage.trigger",
+    "Erasure": "backstory.lineage.trigger",
+    "GoneError": "backstory.lake.errors",
+    "Home": "backstory.lineage.home",
+    "IntegrityError": "backstory.lake.errors",
+    "Interaction": "backstory.lineage.interaction",
+    "InvalidError": "backstory.lake.errors",
+    "LimitExceededError": "backstory.lake.errors",
+    "Manual": "backstory.lineage.trigger",
+    "ModelState": "backstory.lineage.state",
+    "NotFoundError": "backstory.lake.errors",
+    "OffsetConflict": "backstory.lake.errors",
+    "Part": "backstory.lineage.interaction",
+    "PersonalData": "backstory.lake.contract",
+    "Reading": "backstory.lineage.retraining",
+    "Receipt": "backstory.lake.table",
+    "RefusedError": "backstory.lake.errors",
+    "Registration": "backstory.lineage.retraining",
+    "Retraining": "backstory.lineage.retraining",
+    "Role": "backstory.lake.contract",
+    "RunRecord": "backstory.lineage.store.models",
+    "Schedule": "backstory.lineage.trigger",
+    "Slice": "backstory.lineage.home",
+    "Snapshot": "backstory.lake.snapshot",
+    "SnapshotRecord": "backstory.lineage.store.slices",
+    "Threshold": "backstory.lineage.trigger",
+    "Trace": "backstory.lineage.tracing",
+    "Trigger": "backstory.lineage.trigger",
+    "TriggerNotDue": "backstory.lineage.trigger",
+    "UnavailableError": "backstory.lake.errors",
+    "VersionRecord": "backstory.lineage.store.models",
+    "init": "backstory.lineage.home",
+    "open": "backstory.lineage.home",
 }
 
-__all__ = ["BackstoryError", "__version__"]
+__all__ = [
+    "BackstoryError",
+    "BatchRejectedError",
+    "Column",
+    "ConflictError",
+    "Contract",
+    "Drift",
+    "Erasure",
+    "GoneError",
+    "Home",
+    "IntegrityError",
+    "Interaction",
+    "InvalidError",
+    "LimitExceededError",
+    "Manual",
+    "ModelState",
+    "NotFoundError",
+    "OffsetConflict",
+    "Part",
+    "PersonalData",
+    "Reading",
+    "Receipt",
+    "RefusedError",
+    "Registration",
+    "Retraining",
+    "Role",
+    "RunRecord",
+    "Schedule",
+    "Slice",
+    "Snapshot",
+    "SnapshotRecord",
+    "Threshold",
+    "Trace",
+    "Trigger",
+    "TriggerNotDue",
+    "UnavailableError",
+    "VersionRecord",
+    "__version__",
+    "init",
+    "open",
+]
+
+_RENAMED = {"open": "open_home"}  # a module function of that name would hide the builtin there
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+        return getattr(import_module(_HOMES[name]), _RENAMED.get(name, name))
     raise AttributeError(f"module 'backstory' has no attribute {name!r}")
 
 
