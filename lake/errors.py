@@ -10,7 +10,8 @@
     │   └── OffsetConflict      an offset of a source that holds other rows, or lies behind
     ├── RefusedError            understood, and not allowed
     ├── IntegrityError          bytes are not what was recorded
-    └── UnavailableError        disk full, no permission, a lock held too long: try again later
+    └── UnavailableError        disk full, a lock held too long: try again later
+        └── NotPermittedError   the operating system or the database does not permit it
 
 Errors know nothing of exit codes or HTTP; the edges (cli, api) map these classes once.
 """
@@ -63,6 +64,10 @@ class IntegrityError(BackstoryError):
 
 class UnavailableError(BackstoryError):
     """Disk, permission or lock stands in the way; nothing was changed."""
+
+
+class NotPermittedError(UnavailableError):
+    """A permission is missing; trying again later does not help."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

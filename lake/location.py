@@ -16,7 +16,12 @@ import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from backstory.lake.errors import IntegrityError, InvalidError, UnavailableError
+from backstory.lake.errors import (
+    IntegrityError,
+    InvalidError,
+    NotPermittedError,
+    UnavailableError,
+)
 
 MAX_NAME_PARTS = 4
 MAX_NAME_LENGTH = 200  # with the interactions' prefix a folder stays within the usual 255 bytes
@@ -26,6 +31,7 @@ _SEPARATOR = re.compile(r"__(?!_)")  # a part may end in "_" and never starts wi
 _INTERACTIONS = "_interactions"
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*(?=://)")
 
+_NOT_PERMITTED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _HINTS = {
     errno.ENOSPC: "free some space on that disk, then repeat the command",
     errno.EDQUOT: "free some space within the quota, then repeat the command",
@@ -137,4 +143,5 @@ def translate_os_error(exc: OSError, what: str) -> UnavailableError:
     reason = exc.strerror or type(exc).__name__
     where = f" ({os.fsdecode(exc.filename)})" if isinstance(exc.filename, str | bytes) else ""
     hint = _HINTS.get(exc.errno or 0, "see the reason above, then repeat the command")
-    return UnavailableError(f"{what}: {reason}{where}", hint=hint)
+    kind = NotPermittedError if exc.errno in _NOT_PERMITTED else UnavailableError
+    return kind(f"{what}: {reason}{where}", hint=hint)

@@ -24,6 +24,7 @@ from backstory.lake.errors import (
     ConflictError,
     IntegrityError,
     InvalidError,
+    NotPermittedError,
     UnavailableError,
 )
 
@@ -182,7 +183,7 @@ def _full(store: str) -> BackstoryError:
 
 
 def _denied(store: str) -> BackstoryError:
-    return UnavailableError(
+    return NotPermittedError(
         f"{store}: the store is missing, or not yours to use",
         hint="check its path or URL, and your permissions on it",
     )
