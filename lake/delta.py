@@ -5,6 +5,7 @@ drop log entries; what it committed can be made to survive a power cut (delta-rs
 It decides nothing about rows: that is `backstory.lake.table`.
 """
 
+import json
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -37,8 +38,16 @@ _OS_ERROR = re.compile(r"\(os error (\d+)\)")
 _DECORATION = re.compile(r"\x1b\[[\d;]*m|↳")
 
 
-def create_delta(folder: Path, contract: Contract, *, at: datetime) -> None:
+def create_delta(
+    folder: Path, contract: Contract, *, at: datetime, table_id: str | None = None
+) -> None:
     """Make version 0 of a table in an empty folder, with its settings read back.
+
+    Args:
+        folder: an empty folder that nobody knows yet.
+        contract: gives the columns.
+        at: the time of the commit.
+        table_id: Delta's id of the table; drawn by delta-rs where none is given.
 
     Raises:
         IntegrityError: Delta did not keep a setting.
@@ -50,6 +59,8 @@ def create_delta(folder: Path, contract: Contract, *, at: datetime) -> None:
         configuration=_settings(contract),
         commit_properties=CommitProperties(custom_metadata={COMMIT_KEY: about}),
     )
+    if table_id is not None:
+        _set_table_id(log_entry(folder, 0), table_id)
     open_for_append(folder, contract)
     sync_log(folder, 0)
 
@@ -116,6 +127,16 @@ def sync_log(folder: Path, version: int) -> None:
     sync_folder(entry.parent)
     if checkpoint.exists():
         record_checkpoints(folder)
+
+
+def _set_table_id(entry: Path, table_id: str) -> None:
+    """Put our id in place of the one that delta-rs drew; it takes none."""
+    actions = [json.loads(line) for line in entry.read_text().splitlines()]
+    for action in actions:
+        if "metaData" in action:
+            action["metaData"]["id"] = table_id
+    lines = [json.dumps(action, separators=(",", ":")) + "\n" for action in actions]
+    entry.write_text("".join(lines))
 
 
 def _settings(contract: Contract) -> dict[str, str]:

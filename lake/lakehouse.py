@@ -70,7 +70,9 @@ class Lake:
             hint = f"did you mean {near[0]}?" if near else exc.hint
             raise NotFoundError(exc.message, hint=hint) from exc
 
-    def create(self, contract: Contract, *, at: datetime) -> SliceTable:
+    def create(
+        self, contract: Contract, *, at: datetime, table_id: str | None = None
+    ) -> SliceTable:
         """Make a slice.
 
         Raises:
@@ -79,7 +81,9 @@ class Lake:
         """
         if self._is_linked(contract.slice):
             raise ConflictError(f"{contract.slice} is a linked table", hint="choose another name")
-        return self._open.setdefault(contract.slice, SliceTable.create(self.root, contract, at=at))
+        return self._open.setdefault(
+            contract.slice, SliceTable.create(self.root, contract, at=at, table_id=table_id)
+        )
 
     def link(self, name: str, uri: str, *, at: datetime) -> LinkedTable:
         """Read a Delta table of others under a name of ours.

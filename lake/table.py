@@ -127,7 +127,9 @@ class SliceTable:
         self._opened_at = 0
 
     @classmethod
-    def create(cls, root: Path, contract: Contract, *, at: datetime) -> "SliceTable":
+    def create(
+        cls, root: Path, contract: Contract, *, at: datetime, table_id: str | None = None
+    ) -> "SliceTable":
         """Make a table: all of it or nothing, since it is built aside and renamed into place.
 
         Raises:
@@ -141,7 +143,7 @@ class SliceTable:
             with tempfile.TemporaryDirectory(dir=root, prefix=TEMPORARY_PREFIX) as aside:
                 table = Path(aside) / folder.name
                 _write_contract(table, contract)
-                create_delta(table, contract, at=at)
+                create_delta(table, contract, at=at, table_id=table_id)
                 sync_folder(table)
                 crashpoint("slice.built")
                 table.rename(folder)  # refused where a table is

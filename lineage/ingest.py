@@ -42,7 +42,7 @@ def create_slice(parts: Parts, contract: Contract | str | Path) -> SliceTable:
                 f"the name {agreed.slice!r} is taken by a {taken[0]}",
                 hint="slices and models share one namespace; choose another name",
             )
-    table = parts.lake.create(agreed, at=parts.clock())
+    table = parts.lake.create(agreed, at=parts.clock(), table_id=parts.new_id())
     register_commits(parts, agreed.slice)
     return table
 

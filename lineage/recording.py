@@ -145,7 +145,11 @@ class InteractionLog:
         if name in self.parts.lake.names():
             return
         try:
-            self.parts.lake.create(interaction_contract(self.model), at=self.parts.clock())
+            self.parts.lake.create(
+                interaction_contract(self.model),
+                at=self.parts.clock(),
+                table_id=self.parts.new_id(),
+            )
         except ConflictError:
             return  # another process made it in this instant
         register_commits(self.parts, name)
