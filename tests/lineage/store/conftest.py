@@ -1,0 +1,25 @@
+"""The store's behaviour suite runs on SQLite and PostgreSQL alike."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from backstory.lineage.store.engine import connect
+from backstory.lineage.store.unit_of_work import Store
+from tests.databases import Databases, databases, postgresql, sqlite
+from tests.lineage.store.recording import ticking
+
+__all__ = ["databases", "postgresql", "sqlite"]
+
+
+@pytest.fixture
+def url(databases: Databases) -> str:
+    """An empty store's."""
+    return databases.laid()
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[Store]:
+    store = Store(connect(url), ticking())
+    yield store
+    store.close()
