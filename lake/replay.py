@@ -19,7 +19,10 @@ import pyarrow.parquet as pq
 from backstory.lake.errors import IntegrityError
 from backstory.lake.segments import LogFile
 
-_MALFORMED = (ValueError, KeyError, TypeError, AttributeError, RecursionError, pa.ArrowException)
+_MALFORMED = (
+    *(ValueError, KeyError, TypeError, AttributeError, RecursionError),
+    *(pa.ArrowException, OSError),  # Parquet tells damage as either
+)
 
 
 class LogDamageError(IntegrityError):

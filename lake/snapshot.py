@@ -74,7 +74,8 @@ class Snapshot:
         folder: the folder that the manifest's paths are relative to.
         opened_by: which way led here.
         full_schema: all columns, system columns too.
-        hidden: system columns, which are read only on request.
+        ours: whether our own writer made the table: then columns with a leading `_` are system
+            columns, and statistics in its files can be relied on.
         needs_engine: whether rows must be read through Delta's own engine.
         at: when the version was committed, if the opener knows.
     """
@@ -84,7 +85,7 @@ class Snapshot:
     folder: Path
     opened_by: OpenedBy
     full_schema: pa.Schema
-    hidden: frozenset[str]
+    ours: bool
     needs_engine: bool = False
     at: datetime | None = None
 
@@ -114,7 +115,9 @@ class Snapshot:
     @property
     def schema(self) -> pa.Schema:
         """The columns, without system columns."""
-        return pa.schema([f for f in self.full_schema if f.name not in self.hidden])
+        return pa.schema(
+            [f for f in self.full_schema if not (self.ours and f.name.startswith("_"))]
+        )
 
     def arrow(
         self,
@@ -198,7 +201,7 @@ class Snapshot:
             return con.from_arrow(self.arrow(columns, where, system=system))
         schema = self._selected(columns, system=system)
         with engine_errors(str(self)):
-            return self._relation(schema, where)
+            return self._relation(schema, where, repeatable=True)
 
     def count(self, where: str | None = None) -> int:
         """Count rows, without reading any where there is no condition."""
@@ -218,19 +221,26 @@ class Snapshot:
                 raise unknown_column(name, self.schema)
         return pa.schema([self.full_schema.field(name) for name in columns])
 
-    def _relation(self, schema: pa.Schema, where: str | None) -> DuckDBPyRelation:
+    def _relation(
+        self, schema: pa.Schema, where: str | None, *, repeatable: bool = False
+    ) -> DuckDBPyRelation:
         condition = check_expression(where, self.full_schema) if where is not None else None
         files = [(inside(self.folder, f.path), f) for f in self.manifest.files]
         for path, file in files:
             self._check_present(path, file.size)
         if self.needs_engine:
             con = cage([])
-            con.register("delta_rows", self._rows_of_engine())
+            rows = self._rows_of_engine()
+            con.register("delta_rows", rows.read_all() if repeatable else rows)
             source = "SELECT * FROM delta_rows"
         else:
-            con = cage([path for path, _ in files])
+            con = cage([path for path, _ in files], pushdown=self.ours or not self._has_floats)
             source = files_source([(path, f.partition) for path, f in files], self.full_schema)
         return con.sql(select(source, schema.names, condition))
+
+    @property
+    def _has_floats(self) -> bool:
+        return any(pa.types.is_floating(kind) for kind in self.full_schema.types)
 
     def _check_present(self, path: Path, size: int) -> None:
         try:
@@ -244,11 +254,11 @@ class Snapshot:
                 f"{self}: data file {path.name} has {found} bytes instead of {size}", hint=_VERIFY
             )
 
-    def _rows_of_engine(self) -> pa.Table:
+    def _rows_of_engine(self) -> pa.RecordBatchReader:
         delta: DeltaTable = open_delta(self.folder, self.version)
         engine = QueryBuilder(_ONE_THREAD).register("t", delta)
         names = ", ".join(map(quoted, self.full_schema.names))
-        rows = pa.table(engine.execute(f"SELECT {names} FROM t").read_all())
+        rows = pa.RecordBatchReader.from_stream(engine.execute(f"SELECT {names} FROM t"))
         return rows.cast(self.full_schema)
 
     def _cast(self, reader: pa.RecordBatchReader, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
@@ -293,15 +303,14 @@ def make_snapshot(
     at: datetime | None = None,
 ) -> Snapshot:
     """The snapshot that a manifest describes, read from the files in a folder."""
-    schema = pa.schema(Schema.from_json(manifest.schema_json).to_arrow())
-    ours = isinstance(table, SliceTable)
+    columns = pa.schema(Schema.from_json(manifest.schema_json).to_arrow())
     return Snapshot(
         slice=table.name,
         manifest=manifest,
         folder=folder,
         opened_by=opened_by,
-        full_schema=schema,
-        hidden=frozenset(name for name in schema.names if ours and name.startswith("_")),
+        full_schema=pa.schema([pa.field(f.name, f.type, f.nullable) for f in columns]),
+        ours=isinstance(table, SliceTable),
         needs_engine=needs_engine,
         at=at,
     )

@@ -207,5 +207,5 @@ def _statistics(
         raise IntegrityError(f"no readable footer: {exc}") from exc
     if rows != file.rows:
         yield "rows", f"{file.rows} rows", f"{rows} rows"
-    if added is not None and json.loads(added.stats or "{}") != stats:
-        yield "statistics", json.dumps(stats), added.stats or "none"
+    if added is not None and added.stats != (text := json.dumps(stats, separators=(",", ":"))):
+        yield "statistics", text, added.stats or "none"

@@ -7,6 +7,7 @@ hole is not.
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -108,10 +109,17 @@ def _says(state: LogState, manifest: Manifest) -> bool:
     """Whether a replayed state is what a manifest says."""
     return (
         state.table_id == manifest.table_id
-        and json.loads(state.schema_json) == json.loads(manifest.schema_json)
+        and _json(state.schema_json) == _json(manifest.schema_json)
         and {path: added.size for path, added in state.files.items()}
         == {file.path: file.size for file in manifest.files}
     )
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
 
 
 def _hint(checkpoint: LogFile) -> bytes:

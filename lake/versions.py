@@ -20,13 +20,22 @@ import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
-from backstory.lake.errors import GoneError, IntegrityError, NotFoundError, RefusedError
+from backstory.lake.errors import (
+    GoneError,
+    IntegrityError,
+    InvalidError,
+    NotFoundError,
+    RefusedError,
+)
 from backstory.lake.location import inside
 from backstory.lake.manifest import Manifest, ManifestFile
 from backstory.lake.segments import log_files
 
 _OURS = re.compile(r"part-[0-9a-f-]{36}-([0-9a-f]{64})\.parquet")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_UNOPENABLE = re.compile(
+    r"[\[\]|^\\\x00-\x1f]|%[0-9A-Fa-f]{2}"
+)  # delta-rs panics or looks elsewhere
 _HARMLESS_FEATURES = frozenset({"timestampNtz"})
 
 
@@ -54,7 +63,14 @@ def open_delta(folder: Path, version: int | None = None) -> DeltaTable:
     Raises:
         NotFoundError: there is no such table or version.
         GoneError: the version existed and its log entries are no longer there or damaged.
+        InvalidError: the folder's path has characters that delta-rs cannot take.
     """
+    found = _UNOPENABLE.search(str(folder.absolute()))
+    if found:
+        raise InvalidError(
+            f"a Delta table cannot be opened at {folder}: {found.group()!r} is in its path",
+            hint="move or rename that folder",
+        )
     try:
         return DeltaTable(str(folder), version=version)
     except (DeltaError, OverflowError, OSError) as exc:
@@ -89,6 +105,8 @@ def describe(table: DeltaTable, folder: Path) -> TableVersion:
     adds = pa.table(table.get_add_actions())
     names = [_decoded(path) for path in adds["path"].to_pylist()]
     rows = adds["num_records"].to_pylist()
+    if not deleted.keys() <= set(names):
+        raise IntegrityError(f"{folder.name}: a deletion vector belongs to none of its files")
     manifest = Manifest(
         table_id=str(table.metadata().id),
         version=table.version(),
@@ -146,12 +164,8 @@ def _features(table: DeltaTable) -> frozenset[str]:
 def _deleted_rows(table: DeltaTable) -> dict[str, int]:
     vectors = pa.table(table.deletion_vectors())
     root = table.table_uri.rstrip("/")
-    return {
-        unquote(uri.removeprefix(root).lstrip("/")): kept.count(False)
-        for uri, kept in zip(
-            vectors["filepath"].to_pylist(), vectors["selection_vector"].to_pylist(), strict=True
-        )
-    }
+    found = zip(*(vectors[c].to_pylist() for c in ("filepath", "selection_vector")), strict=True)
+    return {unquote(uri.removeprefix(root)[1:]): kept.count(False) for uri, kept in found}
 
 
 def _decoded(path: str) -> str:
