@@ -38,6 +38,7 @@ SYSTEM_FIELDS = (
 SYSTEM_COLUMNS = tuple(field.name for field in SYSTEM_FIELDS)
 
 _NAME = re.compile(r"\w[\w-]*")  # what Delta, Parquet paths and SQL all take without quoting rules
+_UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _Word = TypeVar("_Word", bound=StrEnum)
 
 
@@ -59,6 +60,9 @@ class PersonalData(StrEnum):
     INDIRECT = "indirect"
     SPECIAL = "special"
     SECRET = "secret"  # noqa: S105 - a tag, not a secret
+
+
+_SPOKEN: Mapping[type[StrEnum], str] = {Role: "role", PersonalData: "tag of personal data"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,20 +174,18 @@ def _member(kind: type[_Word], word: str, where: str) -> _Word:
     except ValueError as exc:
         words = [member.value for member in kind]
         raise InvalidError(
-            f"{where}: unknown {kind.__name__.lower()} {word!r}", hint=near(word, words)
+            f"{where}: {word!r} is no {_SPOKEN[kind]}", hint=near(word, words)
         ) from exc
 
 
 def check_text(where: str, text: str) -> None:
-    """Refuse text that no encoding writes.
+    """Refuse text that terminals, YAML or encodings take for something else.
 
     Raises:
-        InvalidError: it has lone surrogates.
+        InvalidError: it has control characters, odd line ends or lone surrogates.
     """
-    try:
-        text.encode()
-    except UnicodeEncodeError as exc:
-        raise InvalidError(f"{where}: a text is no valid Unicode") from exc
+    if found := _UNSAFE.search(text):
+        raise InvalidError(f"{where}: a text has the control character {found[0]!r}")
 
 
 def check_writable(column: Column, slice_name: str) -> None:

@@ -96,7 +96,7 @@ class Contract:
             raise InvalidError(f"{self.slice}: version and retention_days count from 1")
         for text in (self.purpose, self.description, *self.signals):
             check_text(self.slice, text)
-        if len(set(self.signals)) != len(self.signals) or not all(self.signals):
+        if len(set(self.signals)) != len(self.signals) or not all(map(str.strip, self.signals)):
             raise InvalidError(f"{self.slice}: signals are distinct words")
         self._check_columns()
         if len(self.to_json().encode()) > MAX_CONTRACT_BYTES:
@@ -112,7 +112,7 @@ class Contract:
                 f"{self.slice}: {len(self.columns)} columns, at most {MAX_COLUMNS} are taken"
             )
         _check_distinct(f"{self.slice}: column", [column.name for column in self.columns])
-        _check_distinct(f"{self.slice}: role", [c.role for c in self.columns if c.role])
+        _check_distinct(f"{self.slice}: role", [str(c.role) for c in self.columns if c.role])
         if not self.linked:
             for column in self.columns:
                 check_writable(column, self.slice)

@@ -19,6 +19,8 @@ from backstory.lake.errors import InvalidError, LimitExceededError
 MAX_DOCUMENT_BYTES = 1 << 20
 MAX_DOCUMENT_DEPTH = 32
 
+_QUOTE = 'put text with a comma in quotes, as in type: "decimal(9,2)"'
+
 
 def load_yaml(text: str, what: str) -> dict[str, Any]:
     """Read one YAML document, plain data only.
@@ -68,7 +70,8 @@ def check_fields(
         raise InvalidError(f"{where} is no mapping", hint=f"its fields are {', '.join(known)}")
     for name, value in document.items():
         if name not in known:
-            raise InvalidError(f"{where}: unknown field {name!r}", hint=near(name, known))
+            hint = _QUOTE if name.endswith((")", ">")) else near(name, known)
+            raise InvalidError(f"{where}: unknown field {name!r}", hint=hint)
         if type(value) not in known[name]:
             kinds = " or ".join(kind.__name__ for kind in known[name])
             raise InvalidError(

@@ -103,11 +103,7 @@ def _canonical_scalar(type_: pa.DataType) -> pa.DataType:
         return type_
     if kind.is_large_string(type_) or kind.is_string_view(type_):
         return pa.string()
-    if (
-        kind.is_large_binary(type_)
-        or kind.is_binary_view(type_)
-        or kind.is_fixed_size_binary(type_)
-    ):
+    if any(is_variant(type_) for is_variant in _BINARIES):
         return pa.binary()
     if kind.is_timestamp(type_) and type_.unit == "us" and is_utc(type_.tz):
         return TIMESTAMP

@@ -7,7 +7,7 @@ elsewhere: a null cell stays null.
     bool       true, false
     int…       digits, perhaps after '-'; no '+', spaces, leading zeros or fraction
     float64    a JSON number; whole numbers exactly or not at all
-    float32    a JSON number that comes back as written
+    float32    a JSON number that it holds, or whose shortest text it is
     decimal    a JSON number that fits without rounding
     date       YYYY-MM-DD
     timestamp  RFC 3339 with 'Z' or an offset ('T' or a space between), at most microseconds
@@ -87,7 +87,7 @@ def _check_large(cell: str, value: float) -> None:
 
 
 def narrow(values: pa.Array, type_: pa.DataType) -> pa.Array:
-    """Doubles as `float64` or, where each comes back as it was written, as `float32`.
+    """Doubles as `float64` or, where each is exact or has that shortest text, as `float32`.
 
     Raises:
         ValueError: one does not.
@@ -95,8 +95,9 @@ def narrow(values: pa.Array, type_: pa.DataType) -> pa.Array:
     if kind.is_float64(type_):
         return values
     narrowed = values.cast(type_)
-    back = narrowed.cast(pa.string()).cast(pa.float64())  # a float's text is its shortest one
-    if pc.any(pc.not_equal(back, values)).as_py():
+    exact = pc.equal(narrowed.cast(pa.float64()), values)
+    shortest = pc.equal(narrowed.cast(pa.string()).cast(pa.float64()), values)
+    if pc.all(pc.or_(exact, shortest)).as_py() is False:
         raise ValueError("a number has more digits than a float32 keeps")
     return narrowed
 
