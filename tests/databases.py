@@ -6,6 +6,7 @@ Both kinds can be empty or hold a laid store; laying one costs 0.2 s, copying a 
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Protocol
 
 import pytest
@@ -87,11 +88,14 @@ def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Databases:
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
-    with pytest.MonkeyPatch.context() as patch:
-        # Where its socket lies; a warning without it.
-        patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
-        server = PostgresqlServer(tmp_path_factory.mktemp("postgresql"))
+def postgresql() -> Iterator[Databases]:
+    # Not in pytest's folder: each session of root closes that one to the server's own user.
+    with (
+        TemporaryDirectory(prefix="backstory-pg-") as folder,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv("XDG_RUNTIME_DIR", folder)  # a warning without it
+        server = PostgresqlServer(Path(folder, "data"))
         yield server
         server.stop()
 

@@ -23,6 +23,7 @@ from backstory.lineage.store.engine import (
 # Every revision, oldest first; a test compares them with the files in `migrations/versions`.
 REVISIONS = ("0001",)
 HEAD = REVISIONS[-1]
+SCRIPTS = "backstory:migrations"
 
 
 def check(engine: Engine) -> None:
@@ -127,5 +128,5 @@ def _run_revisions(connection: Connection) -> None:
     from alembic.config import Config
 
     config = Config(attributes={"connection": connection})
-    config.set_main_option("script_location", "backstory:migrations")
+    config.set_main_option("script_location", SCRIPTS)
     command.upgrade(config, HEAD)
