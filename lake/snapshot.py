@@ -182,20 +182,21 @@ class Snapshot:
 
     def duckdb(
         self,
-        con: DuckDBPyConnection | None = None,
         columns: Sequence[str] | None = None,
         where: str | None = None,
         *,
         system: bool = False,
+        con: DuckDBPyConnection | None = None,
     ) -> DuckDBPyRelation:
         """Rows as a DuckDB relation; as `arrow` otherwise.
 
         Args:
-            con: a connection of yours, to join with other relations: the rows are then read into
-                memory. Without it the relation is lazy, on a connection that can read nothing else.
             columns: which, in this order; all by default.
             where: an SQL condition over the columns, system columns included.
             system: read system columns too, where `columns` does not say.
+            con: a connection of yours, to join with other relations: the rows are then read into
+                memory. Without it the relation is lazy, on a connection that can read nothing
+                else, and tells its errors in DuckDB's words.
         """
         if con is not None:
             return con.from_arrow(self.arrow(columns, where, system=system))
