@@ -24,6 +24,7 @@ from backstory.lake.errors import (
     ConflictError,
     IntegrityError,
     InvalidError,
+    NotFoundError,
     NotPermittedError,
     UnavailableError,
 )
@@ -89,7 +90,9 @@ def _sqlite(url: URL, *, must_exist: bool, wait: float) -> Engine:
 
 def _refuse_missing(_dialect: Any, _record: Any, args: tuple[str, ...], _kwargs: Any) -> None:
     if not Path(args[0]).exists():
-        raise _denied(args[0])
+        raise NotFoundError(
+            f"{args[0]}: the store is not there", hint="check its path, or restore a backup"
+        )
 
 
 def _connect_sqlite(connection: Any, _record: Any) -> None:
@@ -140,7 +143,8 @@ def translated(engine: Engine) -> Iterator[None]:
     """Turn the database's errors into ours.
 
     Raises:
-        UnavailableError: locked, full, missing or out of reach; nothing was changed.
+        UnavailableError: locked, full or out of reach; nothing was changed.
+        NotPermittedError: not yours to read or write.
         IntegrityError: the database's bytes are damaged.
         ConflictError: a constraint refused a row.
     """
@@ -203,8 +207,10 @@ def _damaged(store: str) -> BackstoryError:
 
 
 def _out_of_reach(store: str) -> BackstoryError:
+    # The driver gives no code for what happens before it is connected.
     return UnavailableError(
-        f"{store}: the database cannot be reached", hint="check that it runs, its URL and its user"
+        f"{store}: the database cannot be reached",
+        hint="check that the server runs, and the URL's database and user",
     )
 
 
@@ -228,8 +234,6 @@ _POSTGRESQL_ERRORS = {
     "40": _locked,  # serialization failure, deadlock
     "53": _full,  # disk full, out of memory, too many connections
     "58": _failing,  # system error
-    "28": _denied,  # invalid authorization
-    "3D": _denied,  # no such database
     "42501": _denied,  # insufficient privilege
     "25006": _denied,  # read only
     "42": _damaged,  # no such table or column
