@@ -7,6 +7,7 @@ Times never run backwards: a commit is at least as late as the one before it.
 Reading costs what is new: `read_commits(folder, after=n)` opens the entries behind `n` only.
 """
 
+import itertools
 import json
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
@@ -164,12 +165,18 @@ def find_append(folder: Path, *, source: str, offset: int, head: int) -> Commit 
     return None
 
 
-def latest_version(folder: Path) -> int:
+def latest_version(folder: Path, *, after: int | None = None) -> int:
     """The newest version in the log.
+
+    Args:
+        folder: the table's folder.
+        after: a version that is known to be there; then nothing is listed.
 
     Raises:
         NotFoundError: the folder has no Delta log.
     """
+    if after is not None:
+        return next(v for v in itertools.count(after) if not log_entry(folder, v + 1).exists())
     versions = _versions(folder)
     if not versions:
         raise NotFoundError(f"{folder.name} is no Delta table: it has no log")

@@ -9,7 +9,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -120,13 +120,12 @@ def sync_log(folder: Path, version: int) -> None:
     """Have a commit survive a power cut, with the checkpoint that it may have brought."""
     entry = log_entry(folder, version)
     sync_file(entry)
-    checkpoint = entry.with_name(f"{version:020d}.checkpoint.parquet")
-    for path in (checkpoint, entry.with_name("_last_checkpoint")):
-        with suppress(FileNotFoundError):
-            sync_file(path)
-    sync_folder(entry.parent)
+    checkpoint = entry.with_suffix(".checkpoint.parquet")
     if checkpoint.exists():
+        sync_file(checkpoint)
+        sync_file(entry.with_name("_last_checkpoint"))
         record_checkpoints(folder)
+    sync_folder(entry.parent)
 
 
 def _set_table_id(entry: Path, table_id: str) -> None:

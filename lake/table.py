@@ -217,7 +217,7 @@ class SliceTable:
         _check(rows, self.contract, source, offset, at)
         attempt = new_id()
         with self._lock:
-            is_known = offset <= self._last(source)
+            is_known = offset <= self._seen(source)
         digest, file = (
             (batch_digest(rows), None)
             if is_known or rows.num_rows == 0
@@ -260,10 +260,12 @@ class SliceTable:
                     self._discard(file)
                     what = f"appending {record.source}@{record.offset} to {self.name}"
                     raise not_now(exc, what) from exc
+            else:
+                return self._outcome(record, file, record.offset)
 
     def _outcome(self, record: AppendRecord, file: DataFile | None, last: int) -> Receipt:
         """What the log says about the source's offset, made to survive a power cut."""
-        head = self._handle().version()
+        head = latest_version(self.folder, after=self._handle().version())
         found = find_append(self.folder, source=record.source, offset=record.offset, head=head)
         is_ours = found is not None and found.attempt == record.attempt
         if not is_ours:
@@ -305,10 +307,14 @@ class SliceTable:
         handle = self._handle()
         if handle.version() - self._opened_at >= CHECKPOINT_INTERVAL:
             self._delta = None  # a handle that never reopens never profits from checkpoints
-            handle = self._handle()
-        with log_errors(self.name):
-            handle.update_incremental()
-        last = handle.transaction_version(source)
+        else:
+            with log_errors(self.name):
+                handle.update_incremental()
+        return self._seen(source)
+
+    def _seen(self, source: str) -> int:
+        """The source's last offset when the log was last looked at; offsets only grow."""
+        last = self._handle().transaction_version(source)
         return -1 if last is None else last
 
     def _handle(self) -> DeltaTable:
