@@ -19,7 +19,7 @@ from deltalake import Schema
 from backstory.lake.contract import Contract, infer_contract
 from backstory.lake.errors import ConflictError, IntegrityError, NotFoundError, RefusedError
 from backstory.lake.files import write_durably
-from backstory.lake.location import check_name, folder_of, local_path, translate_os_error
+from backstory.lake.location import check_name, folder_of, inside, local_path, translate_os_error
 from backstory.lake.sealed import read_sealed, seal
 from backstory.lake.versions import read_version
 
@@ -106,6 +106,8 @@ def link(root: Path, name: str, uri: str, *, at: datetime) -> LinkedTable:
     if (home / LINK_FILE).exists():
         return _same_link(LinkedTable.open(root, name), folder)
     manifest = read_version(folder).manifest
+    for file in manifest.files:
+        inside(folder, file.path)
     schema = pa.schema(Schema.from_json(manifest.schema_json).to_arrow())
     table = LinkedTable(
         name=name, uri=str(folder), home=home, contract=infer_contract(name, schema), at=at

@@ -93,9 +93,8 @@ def replay(files: Sequence[LogFile]) -> Iterator[tuple[int, LogState]]:
             if state is not None and said != state:
                 raise LogDamageError(checkpoint[0], "contradicts the log entries before it")
             state = said
-        if state is None:
-            raise LogDamageError(members[0].path, "stands alone: what comes before it is gone")
-        yield version, state
+        if state is not None:  # else a stub of a trimmed beginning
+            yield version, state
 
 
 def _apply(state: LogState, path: Path, actions: Iterable[Mapping[str, Any]]) -> None:

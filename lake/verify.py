@@ -153,14 +153,17 @@ def _pin(tally: Tally, table: Table, folder: Path, recorded: dict[Path, str]) ->
         with tally.reading(where, path):
             if read_holder(path).digest != folder.name:
                 tally.note(where, path, "misplaced", folder.name, "a holder of something else")
+    copies = folder / FILES_FOLDER
     with tally.reading(where, folder / DIGESTS_FILE):
         for name, sha256 in read_digests(folder).items():
-            recorded[(folder if name == CHECKPOINT_FILE else table.folder) / name] = sha256
+            if name == CHECKPOINT_FILE:
+                recorded[folder / name] = sha256
+            elif not copies.is_dir():  # a copy needs nothing of its table
+                recorded[table.folder / name] = sha256
     snapshots = []
     with tally.reading(where, folder / MANIFEST_FILE):
         manifest = read_manifest(folder)
         _checkpoint(tally, where, table, folder, manifest)
-        copies = folder / FILES_FOLDER
         at, way = (copies, OpenedBy.COPY) if copies.is_dir() else (table.folder, OpenedBy.MANIFEST)
         snapshots.append(make_snapshot(table, manifest, folder=at, opened_by=way))
     return snapshots

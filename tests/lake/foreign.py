@@ -19,7 +19,8 @@ Action = dict[str, Any]
 
 def numbers(count: int = 10, first: int = 0) -> pa.Table:
     values = range(first, first + count)
-    return pa.table({"n": pa.array(values, pa.int64()), "word": [f"w{v}" for v in values]})
+    words = [f"w{value}" for value in values]
+    return pa.table({"n": pa.array(values, pa.int64()), "word": pa.array(words, pa.string())})
 
 
 def plain(folder: Path, *tables: pa.Table) -> Path:
