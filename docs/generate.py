@@ -5,20 +5,25 @@ fails when a page differs. Each page is a function from code to text. Nothing he
 its own, apart from the sentences that open a page and the meaning of the environment variables.
 """
 
+import dataclasses
+import enum
 import inspect
 import json
 import pkgutil
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import click
 import graphql
 
 import backstory
+from backstory.cli.errors import EXIT_CODES
+from backstory.cli.main import main as program
 from backstory.lake import errors
 from backstory.lake.errors import BackstoryError
 from backstory.lineage import settings
@@ -36,21 +41,20 @@ ENVIRONMENT = {
 def commands_page() -> str:
     """Every command of the command line, with the help that it prints."""
     intro = "Each command as `backstory COMMAND --help` prints it."
-    return page("Commands", intro, *(_help(*found) for found in commands()))
+    codes = {str(int(code)): meaning for code, meaning in EXIT_CODES.items()}
+    exits = "## Exit codes\n\n" + _rows("code", codes)
+    return page("Commands", intro, *(_help(*found) for found in commands()), exits)
 
 
 def commands() -> Iterator[tuple[str, click.Context]]:
     """Every command by its full name, depth first."""
-    if not (REPOSITORY / "cli/main.py").is_file():
-        return
-    root = import_module("backstory.cli.main").main
-    stack = [("backstory", click.Context(root, info_name="backstory", terminal_width=80))]
+    stack = [("backstory", click.Context(program, info_name="backstory", terminal_width=80))]
     while stack:
         name, context = stack.pop()
         yield name, context
         group = context.command
         if isinstance(group, click.Group):
-            for child in sorted(group.list_commands(context), reverse=True):
+            for child in reversed(group.list_commands(context)):
                 command = group.get_command(context, child)
                 if command is not None and not command.hidden:
                     below = click.Context(command, parent=context, info_name=child)
@@ -111,20 +115,49 @@ def sdk_page() -> str:
 
 
 def _public(name: str, thing: Any) -> str:
-    if not inspect.isclass(thing):
-        return f"## {name}\n\n```python\n{_signature(name, thing)}\n```\n\n{markdown(thing)}"
-    parts = [f"## {name}", markdown(thing)]
-    for verb, method in inspect.getmembers(thing, callable):
-        if not verb.startswith("_") and verb in vars(thing):
-            call = _signature(f"{name}.{verb}", method)
-            parts.append(f"### {name}.{verb}\n\n```python\n{call}\n```\n\n{markdown(method)}")
+    parts = [f"## {name}"]
+    is_called = inspect.isroutine(thing) or dataclasses.is_dataclass(thing)
+    if is_called:
+        parts.append(_call(name, inspect.signature(thing)))
+    if not inspect.isclass(thing) and not inspect.isroutine(thing):
+        return "\n\n".join([*parts, f"One of `{_short(thing)}`."])
+    parts.append(markdown(thing))
+    if inspect.isclass(thing):
+        parts += [*_values(thing), *_methods(thing)]
     return "\n\n".join(parts)
 
 
-def _signature(name: str, thing: Callable[..., Any]) -> str:
-    """The call as one writes it: without `self`, module paths and addresses."""
-    text = str(inspect.signature(thing)).replace("(self, ", "(").replace("(self)", "()")
-    return name + re.sub(r"\b(?:\w+\.)+(?=\w)| at 0x[0-9a-f]+", "", text)
+def _values(owner: type) -> list[str]:
+    """What instances have besides the attributes that the docstring names."""
+    if issubclass(owner, enum.Enum):
+        return ["Values: " + ", ".join(f"`{member.value}`" for member in owner) + "."]
+    found = {k: v for k, v in vars(owner).items() if isinstance(v, property) and k[0] != "_"}
+    return [_rows("property", {k: inspect.getdoc(v) for k, v in found.items()})] if found else []
+
+
+def _methods(owner: type) -> Iterator[str]:
+    """The methods of a class as they are called, in the order of their definition."""
+    for verb, defined in vars(owner).items():
+        if not verb.startswith("_") and isinstance(defined, FunctionType | classmethod):
+            method = getattr(owner, verb)
+            signature = inspect.signature(method)
+            if inspect.isfunction(method):  # its first parameter is what it is called on
+                signature = signature.replace(parameters=list(signature.parameters.values())[1:])
+            call = f"{owner.__name__}.{verb}"
+            yield f"### {call}\n\n{_call(call, signature)}\n\n{markdown(method)}"
+
+
+def _call(name: str, signature: inspect.Signature) -> str:
+    return f"```python\n{name}{_short(signature)}\n```"
+
+
+def _short(thing: object) -> str:
+    """Types and defaults as one reads them: no modules, no quotes around types, no addresses."""
+    text = re.sub(r"\b(?:[a-z_]\w*\.)+(?=\w)|~| at 0x[0-9a-f]+", "", str(thing))
+    text = re.sub(
+        r"<(?:function )?(\w+(?:\.\w+)?)(?:: [^>]*)?>", r"\1", text.replace("<factory>", "...")
+    )
+    return re.sub(r"(->|:) '([^']*)'", r"\1 \2", text).removesuffix(" -> None")
 
 
 def graphql_page() -> str:
@@ -208,7 +241,7 @@ def page(title: str, *parts: str) -> str:
     return "\n\n".join([NOTICE, f"# {title}", *(part.strip("\n") for part in parts if part)]) + "\n"
 
 
-def _rows(head: str, meanings: dict[str, str | None]) -> str:
+def _rows(head: str, meanings: Mapping[str, str | None]) -> str:
     said = {name: " ".join((text or "").split()) for name, text in meanings.items()}
     rows = [f"| `{name}` | {text.replace('|', '&#124;')} |" for name, text in said.items()]
     return "\n".join([f"| {head} | meaning |", "|---|---|", *rows])
@@ -225,7 +258,7 @@ def markdown(thing: object) -> str:
 def _section(found: re.Match[str]) -> str:
     title, body = found[1], inspect.cleandoc("\n" + found[2])
     entries = re.sub(r"\n +", " ", body).splitlines()
-    named = [re.sub(r"^(\w+): ", r"- `\1`: ", entry) for entry in entries]
+    named = [re.sub(r"^(\w+(?:, \w+)*): ", r"- `\1`: ", entry) for entry in entries]
     return f"**{title}**\n\n" + "\n".join(named) + "\n"
 
 
