@@ -22,6 +22,10 @@ MAX_DOCUMENT_DEPTH = 32
 _QUOTE = 'put text with a comma in quotes, as in type: "decimal(9,2)"'
 
 
+class NotPlainError(ValueError):
+    """JSON that a parser takes and we do not; its message may be shown to anybody."""
+
+
 def load_yaml(text: str, what: str) -> dict[str, Any]:
     """Read one YAML document, plain data only.
 
@@ -106,13 +110,13 @@ def unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """The `object_pairs_hook` that refuses an object with a key twice.
 
     Raises:
-        ValueError: naming the key.
+        NotPlainError: naming the key.
     """
     found = dict(pairs)
     if len(found) != len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {twice!r} stands there twice")
+        raise NotPlainError(f"the key {twice!r} stands there twice")
     return found
 
 

@@ -5,7 +5,8 @@ held or passed on, and a damaged gzip stream is an error, never a short input. W
 decided elsewhere.
 
 >>> import io
->>> list(read_lines(io.BytesIO(b"a\nb"), "answers"))
+>>> with open_lines(io.BytesIO(b"a\nb"), "answers") as lines:
+...     list(lines)
 [b'a\n', b'b']
 """
 
@@ -29,8 +30,9 @@ _GZIP = b"\x1f\x8b"
 _BUFFER = 1 << 18
 
 
-def read_lines(source: Path | BinaryIO, what: str) -> Iterator[bytes]:
-    """Yield the lines with their ends; a byte order mark at the start is dropped.
+@contextmanager
+def open_lines(source: Path | BinaryIO, what: str) -> Iterator[Iterator[bytes]]:
+    """Open the lines of a source, with their ends; a byte order mark at the start is dropped.
 
     Args:
         source: a file, or a stream of bytes, which stays open.
@@ -44,7 +46,7 @@ def read_lines(source: Path | BinaryIO, what: str) -> Iterator[bytes]:
     """
     try:
         with _opened(source) as stream:
-            yield from _bounded(stream, what)
+            yield _bounded(stream, what)
     except FileNotFoundError as exc:
         raise NotFoundError(f"{what}: there is no such file") from exc
     except (EOFError, zlib.error, gzip.BadGzipFile) as exc:

@@ -125,9 +125,9 @@ def described(value: object) -> str:
         case str():
             return f"a text of {len(value)} characters"
         case bytes() | list() | dict():
-            return f"a {_PLAIN[type(value)]} of {len(value)}"
+            return _PLAIN[type(value)].format(len(value))
         case _:
             return f"a {type(value).__module__}.{type(value).__name__}"
 
 
-_PLAIN = {bytes: "row of bytes", list: "list", dict: "group of fields"}
+_PLAIN = {bytes: "{} bytes", list: "a list of {}", dict: "an object of {} fields"}

@@ -37,11 +37,11 @@ import pyarrow.compute as pc
 from pyarrow import types as kind
 
 from backstory.lake.contract import Column, Contract
-from backstory.lake.documents import near, unique_fields
+from backstory.lake.documents import NotPlainError, near, unique_fields
 from backstory.lake.errors import InvalidError
 from backstory.lake.sources.batches import Row, table_of
 from backstory.lake.sources.cells import parse_cells
-from backstory.lake.sources.lines import read_lines
+from backstory.lake.sources.lines import open_lines
 from backstory.lake.sources.misfits import convert
 from backstory.lake.sources.objects import fits_fields, object_readers
 from backstory.lake.sources.rejections import Rejections
@@ -63,11 +63,12 @@ def read_jsonl(source: Path | BinaryIO, contract: Contract, *, what: str = "inpu
 
     Raises:
         BatchRejectedError: a row does not fit.
-        InvalidError: the source cannot be read as a whole; see `read_lines`.
+        InvalidError: the source cannot be read as a whole; see `open_lines`.
     """
     rejections = Rejections(contract)
-    rows = _objects(read_lines(source, what), contract, rejections)
-    return table_of(rows, object_readers(contract), contract, rejections)
+    with open_lines(source, what) as lines:
+        rows = _objects(lines, contract, rejections)
+        return table_of(rows, object_readers(contract), contract, rejections)
 
 
 def read_csv(source: Path | BinaryIO, contract: Contract, *, what: str = "input") -> pa.Table:
@@ -79,12 +80,13 @@ def read_csv(source: Path | BinaryIO, contract: Contract, *, what: str = "input"
             hint="send JSON lines, Parquet or Arrow",
         )
     rejections = Rejections(contract)
-    records = _records(read_lines(source, what), rejections)
-    header = next(records, Row(0, [], 0)).values
-    _check_header(header, contract, rejections)
-    rejections.check()
-    readers = [partial(_read_cells, header.index(c.name), c) for c in contract.columns]
-    return table_of(_even(records, len(header), rejections), readers, contract, rejections)
+    with open_lines(source, what) as lines:
+        records = _records(lines, rejections)
+        header = next(records, Row(0, [], 0)).values
+        _check_header(header, contract, rejections)
+        rejections.check()
+        readers = [partial(_read_cells, header.index(c.name), c) for c in contract.columns]
+        return table_of(_even(records, len(header), rejections), readers, contract, rejections)
 
 
 def _objects(lines: Iterator[bytes], contract: Contract, rejections: Rejections) -> Iterator[Row]:
@@ -130,19 +132,19 @@ def _double(text: str) -> float | Decimal:
 
 
 def _no_constant(name: str) -> None:
-    raise ValueError(f"{name}, which is no JSON")
+    raise NotPlainError(f"{name}, which is no JSON")
 
 
 def _json_fault(exc: Exception) -> str:
     match exc:
         case json.JSONDecodeError():
             return f"{exc.msg[0].lower()}{exc.msg[1:]} at character {exc.pos + 1}"
+        case NotPlainError():
+            return str(exc)
         case RecursionError():
             return "deeper nesting than can be read"
-        case ArithmeticError():
-            return "a number that is too long"
         case _:
-            return str(exc)
+            return "a number that is too long"
 
 
 def _records(lines: Iterator[bytes], rejections: Rejections) -> Iterator[Row]:
