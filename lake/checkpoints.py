@@ -16,40 +16,40 @@ from pathlib import Path
 from deltalake.exceptions import DeltaError
 
 from backstory.lake.commits import LOG_FOLDER
-from backstory.lake.errors import GoneError, UnavailableError
+from backstory.lake.errors import GoneError, IntegrityError, UnavailableError
 from backstory.lake.files import hash_file, write_durably
 from backstory.lake.location import translate_os_error
+from backstory.lake.manifest import Manifest
 from backstory.lake.sealed import seal
 from backstory.lake.segments import log_files, segment
-from backstory.lake.versions import TableVersion, describe, open_delta
+from backstory.lake.versions import TableVersion, describe, open_delta, sizes
 
 CHECKPOINTS_FOLDER = "_checkpoints"
 
 
-def make_checkpoint(folder: Path, version: int, target: Path) -> TableVersion:
+def make_checkpoint(folder: Path, manifest: Manifest, target: Path) -> None:
     """Write the checkpoint of a version to a file, from a copy of the log that builds it.
 
     Args:
         folder: the table.
-        version: which.
+        manifest: the version, and what it must consist of.
         target: the file to write.
-
-    Returns:
-        What the log says about the version.
 
     Raises:
         GoneError: log entries of that version are no longer there.
+        IntegrityError: the log says something else than the manifest.
         UnavailableError: disk full, no permission.
     """
+    version = manifest.version
     try:
         with _scratch() as scratch:
             for file in segment(folder, version):
                 shutil.copyfile(file.path, scratch / LOG_FOLDER / file.path.name)
             delta = open_delta(scratch, version)
-            said = describe(delta, folder)
+            if sizes(delta) != {file.path: file.size for file in manifest.files}:
+                raise IntegrityError(f"{folder.name}@{version}: its log says something else by now")
             delta.create_checkpoint()
             shutil.copyfile(_checkpoint(scratch, version), target)
-            return said
     except FileNotFoundError as exc:
         raise GoneError(f"{folder.name}: the log entries of version {version} are gone") from exc
     except DeltaError as exc:

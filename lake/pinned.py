@@ -15,7 +15,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
@@ -182,8 +182,9 @@ def same_content(one: Manifest, other: Manifest) -> bool:
     return _unhashed(one) == _unhashed(other)
 
 
-def _unhashed(manifest: Manifest) -> Manifest:
-    return replace(manifest, files=tuple(replace(f, sha256="") for f in manifest.files))
+def _unhashed(manifest: Manifest) -> tuple[object, ...]:
+    files = [(f.path, f.size, f.rows, dict(f.partition)) for f in manifest.files]
+    return manifest.table_id, manifest.version, manifest.schema_json, files
 
 
 def _pin_folder(table: Table, wanted: int | str) -> Path | None:

@@ -127,6 +127,13 @@ def describe(table: DeltaTable, folder: Path) -> TableVersion:
     return TableVersion(manifest=manifest, features=features)
 
 
+def sizes(table: DeltaTable) -> dict[str, int]:
+    """The files of an open table with their bytes, by the log alone."""
+    adds = pa.table(table.get_add_actions())
+    names = map(_decoded, adds["path"].to_pylist())
+    return dict(zip(names, adds["size_bytes"].to_pylist(), strict=True))
+
+
 def digest_in_name(path: str) -> str:
     """The digest that a data file of ours carries in its name; empty for files of others."""
     match = _OURS.fullmatch(path)
