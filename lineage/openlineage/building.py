@@ -19,7 +19,6 @@ from functools import cache
 from importlib.metadata import version as installed_version
 from typing import Any
 
-import attr
 from openlineage.client import event_v2
 from openlineage.client.facet_v2 import (
     DatasetFacet,
@@ -261,17 +260,11 @@ def _text(value: Any) -> str:
 
 def _own(base: type, name: str, **body: Any) -> Any:
     """A facet of ours: `base` says what it may stand on, `name` which schema describes it."""
-    return _own_class(base, name, tuple(body))(**body, producer=producer())
+    return _own_class(base, name)(producer=producer()).with_additional_properties(**body)
 
 
 @cache
-def _own_class(base: type, name: str, fields: tuple[str, ...]) -> type:
-    # An explicit class per facet would only repeat its schema's camel-cased names once more.
+def _own_class(base: type, name: str) -> type:
+    # A class written out per facet would only repeat its schema's camel-cased names once more.
     url = schema_url(name)
-    return attr.make_class(
-        name,
-        {field: attr.field(default=None) for field in fields},
-        bases=(base,),
-        class_body={"_get_schema": staticmethod(lambda: url)},
-        slots=True,
-    )
+    return type(name, (base,), {"_get_schema": staticmethod(lambda: url)})
