@@ -8,8 +8,8 @@ looked for that does not fit, and it is named by its place. It converts nothing 
 >>> try:
 ...     convert([1, 2, 300, 4], small, "int8")
 ... except Misfit as misfit:
-...     print(misfit)
-at 2: expected int8, found 300
+...     print(misfit.index, misfit.expected, misfit.found)
+2 int8 300
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ class Misfit(Exception):
     """
 
     def __init__(self, index: int, expected: str, found: object) -> None:
-        super().__init__(f"at {index}: expected {expected}, found {found!r}")
+        super().__init__(f"expected {expected} at {index}")
         self.index = index
         self.expected = expected
         self.found = found
@@ -55,13 +55,12 @@ def convert(values: Any, kernel: Callable[[Any], pa.Array], expected: str) -> pa
         raise Misfit(index, expected, _plain(values[index])) from exc
 
 
-def _plain(value: object) -> object:
+def _plain(value: Any) -> object:
     if not isinstance(value, pa.Scalar):
         return value
-    try:
-        return value.as_py()
-    except (ValueError, OverflowError):  # times that Python cannot hold
+    if pa.types.is_temporal(value.type):  # Python cannot hold every one
         return value.cast(pa.string()).as_py()
+    return value if value.type.num_fields else value.as_py()
 
 
 def _first_misfit(values: Any, kernel: Callable[[Any], pa.Array]) -> int:

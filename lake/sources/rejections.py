@@ -9,7 +9,7 @@ most `MAX_REJECTIONS` are kept. It decides nothing about values.
 'a text of 6 characters'
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -19,6 +19,7 @@ import pyarrow as pa
 from backstory.lake.contract import Contract
 from backstory.lake.errors import BatchRejectedError, Rejection
 from backstory.lake.sources.misfits import Misfit
+from backstory.lake.types import describe_type
 
 MAX_REJECTIONS = 100
 MAX_SHOWN = 40  # characters of a value, digits of a number
@@ -115,19 +116,21 @@ def _is_unicode(text: str) -> bool:
 
 def described(value: object) -> str:
     """What kind of value it is, without the value."""
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "a truth value"
-        case int() | float() | Decimal():
-            return "a number"
-        case str():
-            return f"a text of {len(value)} characters"
-        case bytes() | list() | dict():
-            return _PLAIN[type(value)].format(len(value))
-        case _:
-            return f"a {type(value).__module__}.{type(value).__name__}"
+    if isinstance(value, pa.Scalar):
+        return f"a value of type {describe_type(value.type)}"
+    kind = type(value)
+    template = _KINDS.get(kind, f"a {kind.__module__}.{kind.__qualname__}")
+    return template.format(len(value)) if isinstance(value, Sized) else template
 
 
-_PLAIN = {bytes: "{} bytes", list: "a list of {}", dict: "an object of {} fields"}
+_KINDS = {
+    type(None): "null",
+    bool: "a truth value",
+    int: "a number",
+    float: "a number",
+    Decimal: "a number",
+    str: "a text of {} characters",
+    bytes: "{} bytes",
+    list: "a list of {}",
+    dict: "an object of {} fields",
+}

@@ -77,8 +77,8 @@ def read_arrow(path: Path, contract: Contract, *, what: str = "input") -> pa.Tab
     """Read an Arrow file or stream; see `read_parquet`."""
 
     def read() -> pa.Table:
-        with pa.OSFile(str(path)) as file, _open_arrow(file) as batches:
-            return _bounded(batches.schema, batches, what)
+        with pa.OSFile(str(path)) as file:
+            return _bounded(*_open_arrow(file), what)
 
     return conform(_readable(read, f"{what} as Arrow"), contract)
 
@@ -99,17 +99,20 @@ def _readable(read: Callable[[], pa.Table], what: str) -> pa.Table:
         raise translate_os_error(exc, f"cannot read {what}") from exc
 
 
-def _open_arrow(file: pa.NativeFile) -> Any:
+def _open_arrow(file: pa.NativeFile) -> tuple[pa.Schema, Iterable[pa.RecordBatch]]:
     try:
-        return pa.ipc.open_file(file)
+        reader = pa.ipc.open_file(file)
     except pa.ArrowInvalid:
         file.seek(0)
-        return pa.ipc.open_stream(file)
+        stream = pa.ipc.open_stream(file)
+        return stream.schema, stream
+    return reader.schema, map(reader.get_batch, range(reader.num_record_batches))
 
 
 def _bounded(schema: pa.Schema, batches: Iterable[pa.RecordBatch], what: str) -> pa.Table:
     taken, rows, size = [], 0, 0
     for batch in batches:
+        batch.validate(full=True)  # offsets or text that would break whoever reads them
         taken.append(batch)
         rows += batch.num_rows
         size += batch.nbytes
@@ -129,14 +132,19 @@ def _as_table(data: Any, what: str, rejections: Rejections) -> pa.Table:
     if isinstance(data, pa.RecordBatch):
         data = pa.Table.from_batches([data])
     if isinstance(data, pa.Table):
-        return _bounded(data.schema, data.to_batches(), what)
-    if hasattr(data, "__arrow_c_stream__"):
-        reader = pa.RecordBatchReader.from_stream(data)
-        return _bounded(reader.schema, reader, what)
-    raise InvalidError(
-        f"{what}: rows cannot be taken from a {type(data).__name__}",
-        hint="give an Arrow table, a pandas or Polars frame, or a list of dicts",
-    )
+        schema, batches = data.schema, data.to_batches()
+    elif hasattr(data, "__arrow_c_stream__"):
+        batches = pa.RecordBatchReader.from_stream(data)
+        schema = batches.schema
+    else:
+        raise InvalidError(
+            f"{what}: rows cannot be taken from a {type(data).__name__}",
+            hint="give an Arrow table, a pandas or Polars frame, or a list of dicts",
+        )
+    try:
+        return _bounded(schema, batches, what)
+    except pa.ArrowException as exc:
+        raise InvalidError(f"{what}: the Arrow data is damaged", hint="make it again") from exc
 
 
 def _from_frame(frame: Any, rejections: Rejections) -> pa.Table:
@@ -169,10 +177,6 @@ def _column(values: pa.ChunkedArray, column: Column, rejections: Rejections) -> 
     if not widens(values.type, column.type):
         expected, found = type_text(column.type), describe_type(values.type)
         return rejections.add(f"type {expected}", f"type {found}", column=column.name)
-    try:
-        values.validate(full=True)
-    except pa.ArrowInvalid:  # offsets or text that would break whoever reads them
-        return rejections.add("valid Arrow data", "damaged memory", column=column.name)
     build = partial(_fit, type_=column.type)
     return rejections.convert(values, build, rows=range(1, len(values) + 1), column=column.name)
 

@@ -6,7 +6,7 @@ safe cast refuses the values that it would change (times in nanoseconds).
     int8 < int16 < int32 < int64            float32 < float64
     decimal(p,s) < decimal(P,S)             where S >= s and P-S >= p-s
     string: large, view, dictionary         binary: large, view, fixed size
-    list: large, view, fixed size           timestamp: s, ms and ns in UTC
+    list: large, fixed size                 timestamp: s, ms and ns in UTC
     null < every type
 
 Parts of lists, maps and structs widen likewise; a struct's fields have the same names in the same

@@ -1,0 +1,69 @@
+import gzip
+import io
+import zlib
+from pathlib import Path
+
+import pytest
+
+from backstory.lake.errors import InvalidError, LimitExceededError
+from backstory.lake.sources import lines
+from backstory.lake.sources.lines import open_lines
+
+
+def read(data: bytes) -> list[bytes]:
+    with open_lines(io.BytesIO(data), "rows.csv") as found:
+        return list(found)
+
+
+def test_lines_keep_their_ends() -> None:
+    assert read(b"a\r\nb\n\nc") == [b"a\r\n", b"b\n", b"\n", b"c"]
+    assert read(b"") == []
+
+
+def test_only_the_first_mark_is_dropped() -> None:
+    mark = b"\xef\xbb\xbf"
+    assert read(mark + b"a\n" + mark + b"b") == [b"a\n", mark + b"b"]
+
+
+def test_a_file_is_closed_when_done(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_bytes(b"a\nb\n")
+    with open_lines(path, "rows.csv") as found:
+        next(found)
+    with pytest.raises(ValueError, match=r"closed|uninitialized|detached"):
+        next(found)
+
+
+PACKED = gzip.compress(b"a\n" * 10_000)
+
+
+@pytest.mark.parametrize(
+    "data",
+    {
+        "cut short": PACKED[:-9],
+        "cut in the header": PACKED[:5],
+        "a wrong sum": PACKED[:-8] + b"\0" * 8,
+        "a flipped byte": PACKED[:20] + bytes([PACKED[20] ^ 0xFF]) + PACKED[21:],
+        "rubbish after it": PACKED + b"rubbish",
+        "another method": b"\x1f\x8b\x07" + PACKED[3:],
+    }.values(),
+)
+def test_a_damaged_stream_is_never_a_short_input(data: bytes) -> None:
+    with pytest.raises(InvalidError, match=r"rows.csv: the gzip stream is damaged or cut short"):
+        read(data)
+
+
+def test_other_compressions_are_just_bytes() -> None:
+    data = zlib.compress(b"a\nb\n")
+    assert b"".join(read(data)) == data
+
+
+def test_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "MAX_LINE_BYTES", 10)
+    monkeypatch.setattr(lines, "MAX_INFLATED_BYTES", 100)
+    assert read(b"x" * 9 + b"\n") == [b"x" * 9 + b"\n"]
+    with pytest.raises(LimitExceededError, match="line 2 is longer than 10 bytes"):
+        read(b"a\n" + b"x" * 11)
+    for data in (b"a\n" * 51, gzip.compress(b"a\n" * 1_000_000)):
+        with pytest.raises(LimitExceededError, match="larger than 100 bytes"):
+            read(data)
