@@ -183,18 +183,27 @@ def alias(
     )
 
 
-def model_versions(parts: Parts, model: str | None = None) -> list[models.VersionRecord]:
-    """The versions of a model, newest first, or the newest versions of all models."""
+def model_versions(
+    parts: Parts, model: str | None = None, *, limit: int = 1000, before: int | None = None
+) -> list[models.VersionRecord]:
+    """The versions of a model, newest first, or the newest versions of all models.
+
+    Args:
+        model: a model, or one version of it.
+        limit: how many of a model at most.
+        before: only numbers below this one: the next page behind it.
+    """
     if model is None:
         with parts.store.reader() as conn:
-            return [v for m in names.names(conn, "model") for v in models.versions_of(conn, m)]
+            known = names.names(conn, "model")
+            return [v for m in known for v in models.versions_of(conn, m, limit=limit)]
     found = resolve(parts, model)
     if isinstance(found, models.VersionRecord):
         return [found]
     if not isinstance(found, ModelNamed):
         raise InvalidError(f"{model!r} is not a model", hint="see `backstory models`")
     with parts.store.reader() as conn:
-        return models.versions_of(conn, found.name)
+        return models.versions_of(conn, found.name, limit=limit, before=before)
 
 
 def _add_deployment(unit: Unit, to: str, version: models.VersionRecord, mode: Mode) -> int:

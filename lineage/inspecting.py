@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from backstory.lake.contract import Contract
@@ -10,11 +11,24 @@ from backstory.lake.snapshot import Snapshot
 from backstory.lineage.parts import Parts
 from backstory.lineage.pinning import open_at
 from backstory.lineage.resolving import ModelNamed, SliceAt, resolve, resolve_slice_at
-from backstory.lineage.store import models, slices
+from backstory.lineage.store import audit_log, models, slices, upgrade
 
 DEFAULT_ROWS = 10
 MAX_ROWS = 10_000
 MAX_COMMITS = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HomeSummary:
+    """A home at a glance.
+
+    Attributes:
+        known_since: when recording began; what lies before is unknown, not absent.
+        revision: the store's revision.
+    """
+
+    known_since: datetime | None
+    revision: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +82,13 @@ class RunSummary:
     events: Sequence[str]
 
 
+def home_summary(parts: Parts) -> HomeSummary:
+    """What a home says of itself."""
+    with parts.store.reader() as conn:
+        known_since = audit_log.first_time(conn)
+    return HomeSummary(known_since=known_since, revision=upgrade.current(parts.store.engine))
+
+
 def list_slices(parts: Parts, *, interactions: bool = False) -> list[SliceSummary]:
     """All slices by name; interaction tables too when asked."""
     flavours = () if interactions else ("managed", "linked")
@@ -79,15 +100,24 @@ def list_slices(parts: Parts, *, interactions: bool = False) -> list[SliceSummar
         ]
 
 
-def history(parts: Parts, ref: str, *, limit: int = 50) -> list[CommitUse]:
-    """A slice's commits up to the ref's version, newest first, with who used them."""
+def history(
+    parts: Parts, ref: str, *, limit: int = 50, before: int | None = None
+) -> list[CommitUse]:
+    """A slice's commits up to the ref's version, newest first, with who used them.
+
+    Args:
+        ref: the slice, at its newest version where none is named.
+        limit: how many at most.
+        before: only versions below this one: the next page behind it.
+    """
     if not 0 < limit <= MAX_COMMITS:
         raise LimitExceededError(f"a history shows 1 to {MAX_COMMITS} commits at a time")
     found = resolve_slice_at(parts, ref)
+    newest = found.version if before is None else min(found.version, before - 1)
     with parts.store.reader() as conn:
-        records = slices.commits(conn, found.slice.id, upto=found.version, limit=limit)
+        records = slices.commits(conn, found.slice.id, upto=newest, limit=limit)
         snapshots = slices.snapshots_between(
-            conn, found.slice.id, records[-1].version if records else 0, found.version
+            conn, found.slice.id, records[-1].version if records else 0, newest
         )
         ids = [s.id for s in snapshots.values()]
         pins = slices.pins_of(conn, ids)
@@ -136,12 +166,14 @@ def show(
     )
 
 
-def list_runs(parts: Parts, model: str | None = None, *, limit: int = 50) -> list[models.RunRecord]:
-    """Runs, newest first, of a model where one is named."""
+def list_runs(
+    parts: Parts, model: str | None = None, *, limit: int = 50, before: int | None = None
+) -> list[models.RunRecord]:
+    """Runs, newest first, of a model where one is named; behind the run `before` of a page."""
     if model is not None and not isinstance(resolve(parts, model), ModelNamed):
         raise InvalidError(f"{model!r} is not a model", hint="see `backstory models`")
     with parts.store.reader() as conn:
-        return models.runs(conn, model=model, limit=limit)
+        return models.runs(conn, model=model, limit=limit, before=before)
 
 
 def show_run(parts: Parts, ref: str) -> RunSummary:

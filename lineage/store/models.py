@@ -186,14 +186,21 @@ def _run_record(row: Any, states: list[Any]) -> RunRecord:
 
 
 def runs(
-    conn: Connection, *, ids: Sequence[int] | None = None, model: str | None = None, limit: int = 50
+    conn: Connection,
+    *,
+    ids: Sequence[int] | None = None,
+    model: str | None = None,
+    limit: int = 50,
+    before: int | None = None,
 ) -> list[RunRecord]:
-    """Runs, newest first: those of given ids, or of a model, or the last ones."""
+    """Runs, newest first: those of given ids, or of a model, or the last ones below `before`."""
     query = _RUNS.order_by(t.run.c.id.desc()).limit(limit)
     if ids is not None:
         query = _RUNS.where(t.run.c.id.in_(ids))
     if model is not None:
         query = query.where(t.run.c.model == model)
+    if before is not None:
+        query = query.where(t.run.c.id < before)
     return _run_records(conn, conn.execute(query).all())
 
 
@@ -299,13 +306,17 @@ def version(conn: Connection, model: str, number: int) -> VersionRecord | None:
     return _with_aliases(conn, rows)[0] if rows else None
 
 
-def versions_of(conn: Connection, model: str, *, limit: int = 1000) -> list[VersionRecord]:
-    """A model's versions, newest first."""
+def versions_of(
+    conn: Connection, model: str, *, limit: int = 1000, before: int | None = None
+) -> list[VersionRecord]:
+    """A model's versions, newest first; only numbers below `before` where one is given."""
     query = (
         _VERSIONS.where(t.model_version.c.model == model)
         .order_by(t.model_version.c.number.desc())
         .limit(limit)
     )
+    if before is not None:
+        query = query.where(t.model_version.c.number < before)
     return _with_aliases(conn, conn.execute(query).all())
 
 

@@ -25,6 +25,7 @@ _EDGES_PER_NODE = 8
 
 _ENTITY = sa.select(entity.c.id, entity.c.kind, entity.c.key, entity.c.label)
 _BY_KEY = _ENTITY.where(entity.c.key == sa.bindparam("key"))
+_BY_KIND = _ENTITY.where(entity.c.kind == sa.bindparam("kind")).order_by(entity.c.key)
 _BY_IDS = _ENTITY.where(among(entity.c.id, "ids"))
 
 
@@ -38,6 +39,11 @@ def entities(connection: Connection, ids: Collection[int]) -> dict[int, Node]:
     """Things by number; unknown numbers are absent."""
     rows = connection.execute(_BY_IDS, {"ids": list(ids)})
     return {row.id: _node(row) for row in rows}
+
+
+def of_kind(connection: Connection, kind: EntityKind) -> list[Node]:
+    """All things of one kind, by key; for kinds of which people make few."""
+    return [_node(row) for row in connection.execute(_BY_KIND, {"kind": kind.value})]
 
 
 def reach(
