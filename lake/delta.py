@@ -117,15 +117,22 @@ def one_line(exc: Exception) -> str:
 
 
 def sync_log(folder: Path, version: int) -> None:
-    """Have a commit survive a power cut, with the checkpoint that it may have brought."""
+    """Have a commit survive a power cut, with the checkpoint that it may have brought.
+
+    Raises:
+        UnavailableError: the disk failed; the commit may or may not survive.
+    """
     entry = log_entry(folder, version)
-    sync_file(entry)
     checkpoint = entry.with_suffix(".checkpoint.parquet")
-    if checkpoint.exists():
-        sync_file(checkpoint)
-        sync_file(entry.with_name("_last_checkpoint"))
-        record_checkpoints(folder)
-    sync_folder(entry.parent)
+    try:
+        sync_file(entry)
+        if checkpoint.exists():
+            sync_file(checkpoint)
+            sync_file(entry.with_name("_last_checkpoint"))
+            record_checkpoints(folder)
+        sync_folder(entry.parent)
+    except OSError as exc:
+        raise translate_os_error(exc, f"syncing the log of {folder.name}") from exc
 
 
 def _set_table_id(entry: Path, table_id: str) -> None:

@@ -1,10 +1,10 @@
 """A slice as a Delta table, and the protocol by which batches get into it exactly once.
 
 Keeps true: a batch of a source is in the table once or not at all, whoever dies or races; offsets
-of a source strictly increase; an acknowledged batch survives a power cut. The Delta log
-decides: each commit carries its source as an application transaction, checked and written on one
-table handle, so of two rivals one is refused and decides again from what the log then says. The
-outcome of an append is always read back from the log, never inferred from a call that returned.
+of a source strictly increase; an acknowledged batch survives a power cut. The Delta log decides:
+each commit carries its source as an application transaction, checked and written on one handle, so
+of two rivals one is refused and decides again from what the log then says. The outcome of an append
+is always read back from the log, never inferred from a call that returned.
 
 A data file whose commit did not happen is an orphan: no version lists it and nothing reads it.
 This module appends and creates; it never rewrites, optimizes or vacuums.
@@ -61,7 +61,7 @@ from backstory.lake.files import (
     write_data_file,
     write_durably,
 )
-from backstory.lake.location import folder_of
+from backstory.lake.location import folder_of, translate_os_error
 from backstory.lake.rows import batch_digest
 
 CONTRACT_FOLDER = "_contract"
@@ -212,7 +212,7 @@ class SliceTable:
         Raises:
             OffsetConflict: the offset is not behind the source's last, and not a repetition.
             InvalidError: rows, source, offset or time are not of the right kind.
-            UnavailableError: disk full, no permission, or too many rivals; nothing was appended.
+            UnavailableError: disk full, no permission, or too many rivals; send the batch again.
         """
         _check(rows, self.contract, source, offset, at)
         attempt = new_id()
@@ -340,7 +340,14 @@ def _read_contract(folder: Path, name: str) -> Contract:
     if not versions:
         raise IntegrityError(f"{name}: its contract is missing")
     path = folder / CONTRACT_FOLDER / f"v{max(versions)}.json"
-    contract = Contract.from_json(path.read_text(encoding="utf-8"))
+    try:
+        contract = Contract.from_json(path.read_text(encoding="utf-8"))
+    except (InvalidError, UnicodeDecodeError) as exc:
+        raise IntegrityError(
+            f"{name}: contract {path.name} is not what was written: {exc}"
+        ) from exc
+    except OSError as exc:
+        raise translate_os_error(exc, f"reading the contract of {name}") from exc
     if contract.slice != name:
         raise IntegrityError(f"{name}: {path.name} is the contract of {contract.slice}")
     return contract

@@ -1,6 +1,9 @@
 import json
+import resource
 import shutil
+from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,6 +22,7 @@ from backstory.lake.errors import (
     InvalidError,
     NotFoundError,
     OffsetConflict,
+    UnavailableError,
 )
 from backstory.lake.table import MAX_OFFSET, Outcome, SliceTable
 from tests.lake.thumbs import CONTRACT, NOW, append, contract, create, new_id, rows
@@ -176,6 +180,54 @@ def test_a_rival_between_check_and_commit_is_noticed(
     assert len(data_files(table)) == 2
 
 
+def test_threads_share_a_table(table: SliceTable) -> None:
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        receipts = pool.map(
+            lambda n: append(table, rows(2, source=f"s{n % 4}"), source=f"s{n % 4}"), range(16)
+        )
+        outcomes = Counter(receipt.outcome for receipt in receipts)
+
+    assert outcomes == {Outcome.ACCEPTED: 4, Outcome.DUPLICATE: 12}
+    assert stored(table) == events(*(rows(2, source=f"s{n}") for n in range(4)))
+    assert len(data_files(table)) == 4
+
+
+def test_an_append_that_could_not_be_made_safe_may_be_sent_again(table: SliceTable) -> None:
+    """The disk fails after the commit: here, when the checkpoint's digest is kept."""
+    for n in range(CHECKPOINT_INTERVAL - 2):
+        append(table, rows(1, first=n), offset=n)
+    (table.folder / "_checkpoints").write_text("in the way")
+
+    with pytest.raises(UnavailableError, match="File exists"):
+        append(table, rows(1, first=8), offset=8)
+    (table.folder / "_checkpoints").unlink()
+
+    assert append(table, rows(1, first=8), offset=8).outcome is Outcome.DUPLICATE
+    assert stored(table) == events(rows(9))
+
+
+def test_a_full_disk_at_the_commit_appends_nothing(table: SliceTable) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        with pytest.raises(UnavailableError, match="File too large") as caught:
+            table.append(
+                rows(),
+                source="app",
+                offset=1,
+                at=NOW,
+                info={"note": "x" * 30_000},
+                new_id=new_id,
+            )
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    assert caught.value.message == "appending app@1 to thumbs/en: File too large"
+    assert table.version == 0
+    assert not data_files(table)
+    assert append(table, rows(), offset=1).outcome is Outcome.ACCEPTED
+
+
 def test_the_log_settings_are_kept_and_read_back(table: SliceTable) -> None:
     found = DeltaTable(table.folder).metadata().configuration
 
@@ -263,6 +315,14 @@ def test_a_contract_of_another_slice_is_noticed(table: SliceTable) -> None:
     (table.folder / "_contract" / "v1.json").write_text(other.to_json())
 
     with pytest.raises(IntegrityError, match="thumbs/de"):
+        SliceTable.open(table.folder.parent, "thumbs/en")
+
+
+def test_a_damaged_contract_is_noticed(table: SliceTable) -> None:
+    path = table.folder / "_contract" / "v1.json"
+    path.write_bytes(path.read_bytes().replace(b"int64", b"int\xff4"))
+
+    with pytest.raises(IntegrityError, match=r"v1\.json"):
         SliceTable.open(table.folder.parent, "thumbs/en")
 
 

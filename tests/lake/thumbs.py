@@ -56,8 +56,8 @@ def rows(count: int = 3, *, first: int = 0, source: str = "app") -> pa.Table:
     )
 
 
-def create(root: Path) -> SliceTable:
-    return SliceTable.create(root, contract(), at=NOW)
+def create(root: Path, *, table_id: str | None = None) -> SliceTable:
+    return SliceTable.create(root, contract(), at=NOW, table_id=table_id)
 
 
 def append(table: SliceTable, batch: pa.Table, *, source: str = "app", offset: int = 0) -> Receipt:

@@ -1,0 +1,69 @@
+import errno
+import json
+from pathlib import Path
+
+import pytest
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
+
+from backstory.lake.commits import log_entry
+from backstory.lake.delta import log_errors, not_now, one_line, open_for_append
+from backstory.lake.errors import IntegrityError, NotFoundError, UnavailableError
+from tests.lake.thumbs import append, contract, create, rows
+
+COLOURED = (
+    "Generic LocalFileSystem error\n  \x1b[31m↳\x1b[0m Unable to copy data to file\n"
+    "   \x1b[31m↳\x1b[0m No space left on device (os error 28)\n"
+)
+
+
+def test_a_message_is_one_line_without_colours() -> None:
+    assert one_line(OSError(COLOURED)) == (
+        "Generic LocalFileSystem error Unable to copy data to file "
+        "No space left on device (os error 28)"
+    )
+    assert one_line(DeltaError()) == "DeltaError"
+
+
+@pytest.mark.parametrize("exc", [OSError(COLOURED), OSError(errno.ENOSPC, "full")])
+def test_a_full_disk_is_told_as_such(exc: Exception) -> None:
+    error = not_now(exc, "appending app@3 to thumbs/en")
+
+    assert error.message.startswith("appending app@3 to thumbs/en: ")
+    assert "free some space" in error.hint
+
+
+def test_an_unknown_failure_keeps_its_words() -> None:
+    error = not_now(DeltaError("Max commit attempts reached"), "appending")
+
+    assert error.message == "appending: Max commit attempts reached"
+    assert error.hint
+
+
+def test_a_missing_log_is_not_found(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="thumbs/en"):
+        open_for_append(tmp_path / "absent", contract())
+
+
+@pytest.mark.parametrize(
+    ("exc", "expected"),
+    [
+        (DeltaError("Invalid JSON\nin file"), IntegrityError),
+        (OSError(errno.EACCES, "Permission denied"), UnavailableError),
+    ],
+)
+def test_what_delta_says_about_a_log_becomes_ours(
+    exc: Exception, expected: type[Exception]
+) -> None:
+    with pytest.raises(expected, match="thumbs/en") as caught, log_errors("thumbs/en"):
+        raise exc
+    assert "\n" not in str(caught.value)
+
+
+def test_a_table_is_made_by_our_id_where_one_is_given(tmp_path: Path) -> None:
+    table = create(tmp_path, table_id="0190-table")
+    append(table, rows(), offset=1)
+
+    assert table.table_id == str(DeltaTable(table.folder).metadata().id) == "0190-table"
+    actions = [json.loads(line) for line in log_entry(table.folder, 0).read_text().splitlines()]
+    assert [next(iter(action)) for action in actions] == ["commitInfo", "protocol", "metaData"]
