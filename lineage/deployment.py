@@ -30,7 +30,6 @@ from datetime import datetime
 from enum import StrEnum
 
 from backstory.lake.errors import InvalidError, RefusedError
-from backstory.lineage.graph import deployment_key
 from backstory.lineage.times import in_utc, time_text
 
 _TOLERANCE = 1e-9  # of sums of shares, which are floats
@@ -57,24 +56,6 @@ class Action(StrEnum):
     OPEN = "open"
     CLOSE = "close"
     RESHARE = "reshare"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deployment:
-    """A version serving in an environment over one interval, in which its share did not change."""
-
-    environment: str
-    number: int
-    version_ref: str
-    mode: Mode
-    share: float
-    from_at: datetime
-    until_at: datetime | None = None
-
-    @property
-    def key(self) -> str:
-        """`env:prod-eu#3`."""
-        return deployment_key(self.environment, self.number)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

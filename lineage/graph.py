@@ -159,16 +159,6 @@ def component_key(kind: str, name: str, version: str) -> str:
     return f"component:{kind}:{name}@{version}"
 
 
-def dataset_key(namespace: str, name: str) -> str:
-    """The key of a dataset as OpenLineage names it."""
-    return f"dataset:{_namespace(namespace)}|{name}"
-
-
-def job_key(namespace: str, name: str) -> str:
-    """The key of a job as OpenLineage names it."""
-    return f"job:{_namespace(namespace)}|{name}"
-
-
 def tree(graph: Graph, direction: Direction = Direction.UPSTREAM) -> TreeNode:
     """The graph as a tree below its root: each node is told once, where it is first read.
 
@@ -234,8 +224,3 @@ def _neighbours(graph: Graph, direction: Direction) -> dict[int, dict[int, tuple
             beside = found.setdefault(near, {})
             beside[far] = (*beside.get(far, ()), edge)
     return found
-
-
-def _namespace(text: str) -> str:
-    """A namespace in which `|` cannot stand, so that two keys are never one text."""
-    return text.replace("%", "%25").replace("|", "%7C")

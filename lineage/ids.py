@@ -18,7 +18,6 @@ from typing import NewType
 
 from backstory.lineage.times import EPOCH, Clock, in_utc
 
-RunId = NewType("RunId", str)
 InteractionId = NewType("InteractionId", str)
 
 _MICROSECOND = timedelta(microseconds=1)

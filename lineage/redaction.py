@@ -33,7 +33,7 @@ _HARMLESS_TOKEN = re.compile(
 _SECRET_QUERY = re.compile(r"(?:^|xamz|xgoog)(?:sig|signature|key|code)$")
 
 _SCHEME = r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]{0,31}://"
-_URL = re.compile(rf"{_SCHEME}[^\s\"'<>]+")
+_URL = re.compile(rf"{_SCHEME}[^\s\"'<>]{{1,8192}}")
 # A password may hold an unescaped "/" or "@"; a port followed by a path is none.
 _URL_PASSWORD = re.compile(r"(://[^/?#:@\s]*):(?!\d{1,5}(?:[/?#]|$))\S*@")
 _URL_TOKEN = re.compile(r"(https?://)[^/?#:@\s]{16,}@", re.IGNORECASE)

@@ -14,7 +14,6 @@ from backstory.lake.errors import InvalidError, RefusedError
 from backstory.lineage.deployment import (
     Action,
     Change,
-    Deployment,
     Interval,
     Mode,
     active_at,
@@ -222,18 +221,6 @@ def test_a_plan_says_what_it_does() -> None:
         at=minute(1),
     )
     assert [change.action for change in plan] == [Action.CLOSE, Action.OPEN]
-
-
-def test_a_deployment_is_named_by_environment_and_number() -> None:
-    served = Deployment(
-        environment="prod-eu",
-        number=3,
-        version_ref="r@1",
-        mode=Mode.LIVE,
-        share=1,
-        from_at=NOON,
-    )
-    assert served.key == "env:prod-eu#3"
 
 
 VERSIONS = st.sampled_from(["r@1", "r@2", "r@3", "r@4"])

@@ -12,8 +12,6 @@ from backstory.lineage.graph import (
     Graph,
     Node,
     TreeNode,
-    dataset_key,
-    job_key,
     path_between,
     tree,
 )
@@ -104,9 +102,3 @@ def test_a_path_is_a_shortest_one() -> None:
     assert [(e.src, e.dst) for e in path] == [(3, 1), (1, 0)]
     assert path_between(graph, 0, 3) is None
     assert path_between(graph, 2, 2) == ()
-
-
-@given(st.text(), st.text(), st.text(), st.text())
-def test_two_datasets_never_share_a_key(a: str, b: str, c: str, d: str) -> None:
-    assert (dataset_key(a, b) == dataset_key(c, d)) == ((a, b) == (c, d))
-    assert dataset_key(a, b) != job_key(a, b)
