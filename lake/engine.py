@@ -67,7 +67,7 @@ def cage(files: Sequence[Path], *, pushdown: bool = True) -> duckdb.DuckDBPyConn
         con.execute("SET disabled_optimizers='filter_pushdown,statistics_propagation'")
     paths = [str(path) for path in files]
     # A name with `*`, `?` or `[` is read through its escaped form, which must be allowed too.
-    con.execute("SET allowed_paths=?", [[*paths, *map(glob.escape, paths)]])
+    con.execute("SET allowed_paths=?", [sorted({*paths, *map(glob.escape, paths)})])
     for lock in _LOCKS:
         con.execute(lock)
     return con

@@ -52,7 +52,7 @@ def check_log(
 def check_recorded(tally: Tally, table: Table, recorded: Mapping[Path, str]) -> None:
     """Compare log entries, checkpoints and contracts with the digests recorded of them."""
     log = table.folder / LOG_FOLDER
-    begin = min((f.version for f in log_files(table.folder) if not f.parts), default=0)
+    begin = _begin(log_files(table.folder))
     tally.compare(
         Expected(where=table.name, path=path, sha256=sha256)
         for path, sha256 in sorted(recorded.items())
@@ -100,9 +100,16 @@ def check_contracts(tally: Tally, table: SliceTable, recorded: Mapping[int, str]
 
 
 def _holes(files: Sequence[LogFile]) -> list[int]:
-    """The versions without an entry between two that have one."""
+    """The versions whose entries are missing."""
     entries = {file.version for file in files if not file.parts}
-    return sorted(set(range(min(entries, default=0), max(entries, default=0))) - entries)
+    return sorted(set(range(_begin(files), max(entries, default=0))) - entries)
+
+
+def _begin(files: Sequence[LogFile]) -> int:
+    """Where a log rightly begins: at version 0, or at a checkpoint that it was trimmed to."""
+    first = min((file.version for file in files if not file.parts), default=0)
+    checkpoints = {file.version for file in files if file.parts}
+    return first if {first - 1, first} & checkpoints else 0
 
 
 def _says(state: LogState, manifest: Manifest) -> bool:
