@@ -51,6 +51,7 @@ from backstory.lineage.settings import (
     TEMPLATE,
     Settings,
     find_home,
+    home_in,
     load_settings,
 )
 from backstory.lineage.store import upgrade
@@ -205,7 +206,7 @@ def open_home(
         RefusedError: the home is newer than this program.
         IntegrityError: its store or its key is damaged.
     """
-    folder = find_home(Path.cwd()) if path is None else _home_in(Path(path))
+    folder = find_home(Path.cwd()) if path is None else home_in(Path(path))
     home = _assemble(load_settings(folder), clock, entropy)
     upgrade.check(home.store.engine)
     if heal:
@@ -225,12 +226,6 @@ def _assemble(
         clock=clock,
         new_id=lambda: uuid7(clock(), entropy(ENTROPY_BYTES)),
     )
-
-
-def _home_in(path: Path) -> Path:
-    """The home that a path means: itself, or the `.backstory` in it."""
-    inner = path / HOME_FOLDER
-    return inner if (inner / SETTINGS_FILE).is_file() else path
 
 
 def _os_user() -> str:

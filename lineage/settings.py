@@ -90,7 +90,7 @@ def find_home(start: Path, environ: Mapping[str, str] = os.environ) -> Path:
         NotFoundError: there is none here or above.
     """
     if named := environ.get("BACKSTORY_HOME"):
-        return Path(named)
+        return home_in(Path(named))
     for folder in (start, *start.parents):
         if (folder / HOME_FOLDER).is_dir():
             return folder / HOME_FOLDER
@@ -102,6 +102,12 @@ def find_home(start: Path, environ: Mapping[str, str] = os.environ) -> Path:
         f"no Backstory home in {start} or above",
         hint="make one with `backstory init`, or name one with --home or BACKSTORY_HOME",
     )
+
+
+def home_in(path: Path) -> Path:
+    """The home that a path means: itself, or the `.backstory` in it."""
+    inner = path / HOME_FOLDER
+    return inner if (inner / SETTINGS_FILE).is_file() else path
 
 
 def load_settings(home: Path) -> Settings:

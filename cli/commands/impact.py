@@ -1,0 +1,24 @@
+"""`backstory impact`: what something led to."""
+
+import click
+
+from backstory.cli.command import verb
+from backstory.cli.session import Session
+from backstory.cli.walks import show_walk, walk_options
+
+
+@verb(
+    "impact",
+    examples=("backstory impact thumbs/en@58", "backstory impact thumbs/en@58 --depth 2 --json"),
+)
+@click.argument("ref")
+@walk_options
+def command(session: Session, ref: str, depth: int, limit: int, *, dot: bool) -> None:
+    """Show what something led to.
+
+    From a snapshot, run, component or version to every run, version and deployment that it reached,
+    and how many interactions those versions answered.
+    """
+    with session.home() as home:
+        found = home.impact(ref, depth=depth, limit=limit)
+    show_walk(session, found, dot=dot)

@@ -1,0 +1,118 @@
+"""`backstory ingest`: append files of feedback to a slice."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from backstory.cli.command import verb
+from backstory.cli.figures import NUMBER, REF, STATE, TEXT
+from backstory.cli.session import Session
+from backstory.cli.views import Table
+from backstory.lake.errors import InvalidError
+
+if TYPE_CHECKING:
+    from backstory.lake.table import Receipt
+
+STDIN = Path("/dev/stdin")
+_COLUMNS = (
+    ("file", TEXT),
+    ("outcome", STATE),
+    ("rows", NUMBER),
+    ("version", REF),
+    ("source", TEXT),
+    ("offset", NUMBER),
+)
+
+
+@verb(
+    "ingest",
+    examples=(
+        "backstory ingest thumbs/en monday.jsonl tuesday.csv.gz",
+        "zcat events.gz | backstory ingest thumbs/en - --format jsonl --source app --offset 42",
+    ),
+)
+@click.argument("slice_name", metavar="SLICE")
+@click.argument(
+    "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
+@click.option("--source", metavar="NAME", help="Who sent them; by default the file says.")
+@click.option(
+    "--offset",
+    metavar="N",
+    type=click.IntRange(min=0),
+    help="Where the one file ends in its source; rows are counted by default.",
+)
+@click.option(
+    "--format",
+    "file_format",
+    metavar="FORMAT",
+    help="jsonl, csv, parquet or arrow, where the name does not say.",
+)
+@click.option(
+    "--contract",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Make the slice from this contract if there is none.",
+)
+def command(
+    session: Session,
+    *,
+    slice_name: str,
+    files: Sequence[Path],
+    source: str | None,
+    offset: int | None,
+    file_format: str | None,
+    contract: Path | None,
+) -> None:
+    """Append files of feedback to a slice, each exactly once.
+
+    Text (JSONL, CSV, gzip or not) is read by the slice's contract; Parquet and Arrow must match it.
+    One row that does not fit refuses its whole file, and nothing of it is written. A file that was
+    stored before is recognised. `-` reads standard input.
+    """
+    from backstory.lineage.ingest import ingest_files
+
+    paths = [STDIN if str(path) == "-" else path for path in files]
+    if STDIN in paths and file_format is None:
+        raise InvalidError(
+            "standard input has no name that says what it is",
+            hint="say it with --format jsonl, csv, parquet or arrow",
+        )
+    done: list[tuple[Path, Receipt]] = []
+    with session.home() as home:
+        if contract is not None and slice_name not in home.lake.names():
+            home.create_slice(contract)
+        stored = ingest_files(
+            home, slice_name, paths, source=source, offset=offset, file_format=file_format
+        )
+        try:
+            with session.output.working(f"ingesting into {slice_name}", len(paths)) as step:
+                for path in paths:
+                    step(path.name)
+                    done.append(next(stored))
+        finally:
+            # A file that is refused does not undo the ones before it: they are told all the same.
+            if done:
+                _tell(session, done)
+
+
+def _tell(session: Session, done: Sequence[tuple[Path, "Receipt"]]) -> None:
+    from backstory.cli.documents import document
+
+    rows = [
+        (
+            path.name,
+            str(receipt.outcome),
+            receipt.accepted or receipt.duplicate,
+            f"{receipt.slice}@{receipt.version}",
+            receipt.source,
+            receipt.offset,
+        )
+        for path, receipt in done
+    ]
+    session.output.result(
+        [{"file": path.name, **document(receipt)} for path, receipt in done],
+        Table(columns=_COLUMNS, rows=rows),
+    )

@@ -1,0 +1,30 @@
+"""`backstory path`: the shortest way from a cause to an effect."""
+
+import click
+
+from backstory.cli.command import verb
+from backstory.cli.session import Session
+from backstory.cli.walks import show_walk
+
+
+@verb(
+    "path",
+    examples=(
+        "backstory path thumbs/en@58 ranker@7",
+        "backstory path thumbs/en@58 env:prod-eu#3 --json",
+    ),
+)
+@click.argument("a")
+@click.argument("b")
+@click.option("--dot", is_flag=True, help="Write a graph for Graphviz.")
+def command(session: Session, a: str, b: str, *, dot: bool) -> None:
+    """Show the shortest way from a cause to an effect.
+
+    In whichever order the two are given.
+    """
+    with session.home() as home:
+        found = home.path(a, b)
+    if found is None:
+        session.output.result(None, empty=f"no way leads from one to the other: {a}, {b}")
+    else:
+        show_walk(session, found, dot=dot)

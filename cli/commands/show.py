@@ -1,0 +1,125 @@
+"""`backstory show`: a slice at a version or a time."""
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from backstory.cli.command import verb
+from backstory.cli.figures import (
+    DIGEST,
+    NUMBER,
+    SIZE,
+    TEXT,
+    TIME,
+    VALUE,
+    VALUE_NUMBER,
+    Kind,
+    count,
+)
+from backstory.cli.session import Session
+from backstory.cli.views import Facts, Table, Verbatim, View
+
+if TYPE_CHECKING:
+    from backstory.lineage.inspecting import Shown
+
+
+@verb(
+    "show",
+    examples=(
+        "backstory show thumbs/en@2026-11-14T09:41Z",
+        'backstory show thumbs/en@58 --where "rating < 3" --columns at,rating --rows 20',
+    ),
+)
+@click.argument("ref")
+@click.option("--rows", metavar="N", type=int, help="Show that many rows, and nothing else.")
+@click.option("--columns", metavar="A,B", help="Show these columns only.")
+@click.option("--where", metavar="SQL", help="Show rows that meet a condition only.")
+@click.option("--schema", is_flag=True, help="Show the contract, as YAML.")
+@click.option("--files", is_flag=True, help="Show the data files with their digests.")
+def command(
+    session: Session,
+    ref: str,
+    rows: int | None,
+    columns: str | None,
+    where: str | None,
+    *,
+    schema: bool,
+    files: bool,
+) -> None:
+    """Show a slice at a version or a time.
+
+    Its digest, size, commit and pins, and its first rows. An option that asks for rows, the
+    contract or the files shows that alone.
+    """
+    from backstory.cli.documents import document
+    from backstory.lineage.inspecting import DEFAULT_ROWS
+
+    names = [name.strip() for name in columns.split(",")] if columns else None
+    with session.home() as home:
+        shown = home.show(
+            ref, rows=DEFAULT_ROWS if rows is None else rows, columns=names, where=where
+        )
+    if schema:
+        contract = json.loads(shown.contract.to_json())
+        session.output.result(contract, Verbatim(text=shown.contract.to_yaml()))
+    elif files:
+        session.output.result(document(shown)["files"], _files(shown))
+    elif rows is not None or columns or where:
+        session.output.result(
+            document(shown)["sample"], _sample(shown), empty=f"no row of {shown.at.ref} matches"
+        )
+        _say_how_many(session, shown)
+    else:
+        views: list[View] = [_facts(shown)]
+        session.output.result(document(shown), *views, *([_sample(shown)] if shown.rows else []))
+
+
+def _facts(shown: "Shown") -> Facts:
+    snapshot, commit = shown.snapshot, shown.at.commit
+    return Facts(
+        heading=shown.at.ref,
+        lines=[
+            ("digest", snapshot.digest, _WHOLE_DIGEST),
+            ("rows", snapshot.rows, NUMBER),
+            ("size", snapshot.size, SIZE),
+            ("files", len(snapshot.manifest.files), NUMBER),
+            ("committed", commit.at if commit else None, TIME),
+            ("source", commit.source if commit else None, TEXT),
+            ("purpose", shown.contract.purpose, TEXT),
+            *(("pinned", f"{p.strength} by {p.holder}: {p.reason}", TEXT) for p in shown.pins),
+        ],
+    )
+
+
+_WHOLE_DIGEST = Kind(people=str, plain=str, style="yellow")
+
+
+def _files(shown: "Shown") -> Table:
+    return Table(
+        columns=(("path", TEXT), ("rows", NUMBER), ("size", SIZE), ("sha256", DIGEST)),
+        rows=[
+            (file.path, file.rows, file.size, file.sha256 or None)
+            for file in shown.snapshot.manifest.files
+        ],
+    )
+
+
+def _sample(shown: "Shown") -> Table:
+    names: Sequence[str] = list(shown.rows[0]) if shown.rows else []
+    columns = [(name, _kind([row[name] for row in shown.rows])) for name in names]
+    return Table(columns=columns, rows=[list(row.values()) for row in shown.rows])
+
+
+def _kind(values: Sequence[object]) -> Kind:
+    """Numbers stand on the right."""
+    numbers = all(isinstance(value, int | float) for value in values if value is not None)
+    return VALUE_NUMBER if numbers else VALUE
+
+
+def _say_how_many(session: Session, shown: "Shown") -> None:
+    if len(shown.rows) < shown.matching:
+        session.output.note(
+            f"{len(shown.rows):,} of {count(shown.matching, 'row')} that match; see --rows"
+        )

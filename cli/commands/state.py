@@ -1,0 +1,82 @@
+"""`backstory state`: the model state behind an interaction."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from backstory.cli.command import verb
+from backstory.cli.errors import Exit
+from backstory.cli.figures import DIGEST, REF, STATE, TEXT, TIME
+from backstory.cli.session import Session
+from backstory.cli.views import Facts, Sentence, Table, View
+
+if TYPE_CHECKING:
+    from backstory.lineage.state import ModelState, StatePart
+
+_COLUMNS = (
+    ("section", TEXT),
+    ("kind", TEXT),
+    ("ref", REF),
+    ("digest", DIGEST),
+    ("status", STATE),
+    ("detail", TEXT),
+)
+
+
+@verb(
+    "state",
+    examples=("backstory state int:019a8f3c-5b1e", "backstory state ext:zendesk:8812 --verify"),
+)
+@click.argument("ref", metavar="INTERACTION")
+@click.option("--verify", is_flag=True, help="Hash every part within reach again.")
+def command(session: Session, ref: str, *, verify: bool) -> Exit | None:
+    """Show the model state behind an interaction.
+
+    Everything that determined the answer, part by part, with what is missing and where observed and
+    declared disagree. With --verify, bytes that differ give exit code 5.
+    """
+    from backstory.cli.documents import document
+
+    with session.home() as home, session.output.working(f"asking for {ref}"):
+        found = home.state_of(ref, verify=verify)
+    rows = [
+        (
+            part.section.value,
+            part.kind,
+            part.ref,
+            part.digest,
+            part.status.value,
+            part.problem or part.detail or None,
+        )
+        for part in found.parts
+    ]
+    views: list[View] = [_facts(found), Table(columns=_COLUMNS, rows=rows)]
+    views += [Sentence(text=text, state="warning") for text in found.disagreements]
+    session.output.result(document(found), *views)
+    return Exit.INTEGRITY if verify and any(map(_differs, found.missing)) else None
+
+
+def _facts(found: "ModelState") -> Facts:
+    asked = found.interaction
+    return Facts(
+        heading=f"int:{asked.id}",
+        lines=[
+            ("answered by", found.version or asked.model, REF),
+            ("at", asked.at, TIME),
+            ("environment", asked.environment, TEXT),
+            ("request", _shortened(asked.request), TEXT),
+            ("response", _shortened(asked.response), TEXT),
+            ("state", found.digest, TEXT),
+        ],
+    )
+
+
+def _shortened(text: str | None, most: int = 200) -> str | None:
+    return (
+        text if text is None or len(text) <= most else f"{text[:most]}… ({len(text):,} characters)"
+    )
+
+
+def _differs(part: "StatePart") -> bool:
+    """Whether its bytes were recorded and are not so now; what nobody captured does not differ."""
+    return part.digest is not None

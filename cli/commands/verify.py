@@ -1,0 +1,48 @@
+"""`backstory verify`: are the bytes still what was recorded?"""
+
+import click
+
+from backstory.cli.command import verb
+from backstory.cli.errors import Exit
+from backstory.cli.figures import STATE, TEXT, count, size
+from backstory.cli.session import Session
+from backstory.cli.views import Sentence, Table, View
+
+_COLUMNS = (
+    ("problem", STATE),
+    ("where", TEXT),
+    ("file", TEXT),
+    ("expected", TEXT),
+    ("found", TEXT),
+)
+
+
+@verb("verify", examples=("backstory verify", "backstory verify ranker@7 --json"))
+@click.argument("ref", required=False)
+def command(session: Session, ref: str | None) -> Exit | None:
+    """Check that the bytes are still what was recorded.
+
+    Everything by default: the store and its audit log, every table, artifact and key. Or one slice,
+    a slice at a version, or a model version with all that it stands on. Every file is hashed again;
+    what differs is named, and the exit code is 5.
+    """
+    from backstory.cli.documents import document
+
+    with session.home() as home, session.output.working(f"verifying {ref or 'everything'}"):
+        found = home.verify(ref)
+    rows = [(f.problem, f.where, f.path, f.expected, f.found) for f in found.findings]
+    views: list[View] = [Table(columns=_COLUMNS, rows=rows)] if rows else []
+    hashed = f"{count(found.files, 'file')}, {size(found.size)}"
+    if found.intact:
+        text = f"intact: {hashed} hashed ({_some(found.checked)})"
+        views.append(Sentence(text=text, state="intact"))
+        session.output.result(document(found), *views)
+        return None
+    text = f"{count(len(found.findings), 'finding')} in {hashed}"
+    session.output.result(document(found), *views, Sentence(text=text, state="damaged"))
+    return Exit.INTEGRITY
+
+
+def _some(checked: tuple[str, ...], most: int = 4) -> str:
+    more = f" and {len(checked) - most} more" if len(checked) > most else ""
+    return ", ".join(checked[:most]) + more

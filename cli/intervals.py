@@ -1,0 +1,36 @@
+"""Deployment intervals as a table, the same after deploying as when asking."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from backstory.cli.figures import REF, SHARE, STATE, TIME
+from backstory.cli.views import Table
+from backstory.lineage.graph import deployment_key
+
+if TYPE_CHECKING:
+    from backstory.lineage.store.models import IntervalRecord
+
+_COLUMNS = (
+    ("deployment", REF),
+    ("version", REF),
+    ("mode", STATE),
+    ("share", SHARE),
+    ("from", TIME),
+    ("until", TIME),
+)
+
+
+def interval_table(found: Sequence["IntervalRecord"]) -> Table:
+    """One line an interval."""
+    rows = [
+        (
+            deployment_key(interval.environment, interval.number),
+            f"{interval.model}@{interval.version}",
+            interval.mode,
+            interval.share,
+            interval.from_at,
+            interval.until_at,
+        )
+        for interval in found
+    ]
+    return Table(columns=_COLUMNS, rows=rows)

@@ -1,0 +1,183 @@
+"""A trace or an impact as a tree of lines, as `backstory trace` draws it.
+
+Each line says what it is to the line above, in words that fit the direction; how that is known is
+said when it was not observed; what stands further up already is marked and not told twice.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from backstory.cli.figures import (
+    DIGEST,
+    NUMBER,
+    SHARE,
+    STATE,
+    TEXT,
+    TIME,
+    Kind,
+    count,
+    moment,
+    share,
+    size,
+)
+from backstory.cli.output import drawn_lines
+from backstory.cli.views import Branch
+from backstory.lineage.graph import Direction, Edge, EdgeKind, Evidence, TreeNode
+from backstory.lineage.store.models import (
+    ComponentRecord,
+    IntervalRecord,
+    ReadRecord,
+    RunRecord,
+    VersionRecord,
+)
+from backstory.lineage.store.slices import PinRecord, SnapshotRecord
+from backstory.lineage.tracing import Detail, Trace
+
+# What the line below is to the line above, by direction.
+_RELATIONS = {
+    EdgeKind.READ: {Direction.UPSTREAM: "read", Direction.DOWNSTREAM: "read by"},
+    EdgeKind.TRIGGERED: {Direction.UPSTREAM: "triggered by", Direction.DOWNSTREAM: "triggered"},
+    EdgeKind.PRODUCED: {Direction.UPSTREAM: "made by", Direction.DOWNSTREAM: "made"},
+    EdgeKind.COMPONENT_OF: {Direction.UPSTREAM: "composed with", Direction.DOWNSTREAM: "part of"},
+    EdgeKind.DEPLOYED_AS: {Direction.UPSTREAM: "serves", Direction.DOWNSTREAM: "deployed as"},
+    EdgeKind.FEEDBACK_ON: {
+        Direction.UPSTREAM: "feedback on",
+        Direction.DOWNSTREAM: "rated in",
+    },
+}
+
+Note = tuple[Any, Kind]
+
+
+def tree_lines(trace: Trace) -> list[str]:
+    """The tree as text without colour."""
+    return drawn_lines(branch_of(trace))
+
+
+def branch_of(trace: Trace) -> Branch:
+    """The tree as a view, built without recursion."""
+    open_branches: list[Branch] = []
+    for depth, place in trace.tree.walk():
+        branch = _branch(trace, place)
+        del open_branches[depth:]
+        if open_branches:
+            open_branches[-1].children.append(branch)
+        open_branches.append(branch)
+    return open_branches[0]
+
+
+def _branch(trace: Trace, place: TreeNode) -> Branch:
+    node = place.node
+    detail = trace.details.get(node.id)
+    frontier = node.id in trace.graph.frontier
+    told: list[Note] = [("told above", TEXT)] if place.repeated else []
+    if not place.repeated:
+        told += _notes(detail, trace.pins.get(node.id, ()))
+    if answers := trace.answers.get(node.id):
+        told.append((count(answers, "answer"), TEXT))
+    if frontier:
+        told.append(("more behind it", TEXT))
+    return Branch(
+        relation=" and ".join(_relation(edge, trace.direction) for edge in place.edges),
+        ref=node.key,
+        notes=[*_edge_notes(trace, place.edges), *told],
+        columns=_columns(node.kind, place, detail),
+    )
+
+
+def _relation(edge: Edge, direction: Direction) -> str:
+    return _RELATIONS[edge.kind][direction]
+
+
+def _edge_notes(trace: Trace, edges: Iterable[Edge]) -> list[Note]:
+    """What is told of the way to a line: selections, loop shares, and how it is known."""
+    notes: list[Note] = []
+    for edge in edges:
+        if edge.kind is EdgeKind.READ:
+            reads = trace.reads.get(edge.dst, ())
+            notes += [(_selection(read), TEXT) for read in reads if read.snapshot == edge.src]
+        if edge.kind is EdgeKind.FEEDBACK_ON and edge.share is not None:
+            rows = f"{count(edge.rows, 'row')}, " if edge.rows is not None else ""
+            notes.append((f"{rows}{share(edge.share)} of the rows", TEXT))
+        if edge.evidence is not Evidence.OBSERVED:
+            notes.append((edge.evidence.value, TEXT))
+    return list(dict.fromkeys(notes))
+
+
+def _selection(read: ReadRecord) -> str:
+    rows = count(read.rows, "row") if read.rows is not None else "rows"
+    role = "" if read.role == "train" else f" to {read.role}"
+    where = f" where {read.filter}" if read.filter else ""
+    columns = f" of {', '.join(read.columns)}" if read.columns else ""
+    return f"{rows}{role}{columns}{where}"
+
+
+def _notes(detail: Detail | None, pins: Sequence[PinRecord]) -> list[Note]:
+    """What is told of a thing itself."""
+    match detail:
+        case SnapshotRecord():
+            pinned: list[Note] = [(pin.strength, STATE) for pin in pins[:1]]
+            files = f"{count(detail.rows, 'row')} in {count(detail.files, 'file')}"
+            return [(files, TEXT), (detail.digest, DIGEST), *pinned]
+        case RunRecord():
+            return [(detail.state, STATE), *_times(detail), *_trigger(detail)]
+        case VersionRecord():
+            names: list[Note] = [(", ".join(detail.aliases), TEXT)] if detail.aliases else []
+            artifact = f"{detail.artifact_kind} {size(detail.artifact_size)}"
+            return [*names, (artifact, TEXT), (detail.artifact, DIGEST)]
+        case ComponentRecord():
+            return [(detail.digest, DIGEST)] if detail.digest else [("not kept here", TEXT)]
+        case IntervalRecord():
+            until = f" until {moment(detail.until_at)}" if detail.until_at else ""
+            since = f"since {moment(detail.from_at)}{until}"
+            return [(f"{detail.mode} {share(detail.share)}", TEXT), (since, TEXT)]
+        case None:
+            return []
+
+
+def _times(run: RunRecord) -> list[Note]:
+    at = run.ended or run.started
+    return [(at, TIME)] if at else []
+
+
+def _trigger(run: RunRecord) -> list[Note]:
+    if not run.trigger:
+        return []
+    kind, reason = run.trigger["kind"], run.trigger["reason"]
+    return [(f"{kind}: {reason}" if reason else kind, TEXT)]
+
+
+def _columns(kind: str, place: TreeNode, detail: Detail | None) -> list[tuple[str, Any, Kind]]:
+    """The exact values of a line, for a pipe."""
+    edges = place.edges
+    evidence = ",".join(sorted({edge.evidence.value for edge in edges}))
+    rows = next((edge.rows for edge in edges if edge.rows is not None), None)
+    shares = next((edge.share for edge in edges if edge.share is not None), None)
+    digest = getattr(detail, "digest", None) or getattr(detail, "artifact", None)
+    return [
+        ("kind", str(kind), TEXT),
+        ("evidence", evidence or None, TEXT),
+        ("rows", rows, NUMBER),
+        ("share", shares, SHARE),
+        ("digest", digest, DIGEST),
+        ("repeated", "yes" if place.repeated else None, TEXT),
+    ]
+
+
+def dot_text(trace: Trace) -> str:
+    """The graph for Graphviz, causes on the left."""
+    nodes = [f"  {_quoted(node.key)};" for node in trace.graph.nodes]
+    keys = {node.id: node.key for node in trace.graph.nodes}
+    edges = [
+        f"  {_quoted(keys[edge.src])} -> {_quoted(keys[edge.dst])} "
+        f"[label={_quoted(edge.kind.value.replace('_', ' '))}];"
+        for edge in trace.graph.edges
+        if edge.src in keys and edge.dst in keys
+    ]
+    head = ["digraph backstory {", "  rankdir=LR;", "  node [shape=box];"]
+    return "\n".join([*head, *nodes, *edges, "}"]) + "\n"
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

@@ -1,0 +1,164 @@
+"""The program `backstory`: its commands by name, each loaded only when it is used.
+
+`backstory --version` and `--help` import none of the libraries below the commands, so that they
+answer at once. What a command raises becomes one line and an exit code here and nowhere else.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from backstory import __version__
+from backstory.cli.command import HELP_NAMES, write_examples
+from backstory.cli.errors import Exit, failure_of, report
+from backstory.cli.session import COMPLETION_VARIABLE, global_options
+
+# The help lists these without loading them; a test compares them with the commands themselves.
+COMMANDS: dict[str, dict[str, str]] = {
+    "Begin": {
+        "init": "Make a home.",
+        "demo": "Run the whole loop on real data, in a minute.",
+        "help": "Explain a topic or a command.",
+    },
+    "Feedback": {
+        "ingest": "Append files of feedback to a slice, each exactly once.",
+        "slices": "List the slices.",
+        "history": "Show a slice's commits, newest first.",
+        "show": "Show a slice at a version or a time.",
+        "diff": "Show what changed between two versions of a slice.",
+        "pin": "Keep a snapshot on purpose, list pins or release one.",
+    },
+    "Models": {
+        "runs": "List the training runs.",
+        "models": "List the model versions.",
+        "deploy": "Record that a version serves in an environment.",
+        "undeploy": "Record that a version serves no longer.",
+        "deployments": "Show what serves, or served, where.",
+    },
+    "Asking": {
+        "trace": "Show what something came from.",
+        "impact": "Show what something led to.",
+        "path": "Show the shortest way from a cause to an effect.",
+        "state": "Show the model state behind an interaction.",
+        "verify": "Check that the bytes are still what was recorded.",
+        "query": "Answer a GraphQL document.",
+    },
+    "House": {
+        "serve": "Answer GraphQL on this machine.",
+        "doctor": "Look whether the home is well.",
+        "db": "Upgrade the store, or show its revision.",
+        "completion": "Print a shell's completion script.",
+    },
+}
+
+EXAMPLES = (
+    "backstory init",
+    "backstory trace ranker@champion",
+    "backstory state int:019a8f3c-5b1e --verify",
+)
+
+
+class Program(click.Group):
+    """All commands."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Every command, in the order of the help."""
+        return [name for section in COMMANDS.values() for name in section]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load a command."""
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        module = import_module(f"backstory.cli.commands.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that is named, or the nearest ones in the error."""
+        if args[0] not in self.list_commands(ctx):
+            raise click.NoSuchCommand(args[0], possibilities=self.list_commands(ctx), ctx=ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        """Write the commands by section."""
+        for section, commands in COMMANDS.items():
+            with formatter.section(section):
+                formatter.write_dl(list(commands.items()), col_max=12)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        """Write the examples."""
+        write_examples(EXAMPLES, formatter)
+
+    def main(self, args: Sequence[str] | None = None, *_: Any, **__: Any) -> NoReturn:
+        """Run the program and end the process with the command's exit code."""
+        for stream in (sys.stdout, sys.stderr):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a text file
+        sys.exit(self._run(list(sys.argv[1:] if args is None else args)))
+
+    def _run(self, args: list[str]) -> int:
+        if instruction := os.environ.get(COMPLETION_VARIABLE):
+            from click.shell_completion import shell_complete
+
+            return shell_complete(self, {}, "backstory", COMPLETION_VARIABLE, instruction)
+        try:
+            with self.make_context("backstory", args.copy()) as ctx:
+                code = self.invoke(ctx)
+            sys.stdout.flush()
+        except click.exceptions.Exit as exc:
+            return exc.exit_code
+        except BrokenPipeError:
+            # What is still buffered would be tried again at the end of the process.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return Exit.OUTPUT_CLOSED
+        except (Exception, KeyboardInterrupt) as exc:  # noqa: BLE001 - the edge: nothing goes further
+            failure = failure_of(exc, home=_home(args))
+            report(failure, sys.stderr, as_json="--json" in args, verbose=_verbose(args))
+            return failure.exit
+        return int(code or Exit.OK)
+
+
+def _verbose(args: list[str]) -> bool:
+    return bool({"-v", "--verbose"} & set(args))
+
+
+def _home(args: list[str]) -> Path | None:
+    """The home that an invocation spoke of, as far as it can be told."""
+    from backstory.lake.errors import BackstoryError
+    from backstory.lineage.settings import find_home
+
+    named = [after for option, after in pairwise(args) if option == "--home"]
+    try:
+        return Path(named[-1]) if named else find_home(Path.cwd())
+    except (BackstoryError, OSError):
+        return None
+
+
+@click.command(
+    "backstory",
+    cls=Program,
+    invoke_without_command=True,
+    context_settings={"help_option_names": HELP_NAMES},
+)
+@click.version_option(__version__, message="%(prog)s %(version)s")
+@click.pass_context
+def main(ctx: click.Context) -> None:
+    """Backstory tells any deployed model's backstory.
+
+    Which feedback made it, and what it was at the moment it answered.
+
+    Refs name things: ranker@7, ranker@champion, thumbs/en@58, thumbs/en@2026-11-14T09:41Z,
+    run:019a8f3c-5b1e, int:019a8f3c-5b1e, env:prod-eu#3 (`backstory help refs`).
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+main.params += global_options(hidden=False)
