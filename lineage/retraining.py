@@ -15,120 +15,40 @@ and goes on. A lost process leaves a run that has started and made nothing.
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
-from backstory.lake import lookup
-from backstory.lake.blobs import Artifact
-from backstory.lake.contract import Role
 from backstory.lake.crash import crashpoint
 from backstory.lake.errors import BackstoryError, InvalidError, RefusedError
 from backstory.lake.location import check_name
+from backstory.lake.reading import Reading
 from backstory.lake.rows import digest_frame
-from backstory.lake.snapshot import Snapshot, open_snapshot
 from backstory.lineage import triggering
 from backstory.lineage.capturing import capture_code, capture_environment
 from backstory.lineage.graph import (
-    EdgeKind,
     EntityKind,
-    Evidence,
     model_key,
     run_key,
-    version_key,
 )
 from backstory.lineage.model import ComponentUse
 from backstory.lineage.openlineage import events, receive, transport
 from backstory.lineage.parts import Parts
-from backstory.lineage.pinning import hold, open_at
+from backstory.lineage.reading import Selection, record_read
 from backstory.lineage.redaction import redact_mapping, redact_text
-from backstory.lineage.resolving import SliceAt, resolve_slice_at
+from backstory.lineage.registering import Registration, add_version
+from backstory.lineage.resolving import resolve_slice_at
 from backstory.lineage.run import training_job
-from backstory.lineage.store import models, slices, tables, writes
-from backstory.lineage.store.unit_of_work import Unit
+from backstory.lineage.store import writes
 from backstory.lineage.trigger import Manual, Trigger
-
-if TYPE_CHECKING:
-    import pandas as pd
-    import polars as pl
-    import pyarrow as pa
-    from duckdb import DuckDBPyConnection, DuckDBPyRelation
 
 MAX_MESSAGE = 2000
 MAX_PARAMS = 1000
 MAX_METRICS = 1000
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """Rows that a run reads: a pinned snapshot and the selection applied to it.
-
-    Attributes:
-        snapshot: what is read.
-        columns: the columns that are read; None for all.
-        where: the condition that rows meet; None for all.
-        rows: how many rows are read.
-    """
-
-    snapshot: Snapshot
-    columns: Sequence[str] | None
-    where: str | None
-    rows: int
-
-    def arrow(self) -> "pa.Table":
-        """The rows as an Arrow table."""
-        return self.snapshot.arrow(self.columns, self.where)
-
-    def pandas(self) -> "pd.DataFrame":
-        """The rows as a pandas data frame."""
-        return self.snapshot.pandas(self.columns, self.where)
-
-    def polars(self) -> "pl.DataFrame":
-        """The rows as a Polars data frame."""
-        return self.snapshot.polars(self.columns, self.where)
-
-    def duckdb(self, con: "DuckDBPyConnection | None" = None) -> "DuckDBPyRelation":
-        """The rows as a DuckDB relation."""
-        return self.snapshot.duckdb(con, self.columns, self.where)
-
-
-class Registration:
-    """A model version that exists once its run has completed."""
-
-    def __init__(self, artifact: Artifact, replay: Sequence[str] | None) -> None:
-        self.artifact = artifact
-        self.replay = list(replay) if replay is not None else None
-        self._record: models.VersionRecord | None = None
-
-    @property
-    def record(self) -> models.VersionRecord:
-        """The version as recorded.
-
-        Raises:
-            RefusedError: its run has not completed.
-        """
-        if self._record is None:
-            raise RefusedError(
-                "this model version is not recorded: its run has not completed",
-                hint="use it after the `with home.retraining(...)` block",
-            )
-        return self._record
-
-    @property
-    def ref(self) -> str:
-        """`ranker@7`."""
-        return self.record.ref
-
-    def __str__(self) -> str:
-        return self.ref
-
-    def complete(self, record: models.VersionRecord) -> None:
-        """Called by the run that made it."""
-        self._record = record
 
 
 class Retraining:
@@ -234,45 +154,18 @@ class Retraining:
         """
         run = self._started()
         found = resolve_slice_at(self._parts, ref)
-        snapshot = open_at(self._parts, found)
-        reading = Reading(
-            snapshot=snapshot, columns=columns, where=where, rows=snapshot.count(where)
-        )
-        given = events.InputDescription(
-            slice=found.slice.name,
-            uri=self._parts.lake.table(found.slice.name).uri,
-            snapshot=snapshot,
-            at=found.commit.at if found.commit else None,
-            role=role,
-            columns=columns,
-            filter=where,
-            rows_read=reading.rows,
-        )
-        shares = _loop_shares(self._parts, found, snapshot, where)
-        self._described = replace(self._described, inputs=(*self._described.inputs, given))
         with self._parts.unit("run.read", run_key(self.run_id)) as unit:
-            pinned = hold(
+            reading, given = record_read(
                 self._parts,
                 unit,
+                run,
                 found,
-                snapshot,
+                selection=Selection(role=role, columns=columns, where=where),
                 holder=run_key(self.run_id),
-                reason=f"read by a retraining of {self.model}",
+                cause=self._described.trigger.range if self._described.trigger else None,
             )
-            writes.insert(
-                unit,
-                tables.run_read,
-                run=run,
-                snapshot=pinned.snapshot.id,
-                role=role,
-                columns=list(columns) if columns is not None else None,
-                filter=where,
-                rows=reading.rows,
-            )
-            _add_loop_edges(unit, run, pinned.snapshot.id, shares, reading.rows)
-            self._add_trigger_edge(unit, run, found, pinned.snapshot.id)
+            self._described = replace(self._described, inputs=(*self._described.inputs, given))
             receive.record_event(unit, events.to_json(self._event("RUNNING", unit.at)))
-            unit.note(snapshot=found.ref, digest=snapshot.digest, rows=reading.rows)
         return reading
 
     def log_params(self, params: Mapping[str, Any] | None = None, /, **more: Any) -> None:
@@ -349,25 +242,21 @@ class Retraining:
     def _event(self, kind: str, at: datetime) -> Any:
         return events.run_event(self._described, kind, at)
 
-    def _add_trigger_edge(self, unit: Unit, run: int, found: SliceAt, snapshot: int) -> None:
-        cause = self._described.trigger.range if self._described.trigger else None
-        if cause is not None and cause.slice == found.slice.name and cause.last <= found.version:
-            writes.add_edge(
-                unit,
-                snapshot,
-                run,
-                EdgeKind.TRIGGERED,
-                Evidence.OBSERVED,
-                run=run,
-                rows=cause.rows,
-            )
-
     def _complete(self) -> None:
         run, registration = self._started(), self._registration
         record = None
         with self._parts.unit("run.complete", run_key(self.run_id)) as unit:
             if registration is not None:
-                record = self._add_version(unit, run, registration)
+                record = add_version(unit, run, self.model, registration, self._components)
+                self._described = replace(
+                    self._described,
+                    output=events.OutputDescription(
+                        number=record.number,
+                        artifact=registration.artifact,
+                        uri=self._parts.lake.blobs.uri(record.artifact),
+                        components=tuple(self._components),
+                    ),
+                )
             event = self._event("COMPLETE", unit.at)
             receive.record_event(unit, events.to_json(event))
             if record is not None:
@@ -376,47 +265,6 @@ class Retraining:
             registration.complete(record)
         crashpoint("run.completed")
         transport.emit([event], self._parts.settings.transport)
-
-    def _add_version(
-        self, unit: Unit, run: int, registration: Registration
-    ) -> models.VersionRecord:
-        artifact = registration.artifact
-        number = models.last_number(unit.connection, self.model) + 1
-        ref = version_key(self.model, number)
-        version = writes.add_entity(unit, EntityKind.MODEL_VERSION, ref, ref)
-        if not models.has_artifact(unit.connection, artifact.digest):
-            writes.insert(
-                unit,
-                tables.artifact,
-                digest=artifact.digest,
-                kind=artifact.kind,
-                name=artifact.name,
-                size=artifact.size,
-                files=artifact.files,
-            )
-        writes.insert(
-            unit,
-            tables.model_version,
-            id=version,
-            model=self.model,
-            number=number,
-            run=run,
-            artifact=artifact.digest,
-            replay=registration.replay,
-            at=unit.at,
-        )
-        for component in self._components:
-            _add_component(unit, component, version)
-        self._described = replace(
-            self._described,
-            output=events.OutputDescription(
-                number=number,
-                artifact=artifact,
-                uri=self._parts.lake.blobs.uri(artifact.digest),
-                components=tuple(self._components),
-            ),
-        )
-        return models.versions(unit.connection, [version])[version]
 
     def _fail(self, exc: BaseException) -> None:
         """Record FAIL; where even that fails, say so on the exception that is under way."""
@@ -449,60 +297,3 @@ def retraining(
         code: the folder of the training code; the current one where nothing is said.
     """
     return Retraining(parts, model, trigger=trigger, job=job, code=code)
-
-
-def _add_component(unit: Unit, component: ComponentUse, version: int) -> None:
-    entity = writes.add_entity(unit, EntityKind.COMPONENT, component.key, component.key)
-    known = models.components(unit.connection, [entity])
-    if not known:
-        writes.insert(
-            unit,
-            tables.component,
-            id=entity,
-            kind=component.kind,
-            name=component.name,
-            version=component.version,
-            digest=component.digest,
-        )
-    elif known[entity].digest != component.digest:
-        raise RefusedError(
-            f"{component.key} was recorded with other bytes before",
-            hint="a component's version is immutable; give it another version",
-        )
-    writes.add_edge(unit, entity, version, EdgeKind.COMPONENT_OF, Evidence.OBSERVED)
-
-
-def _loop_shares(
-    parts: Parts, found: SliceAt, snapshot: Snapshot, where: str | None
-) -> dict[tuple[str, int], int]:
-    """How many of the rows read were given on answers of each earlier model version."""
-    column = parts.lake.table(found.slice.name).contract.column_with(Role.INTERACTION)
-    if column is None:
-        return {}
-    answering = [n for n in parts.lake.names() if n.startswith(slices.INTERACTIONS_PREFIX)]
-    return {
-        (name.removeprefix(slices.INTERACTIONS_PREFIX), version): rows
-        for name in answering
-        for version, rows in lookup.count_answers(
-            snapshot, column.name, open_snapshot(parts.lake.table(name)), where=where
-        ).items()
-        if version is not None
-    }
-
-
-def _add_loop_edges(
-    unit: Unit, run: int, snapshot: int, shares: Mapping[tuple[str, int], int], total: int
-) -> None:
-    for (model, number), rows in shares.items():
-        version = models.version(unit.connection, model, number)
-        if version is not None:
-            writes.add_edge(
-                unit,
-                version.id,
-                snapshot,
-                EdgeKind.FEEDBACK_ON,
-                Evidence.INFERRED,
-                run=run,
-                rows=rows,
-                share=rows / total,
-            )

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from backstory.lake.errors import InvalidError, LimitExceededError, NotFoundError, RefusedError
+from backstory.lineage.openlineage.transport import check_transport
 
 HOME_FOLDER = ".backstory"
 SETTINGS_FILE = "backstory.toml"
@@ -128,6 +129,8 @@ def load_settings(home: Path) -> Settings:
     _check_known(raw, path)
     openlineage = raw.get("openlineage", {})
     transport = openlineage.get("transport")
+    if transport is not None:
+        check_transport(transport)
     return Settings(
         home=home,
         database_url=_database_url(raw.get("store", {}).get("url", "sqlite:///lineage.db"), home),

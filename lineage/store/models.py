@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import reduce
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, or_, select
 
+from backstory.lineage.run import RunState, StateChange, advance
 from backstory.lineage.store import tables as t
 
 
@@ -94,8 +96,6 @@ class IntervalRecord:
     until_at: datetime | None
 
 
-_TERMINAL = ("completed", "failed", "aborted", "abandoned")
-
 _RUNS = select(t.run)
 _STATES = (
     select(t.run_state)
@@ -167,10 +167,10 @@ def _run_records(conn: Connection, rows: Sequence[Any]) -> list[RunRecord]:
 
 
 def _run_record(row: Any, states: list[Any]) -> RunRecord:
-    """Fold a run's states: a terminal one beats the others, then the latest one counts."""
-    terminal = [s for s in states if s.state in _TERMINAL]
-    last = (terminal or states or [None])[-1]
-    started = [s.at for s in states if s.state == "started"]
+    """A run with the state that its changes amount to, whatever order they came in."""
+    told = [StateChange(state=RunState(s.state), at=s.at, message=s.message) for s in states]
+    last = reduce(advance, told, None)
+    started = [change.at for change in told if change.state is RunState.STARTED]
     return RunRecord(
         id=row.id,
         run_id=row.run_id,
@@ -178,9 +178,9 @@ def _run_record(row: Any, states: list[Any]) -> RunRecord:
         job=row.job,
         model=row.model,
         trigger=row.trigger,
-        state=last.state if last else "unknown",
-        started=min(started) if started else None,
-        ended=terminal[-1].at if terminal else None,
+        state=last.state.value if last else "unknown",
+        started=min(started, default=None),
+        ended=last.at if last and last.state.ended else None,
         message=last.message if last else None,
     )
 

@@ -45,7 +45,7 @@ _FACETS = (
 
 def versions_made(conn: Connection, runs: Sequence[int]) -> dict[int, list[models.VersionRecord]]:
     """Model versions by the run that made them."""
-    made = list(conn.execute(_MADE, {"ids": list(runs)}).tuples())
+    made = list(conn.execute(_MADE, {"ids": list(runs)}))
     known = models.versions(conn, [version for _, version in made])
     return _grouped(made, known)
 
@@ -66,7 +66,7 @@ def deployments(
     conn: Connection, versions: Sequence[int]
 ) -> dict[int, list[models.IntervalRecord]]:
     """Deployments by model version, each by its last interval."""
-    made = list(conn.execute(_DEPLOYED, {"ids": list(versions)}).tuples())
+    made = list(conn.execute(_DEPLOYED, {"ids": list(versions)}))
     intervals = models.intervals_of(conn, [deployment for _, deployment in made])
     return _grouped(made, {number: found[-1] for number, found in intervals.items()})
 
@@ -84,7 +84,7 @@ def readers(conn: Connection, snapshots: Sequence[int]) -> dict[int, list[models
 def facets(conn: Connection, runs: Sequence[int]) -> dict[int, dict[str, Any]]:
     """OpenLineage facets by run and key."""
     found: dict[int, dict[str, Any]] = {}
-    for run, key, body in conn.execute(_FACETS, {"ids": list(runs)}).tuples():
+    for run, key, body in conn.execute(_FACETS, {"ids": list(runs)}):
         found.setdefault(run, {})[key] = body
     return found
 

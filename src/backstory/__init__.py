@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         RefusedError,
         UnavailableError,
     )
+    from backstory.lake.reading import Reading
     from backstory.lake.snapshot import (
         Snapshot,
     )
@@ -53,11 +54,8 @@ if TYPE_CHECKING:
         Interaction,
         Part,
     )
-    from backstory.lineage.retraining import (
-        Reading,
-        Registration,
-        Retraining,
-    )
+    from backstory.lineage.registering import Registration
+    from backstory.lineage.retraining import Retraining
     from backstory.lineage.state import (
         ModelState,
     )
@@ -101,10 +99,10 @@ _HOMES = {
     "OffsetConflict": "backstory.lake.errors",
     "Part": "backstory.lineage.interaction",
     "PersonalData": "backstory.lake.contract",
-    "Reading": "backstory.lineage.retraining",
+    "Reading": "backstory.lake.reading",
     "Receipt": "backstory.lake.table",
     "RefusedError": "backstory.lake.errors",
-    "Registration": "backstory.lineage.retraining",
+    "Registration": "backstory.lineage.registering",
     "Retraining": "backstory.lineage.retraining",
     "Role": "backstory.lake.contract",
     "RunRecord": "backstory.lineage.store.models",

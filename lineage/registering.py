@@ -1,0 +1,112 @@
+"""A model version recorded: its artifact by digest, its number, the components it is composed with.
+
+Everything happens in the unit of work that completes the run, so a version is there with its run's
+end or not at all.
+"""
+
+from collections.abc import Sequence
+
+from backstory.lake.blobs import Artifact
+from backstory.lake.errors import RefusedError
+from backstory.lineage.graph import EdgeKind, EntityKind, Evidence, version_key
+from backstory.lineage.model import ComponentUse
+from backstory.lineage.store import models, tables, writes
+from backstory.lineage.store.unit_of_work import Unit
+
+
+class Registration:
+    """A model version that exists once its run has completed."""
+
+    def __init__(self, artifact: Artifact, replay: Sequence[str] | None) -> None:
+        self.artifact = artifact
+        self.replay = list(replay) if replay is not None else None
+        self._record: models.VersionRecord | None = None
+
+    @property
+    def record(self) -> models.VersionRecord:
+        """The version as recorded.
+
+        Raises:
+            RefusedError: its run has not completed.
+        """
+        if self._record is None:
+            raise RefusedError(
+                "this model version is not recorded: its run has not completed",
+                hint="use it after the `with home.retraining(...)` block",
+            )
+        return self._record
+
+    @property
+    def ref(self) -> str:
+        """`ranker@7`."""
+        return self.record.ref
+
+    def __str__(self) -> str:
+        return self.ref
+
+    def complete(self, record: models.VersionRecord) -> None:
+        """Called by the run that made it."""
+        self._record = record
+
+
+def add_version(
+    unit: Unit,
+    run: int,
+    model: str,
+    registration: Registration,
+    components: Sequence[ComponentUse],
+) -> models.VersionRecord:
+    """Record the next version of a model.
+
+    Raises:
+        RefusedError: a component was recorded with other bytes before.
+    """
+    artifact = registration.artifact
+    number = models.last_number(unit.connection, model) + 1
+    ref = version_key(model, number)
+    version = writes.add_entity(unit, EntityKind.MODEL_VERSION, ref, ref)
+    if not models.has_artifact(unit.connection, artifact.digest):
+        writes.insert(
+            unit,
+            tables.artifact,
+            digest=artifact.digest,
+            kind=artifact.kind,
+            name=artifact.name,
+            size=artifact.size,
+            files=artifact.files,
+        )
+    writes.insert(
+        unit,
+        tables.model_version,
+        id=version,
+        model=model,
+        number=number,
+        run=run,
+        artifact=artifact.digest,
+        replay=registration.replay,
+        at=unit.at,
+    )
+    for component in components:
+        _add_component(unit, component, version)
+    return models.versions(unit.connection, [version])[version]
+
+
+def _add_component(unit: Unit, component: ComponentUse, version: int) -> None:
+    entity = writes.add_entity(unit, EntityKind.COMPONENT, component.key, component.key)
+    known = models.components(unit.connection, [entity])
+    if not known:
+        writes.insert(
+            unit,
+            tables.component,
+            id=entity,
+            kind=component.kind,
+            name=component.name,
+            version=component.version,
+            digest=component.digest,
+        )
+    elif known[entity].digest != component.digest:
+        raise RefusedError(
+            f"{component.key} was recorded with other bytes before",
+            hint="a component's version is immutable; give it another version",
+        )
+    writes.add_edge(unit, entity, version, EdgeKind.COMPONENT_OF, Evidence.OBSERVED)
