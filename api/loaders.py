@@ -1,0 +1,95 @@
+"""Batches: what many resolvers ask one by one, the store is asked once.
+
+A loader lives as long as its request. All that is asked of it within one turn of the event loop
+becomes one call of a batch read, whatever the number of things. A use case that has read them
+already primes the loaders, so that nothing is asked twice.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from aiodataloader import DataLoader
+
+from backstory.lineage.store import models, neighbours
+from backstory.lineage.store import slices as slice_reads
+from backstory.lineage.store.unit_of_work import Store
+from backstory.lineage.tracing import Trace
+
+_T = TypeVar("_T")
+_Read = Callable[[Any, Sequence[int]], Mapping[int, _T]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaders:
+    """One request's loaders, by what they give; all take the numbers of entities."""
+
+    slices: DataLoader[int, slice_reads.SliceRecord | None]
+    snapshots: DataLoader[int, slice_reads.SnapshotRecord | None]
+    runs: DataLoader[int, models.RunRecord | None]
+    versions: DataLoader[int, models.VersionRecord | None]
+    pins: DataLoader[int, Sequence[slice_reads.PinRecord]]
+    reads: DataLoader[int, Sequence[models.ReadRecord]]
+    readers: DataLoader[int, Sequence[models.ReadRecord]]
+    made: DataLoader[int, Sequence[models.VersionRecord]]
+    facets: DataLoader[int, Mapping[str, Any]]
+    components: DataLoader[int, Sequence[models.ComponentRecord]]
+    deployments: DataLoader[int, Sequence[models.IntervalRecord]]
+    intervals: DataLoader[int, Sequence[models.IntervalRecord]]
+
+    def primed(self, trace: Trace) -> Trace:
+        """The trace, after the loaders took over what it has read."""
+        by_type: Mapping[type, DataLoader[int, Any]] = {
+            slice_reads.SnapshotRecord: self.snapshots,
+            models.RunRecord: self.runs,
+            models.VersionRecord: self.versions,
+        }
+        for number, detail in trace.details.items():
+            if type(detail) in by_type:
+                by_type[type(detail)].prime(number, detail)
+        for number in _of_type(trace, models.RunRecord):
+            self.reads.prime(number, trace.reads.get(number, ()))
+        for number in _of_type(trace, slice_reads.SnapshotRecord):
+            self.pins.prime(number, trace.pins.get(number, ()))
+        return trace
+
+
+def make_loaders(store: Store, threads: Executor) -> Loaders:
+    """A request's loaders.
+
+    Args:
+        store: what they read.
+        threads: where they read it.
+    """
+
+    def loader(read: _Read[Any], absent: Any) -> DataLoader[int, Any]:
+        def look_up(keys: list[int]) -> list[Any]:
+            with store.reader() as conn:
+                found = read(conn, keys)
+            return [found.get(key, absent) for key in keys]
+
+        async def batch(keys: list[int]) -> list[Any]:
+            return await asyncio.get_running_loop().run_in_executor(threads, look_up, keys)
+
+        return DataLoader(batch)
+
+    return Loaders(
+        slices=loader(neighbours.slices_by_id, None),
+        snapshots=loader(slice_reads.snapshots, None),
+        runs=loader(neighbours.runs, None),
+        versions=loader(models.versions, None),
+        pins=loader(slice_reads.pins_of, ()),
+        reads=loader(neighbours.reads, ()),
+        readers=loader(neighbours.readers, ()),
+        made=loader(neighbours.versions_made, ()),
+        facets=loader(neighbours.facets, {}),
+        components=loader(neighbours.components, ()),
+        deployments=loader(neighbours.deployments, ()),
+        intervals=loader(models.intervals_of, ()),
+    )
+
+
+def _of_type(trace: Trace, kind: type[Any]) -> Iterable[int]:
+    return (number for number, detail in trace.details.items() if isinstance(detail, kind))

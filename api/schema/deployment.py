@@ -1,0 +1,65 @@
+"""Deployments: which version served where, over which intervals of valid time, with what share."""
+
+from collections.abc import Awaitable
+from typing import Any
+
+import graphene
+
+from backstory.api.context import Info
+from backstory.api.schema.entity import Entity, Node
+from backstory.api.schema.fields import DEPLOYMENT, MODEL_VERSION, enum, many, maybe, one
+from backstory.api.schema.paging import connection
+from backstory.api.schema.scalars import DateTime
+from backstory.lineage.deployment import Mode
+from backstory.lineage.store.models import IntervalRecord
+
+DeploymentMode = enum(
+    Mode,
+    name="DeploymentMode",
+    values={
+        Mode.LIVE: "It answers users.",
+        Mode.CANARY: "It answers a share of users that it takes from the live versions.",
+        Mode.SHADOW: "It answers nobody; it is only compared.",
+        Mode.HOLDOUT: "It is kept from users on purpose, to measure against.",
+    },
+)
+
+
+class Interval(graphene.ObjectType):
+    """A stretch of valid time in which a deployment's share did not change."""
+
+    deployment = one(DEPLOYMENT, "The deployment.")
+    share = one(graphene.Float, "Its share of the traffic, 0 to 1.")
+    served_from = one(DateTime, "Since when, included.", source="from_at")
+    served_until = maybe(DateTime, "Until when, excluded; null while it lasts.", source="until_at")
+
+    @staticmethod
+    def resolve_deployment(root: IntervalRecord, _info: Info) -> IntervalRecord:
+        """An interval's record says which deployment it is of."""
+        return root
+
+
+IntervalConnection = connection(Interval)
+
+
+class Deployment(graphene.ObjectType):
+    """A model version serving in an environment."""
+
+    class Meta:
+        interfaces = (Node, Entity)
+
+    environment = one(graphene.String, "Where.")
+    number = one(graphene.Int, "Which of the environment's deployments.")
+    mode = one(DeploymentMode, "What it is for.")
+    model_version = one(MODEL_VERSION, "What serves.")
+    intervals = many(Interval, "Its shares over time, oldest first.")
+
+    @staticmethod
+    def resolve_model_version(root: IntervalRecord, info: Info) -> Awaitable[Any]:
+        """Its version."""
+        return info.context.loaders.versions.load(root.model_version)
+
+    @staticmethod
+    def resolve_intervals(root: IntervalRecord, info: Info) -> Awaitable[Any]:
+        """Its intervals."""
+        return info.context.loaders.intervals.load(root.deployment)

@@ -1,0 +1,53 @@
+"""How the schema declares its fields: what is always there, what may be missing, and lists.
+
+Types of other modules are given by name (`RUN`, `SNAPSHOT` …), because the graph of types has
+cycles where the modules must have none.
+"""
+
+from collections.abc import Callable, Mapping
+from enum import Enum
+from typing import Any
+
+import graphene
+
+SLICE = "backstory.api.schema.slice.Slice"
+SNAPSHOT = "backstory.api.schema.snapshot.Snapshot"
+RUN = "backstory.api.schema.run.Run"
+READ = "backstory.api.schema.run.Read"
+MODEL_VERSION = "backstory.api.schema.model.ModelVersion"
+DEPLOYMENT = "backstory.api.schema.deployment.Deployment"
+
+TypeOrName = Any  # a graphene type, or the dotted name of one
+
+
+def one(of: TypeOrName, description: str, **more: Any) -> Any:
+    """A field that is always there."""
+    return graphene.Field(graphene.NonNull(of), description=description, **more)
+
+
+def maybe(of: TypeOrName, description: str, **more: Any) -> Any:
+    """A field that may be null."""
+    return graphene.Field(of, description=description, **more)
+
+
+def many(of: TypeOrName, description: str, **more: Any) -> Any:
+    """A list that is always there, without holes."""
+    items = graphene.NonNull(graphene.List(graphene.NonNull(of)))
+    return graphene.Field(items, description=description, **more)
+
+
+def argument(of: TypeOrName, description: str, **more: Any) -> Any:
+    """An argument; with a default, or `required=True`."""
+    return graphene.Argument(of, description=description, **more)
+
+
+def enum(of: type[Enum], *, name: str, values: Mapping[Any, str] | None = None) -> Any:
+    """A domain enum as a GraphQL enum, with what its values mean where they need to be told."""
+    return graphene.Enum.from_enum(of, name=name, description=_described(of, values or {}))
+
+
+def _described(of: type[Enum], values: Mapping[Any, str]) -> Callable[[Any], str | None]:
+    def describe(value: Enum | None) -> str | None:
+        return of.__doc__ if value is None else values.get(value)
+
+    return describe

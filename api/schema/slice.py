@@ -1,0 +1,104 @@
+"""Feedback slices and their commits: names, counts and who sent them; never their rows."""
+
+import graphene
+
+from backstory.api.context import Info
+from backstory.api.schema.entity import Entity, Node
+from backstory.api.schema.fields import SNAPSHOT, many, maybe, one
+from backstory.api.schema.paging import (
+    Keyset,
+    Page,
+    check_first,
+    connection,
+    page_arguments,
+)
+from backstory.api.schema.scalars import DateTime, Digest, Long
+from backstory.lineage import inspecting
+from backstory.lineage.resolving import SliceAt
+from backstory.lineage.store.slices import SliceRecord
+
+
+class Commit(graphene.ObjectType):
+    """One version of a slice with what is known of it."""
+
+    version = one(Long, "The Delta version.")
+    at = one(DateTime, "When it was committed.")
+    operation = one(graphene.String, "What Delta calls it: WRITE, DELETE …")
+    source = maybe(graphene.String, "Who sent the rows.")
+    offset = maybe(Long, "The batch's end position in its source.")
+    rows = maybe(Long, "How many rows it added; null where the log does not say.")
+    contract_version = maybe(graphene.Int, "The contract that the rows met.")
+    actor = maybe(graphene.String, "Who committed it.")
+    log_digest = one(Digest, "The digest of the log entry's bytes.")
+
+
+class CommitUse(graphene.ObjectType):
+    """A commit with who read the slice at it."""
+
+    commit = one(Commit, "The commit.")
+    snapshot = maybe(SNAPSHOT, "The snapshot, where somebody used, pinned or named this version.")
+    runs = many(graphene.String, "Keys of the runs that read this version.")
+    pinned = one(graphene.Boolean, "Whether a pin keeps it.")
+
+    @staticmethod
+    def resolve_runs(root: inspecting.CommitUse, _info: Info) -> list[str]:
+        """The runs by key."""
+        return [f"run:{run}" for run in root.runs]
+
+    @staticmethod
+    def resolve_pinned(root: inspecting.CommitUse, _info: Info) -> bool:
+        """Whether any pin holds."""
+        return bool(root.pins)
+
+
+HistoryConnection = connection(CommitUse)
+
+
+class Slice(graphene.ObjectType):
+    """A named, governed table of feedback, or of the interactions of a model."""
+
+    class Meta:
+        interfaces = (Node, Entity)
+
+    name = one(graphene.String, "Its name, in one namespace with models.")
+    flavour = one(graphene.String, "managed (ours), linked (somebody else's) or interactions.")
+    table_id = one(graphene.String, "Delta's id of the table.")
+    last_version = one(Long, "Its newest version; -1 while it has none.")
+    rows = one(Long, "Rows that its commits added.")
+    last_at = maybe(DateTime, "When it last changed.")
+    history = one(HistoryConnection, "Its commits, newest first.", args=page_arguments())
+
+    @staticmethod
+    async def resolve_history(
+        root: SliceRecord, info: Info, first: int, after: str | None = None
+    ) -> Page:
+        """A page of commits."""
+        return await history_page(info, root.name, first, after)
+
+
+class SliceVersion(graphene.ObjectType):
+    """A slice at a version, whether somebody has used that version or not."""
+
+    key = one(graphene.String, "The ref of exactly this version, such as thumbs/en@58.")
+    slice = one(Slice, "The slice.")
+    version = one(Long, "The version.")
+    commit = maybe(Commit, "The commit that made it.")
+    snapshot = maybe(SNAPSHOT, "The snapshot, where somebody used, pinned or named this version.")
+
+    @staticmethod
+    def resolve_key(root: SliceAt, _info: Info) -> str:
+        """The exact ref."""
+        return root.ref
+
+
+async def history_page(info: Info, ref: str, first: int, after: str | None) -> Page:
+    """Commits up to a ref's version, newest first."""
+    keyset = Keyset(
+        name=f"history of {ref}",
+        key=lambda use: use.commit.version,
+        secret=info.context.cursor_secret,
+    )
+    rows = await info.context.call(
+        inspecting.history, ref, limit=check_first(first) + 1, before=keyset.after(after)
+    )
+    return keyset.page(rows, first=first, after=after)
