@@ -210,21 +210,21 @@ class Blobs:
         digest, size = hash_file(source)
         if not self._path(digest).exists():
             with source.open("rb") as file:
-                self._keep(file, self._path(digest), digest)
+                self._keep(file, self._path(digest), digest, str(source))
         return digest, size
 
     def _keep_bytes(self, data: bytes, ending: str = "") -> str:
         digest = hashlib.sha256(data).hexdigest()
         path = self._path(digest).with_suffix(ending)
         if not path.exists():
-            self._keep(io.BytesIO(data), path, digest)
+            self._keep(io.BytesIO(data), path, digest, "what was given")
         return digest
 
-    def _keep(self, source: IO[bytes], path: Path, digest: str) -> None:
+    def _keep(self, source: IO[bytes], path: Path, digest: str, what: str) -> None:
         make_folder(path.parent)
         with temporary_file(path.parent) as file:
             if _copy(source, file) != digest:
-                raise ConflictError("the file changed while it was read", hint="try again")
+                raise ConflictError(f"{what} changed while it was read", hint="keep it again")
             sync_open(file)
             crashpoint("blob.written")
             put_in_place(file, path)

@@ -97,6 +97,16 @@ class Commit:
     info: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddedFile:
+    """A data file that one commit added, with the range that one of its columns covers."""
+
+    path: str
+    rows: int
+    low: str
+    high: str
+
+
 def read_commits(
     folder: Path,
     *,
@@ -165,6 +175,22 @@ def find_append(folder: Path, *, source: str, offset: int, head: int) -> Commit 
     return None
 
 
+def added_files(folder: Path, version: int, column: str) -> list[AddedFile]:
+    """The files of our own that a commit added, by the statistics in its log entry."""
+    added = [action["add"] for action in _actions(log_entry(folder, version)) if "add" in action]
+    stats = [(add["path"], json.loads(add["stats"])) for add in added]
+    return [
+        AddedFile(
+            path=path,
+            rows=stat["numRecords"],
+            low=stat["minValues"][column],
+            high=stat["maxValues"][column],
+        )
+        for path, stat in stats
+        if stat["numRecords"]
+    ]
+
+
 def latest_version(folder: Path, *, after: int | None = None) -> int:
     """The newest version in the log.
 
@@ -199,32 +225,6 @@ def version_at(commits: Sequence[Commit], when: datetime) -> Commit:
 def log_entry(folder: Path, version: int) -> Path:
     """Where the log entry of a version lies."""
     return folder / LOG_FOLDER / f"{version:020d}.json"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AddedFile:
-    """A data file that one commit added, with the range that one of its columns covers."""
-
-    path: str
-    rows: int
-    low: str
-    high: str
-
-
-def added_files(folder: Path, version: int, column: str) -> list[AddedFile]:
-    """The files of our own that a commit added, by the statistics in its log entry."""
-    added = [action["add"] for action in _actions(log_entry(folder, version)) if "add" in action]
-    stats = [(add["path"], json.loads(add["stats"])) for add in added]
-    return [
-        AddedFile(
-            path=path,
-            rows=stat["numRecords"],
-            low=stat["minValues"][column],
-            high=stat["maxValues"][column],
-        )
-        for path, stat in stats
-        if stat["numRecords"]
-    ]
 
 
 def _first_version(folder: Path, after: int) -> int | None:

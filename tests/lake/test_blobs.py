@@ -1,5 +1,4 @@
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from backstory.lake.errors import (
     UnavailableError,
 )
 from backstory.lake.files import hash_file
+from tests.lake.disk import files_of_at_most
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ABSENT = "0" * 64
@@ -297,16 +297,53 @@ def test_a_changed_tree_is_not_followed(blobs: Blobs, model: Path, tmp_path: Pat
 
 
 def test_a_full_disk_leaves_nothing_half(blobs: Blobs, model: Path, tmp_path: Path) -> None:
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, before[1]))
-    try:
-        with pytest.raises(UnavailableError, match="File too large"):
-            blobs.put(model / "weights.bin")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with files_of_at_most(1 << 20), pytest.raises(UnavailableError, match="File too large"):
+        blobs.put(model / "weights.bin")
 
     assert not objects(tmp_path)
     assert blobs.put(model / "weights.bin").size == 256 * 9000
+
+
+def test_a_full_disk_leaves_nothing_half_written_out(
+    blobs: Blobs, model: Path, tmp_path: Path
+) -> None:
+    tree = blobs.put(model)
+    with files_of_at_most(1 << 20), pytest.raises(UnavailableError, match="File too large"):
+        blobs.write_to(tree.digest, tmp_path / "out" / "model")
+
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_file_that_changes_while_it_is_kept_is_named(
+    blobs: Blobs, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hashed_then_changed(path: Path) -> tuple[str, int]:
+        before = hash_file(path)
+        path.write_bytes(b"other")
+        return before
+
+    monkeypatch.setattr("backstory.lake.blobs.hash_file", hashed_then_changed)
+
+    with pytest.raises(ConflictError, match=r"weights\.bin changed"):
+        blobs.put(model / "weights.bin")
+    assert not objects(tmp_path)
+
+
+def test_what_cannot_be_read_is_told(blobs: Blobs, tmp_path: Path) -> None:
+    digest = blobs.put_bytes(b"weights", "model.bin").digest
+    object_path(tmp_path, digest).unlink()
+    object_path(tmp_path, digest).mkdir()
+
+    with pytest.raises(UnavailableError, match="Is a directory"):
+        blobs.read(digest)
+    assert [f.problem for f in blobs.verify(digest)] == ["unreadable"]
+
+
+def test_an_artifact_has_an_address(blobs: Blobs, model: Path, tmp_path: Path) -> None:
+    tree, file = blobs.put(model), blobs.put(model / "predict.py")
+
+    assert blobs.uri(tree.digest) == str(object_path(tmp_path, tree.digest, ".tree"))
+    assert blobs.uri(file.digest) == str(object_path(tmp_path, file.digest))
 
 
 @pytest.mark.parametrize("point", ["blob.written", "blob.renamed"])

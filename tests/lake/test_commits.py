@@ -10,6 +10,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from backstory.lake.commits import (
+    added_files,
     find_append,
     latest_version,
     log_entry,
@@ -175,6 +176,14 @@ def test_an_append_is_found_by_source_and_offset(folder: Path) -> None:
     assert (found.version, found.rows) == (2, 2)
     assert find_append(folder, source="app", offset=7, head=5) is None
     assert find_append(folder, source="web", offset=2, head=5) is None
+
+
+def test_added_files_tell_the_range_of_a_column(folder: Path) -> None:
+    (added,) = added_files(folder, 3, "event_id")
+
+    assert (added.rows, added.low, added.high) == (3, "app-0", "app-2")
+    assert (folder / added.path).exists()
+    assert added_files(folder, 0, "event_id") == []
 
 
 def test_no_log_is_no_table(tmp_path: Path) -> None:

@@ -1,9 +1,6 @@
 import json
 import math
 import re
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -28,6 +25,7 @@ from backstory.lake.files import (
     write_data_file,
     write_durably,
 )
+from tests.lake.disk import files_of_at_most
 from tests.lake.thumbs import contract, new_id, rows
 
 
@@ -46,16 +44,6 @@ def footer(path: Path) -> dict[str, Any]:
     """Statistics and Bloom filters of each leaf in the first row group, as pyarrow shows them."""
     group = pq.read_metadata(path).row_group(0)
     return {c.path_in_schema: c for c in map(group.column, range(group.num_columns))}
-
-
-@contextmanager
-def files_of_at_most(size: int) -> Iterator[None]:
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_file_carries_its_digest_in_its_name(tmp_path: Path) -> None:

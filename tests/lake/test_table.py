@@ -1,5 +1,4 @@
 import json
-import resource
 import shutil
 from collections import Counter
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backstory.lake.commits import log_entry, read_commits
@@ -25,6 +24,7 @@ from backstory.lake.errors import (
     UnavailableError,
 )
 from backstory.lake.table import MAX_OFFSET, Outcome, SliceTable
+from tests.lake.disk import files_of_at_most
 from tests.lake.thumbs import CONTRACT, NOW, append, contract, create, new_id, rows
 
 
@@ -131,6 +131,14 @@ def test_a_batch_without_rows_moves_its_source(table: SliceTable) -> None:
     assert not data_files(table)
 
 
+def test_a_full_disk_makes_no_slice(tmp_path: Path) -> None:
+    with files_of_at_most(10), pytest.raises(UnavailableError, match="File too large"):
+        create(tmp_path / "lake")
+
+    assert not list((tmp_path / "lake").iterdir())
+
+
+@settings(max_examples=25)
 @given(sends=st.lists(st.tuples(st.integers(0, 4), st.integers(0, 3)), max_size=12))
 def test_any_order_of_sends_leaves_each_batch_at_most_once(
     tmp_path_factory: pytest.TempPathFactory, sends: list[tuple[int, int]]
@@ -207,20 +215,9 @@ def test_an_append_that_could_not_be_made_safe_may_be_sent_again(table: SliceTab
 
 
 def test_a_full_disk_at_the_commit_appends_nothing(table: SliceTable) -> None:
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
-    try:
-        with pytest.raises(UnavailableError, match="File too large") as caught:
-            table.append(
-                rows(),
-                source="app",
-                offset=1,
-                at=NOW,
-                info={"note": "x" * 30_000},
-                new_id=new_id,
-            )
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    note = {"note": "x" * 30_000}
+    with files_of_at_most(20_000), pytest.raises(UnavailableError) as caught:
+        table.append(rows(), source="app", offset=1, at=NOW, info=note, new_id=new_id)
 
     assert caught.value.message == "appending app@1 to thumbs/en: File too large"
     assert table.version == 0
@@ -315,6 +312,14 @@ def test_a_contract_of_another_slice_is_noticed(table: SliceTable) -> None:
     (table.folder / "_contract" / "v1.json").write_text(other.to_json())
 
     with pytest.raises(IntegrityError, match="thumbs/de"):
+        SliceTable.open(table.folder.parent, "thumbs/en")
+
+
+def test_a_contract_that_cannot_be_read_is_told(table: SliceTable) -> None:
+    path = table.folder / "_contract" / "v2.json"
+    path.mkdir()
+
+    with pytest.raises(UnavailableError, match="Is a directory"):
         SliceTable.open(table.folder.parent, "thumbs/en")
 
 
