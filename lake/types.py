@@ -76,21 +76,26 @@ def canonical(type_: pa.DataType) -> pa.DataType:
     nullable, since a contract promises nothing below the column.
 
     Raises:
-        InvalidError: no plain type does.
+        InvalidError: no plain type does, or it is nested too deep.
     """
+    return _canonical(type_, MAX_NESTING)
+
+
+def _canonical(type_: pa.DataType, levels: int) -> pa.DataType:
+    if levels < 0:
+        raise InvalidError(f"a type is nested deeper than {MAX_NESTING} levels")
     if kind.is_dictionary(type_):
-        return canonical(type_.value_type)
+        return _canonical(type_.value_type, levels)
     if is_any_list(type_):
-        return pa.list_(canonical(type_.value_type))
+        return pa.list_(_canonical(type_.value_type, levels - 1))
     if kind.is_map(type_):
-        return pa.map_(canonical(type_.key_type), canonical(type_.item_type))
+        parts = (type_.key_type, type_.item_type)
+        return pa.map_(*(_canonical(part, levels - 1) for part in parts))
     if kind.is_struct(type_):
         names = [field.name.casefold() for field in type_]
         if not names or len(set(names)) != len(names):
-            raise InvalidError(
-                f"type {type_} cannot be kept: a struct has distinct fields, not none"
-            )
-        return pa.struct([(field.name, canonical(field.type)) for field in type_])
+            raise InvalidError(f"type {type_} cannot be kept: a struct needs distinct fields")
+        return pa.struct([(field.name, _canonical(field.type, levels - 1)) for field in type_])
     return _canonical_scalar(type_)
 
 

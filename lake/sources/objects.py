@@ -19,7 +19,7 @@ import pyarrow as pa
 from backstory.lake.contract import Column, Contract
 from backstory.lake.documents import near
 from backstory.lake.sources.batches import ColumnReader, Row, table_of
-from backstory.lake.sources.rejections import Rejections, described, shown
+from backstory.lake.sources.rejections import Rejections, described, shown_name
 from backstory.lake.sources.values import column_of
 
 
@@ -60,7 +60,7 @@ def fits_fields(contract: Contract, rejections: Rejections) -> Callable[[object,
         if found.keys() <= names:
             return True
         for name in sorted(found.keys() - names, key=str):
-            wrong = f"field {shown(name)} ({near(str(name), sorted(names))})"
+            wrong = f"field {shown_name(name)} ({near(str(name), sorted(names))})"
             rejections.add("only the contract's columns", wrong, row=number)
         return False
 

@@ -9,6 +9,7 @@ most `MAX_REJECTIONS` are kept. It decides nothing about values.
 'a text of 6 characters'
 """
 
+import re
 from collections.abc import Callable, Sequence, Sized
 from datetime import date
 from decimal import Decimal
@@ -23,6 +24,7 @@ from backstory.lake.types import describe_type
 
 MAX_REJECTIONS = 100
 MAX_SHOWN = 40  # characters of a value, digits of a number
+_NAME = re.compile(rf"[\w-]{{1,{MAX_SHOWN}}}")
 
 
 class Rejections:
@@ -104,6 +106,11 @@ def shown(value: object) -> str:
             return _short(str(value))
         case _:
             return described(value)
+
+
+def shown_name(name: object) -> str:
+    """A field's name as it was written, unless it may be somebody's data."""
+    return repr(name) if isinstance(name, str) and _NAME.fullmatch(name) else described(name)
 
 
 def _short(text: str) -> str:

@@ -44,7 +44,7 @@ from backstory.lake.sources.cells import parse_cells
 from backstory.lake.sources.lines import open_lines
 from backstory.lake.sources.misfits import convert
 from backstory.lake.sources.objects import fits_fields, object_readers
-from backstory.lake.sources.rejections import Rejections
+from backstory.lake.sources.rejections import Rejections, shown_name
 from backstory.lake.types import leaf_types
 
 _JSON_SPACE = " \t\n\r"
@@ -174,7 +174,9 @@ def _check_header(header: list[str], contract: Contract, rejections: Rejections)
         rejections.add("the column in the header", "no such column", column=name)
     for place, name in enumerate(header, start=1):
         if name not in names:
-            wrong = f"column {name!r}" if name else f"a column without name at place {place}"
+            wrong = (
+                f"column {shown_name(name)}" if name else f"a column without name at place {place}"
+            )
             rejections.add("only the contract's columns", f"{wrong} ({near(name, names)})")
         elif header.index(name) != place - 1:
             rejections.add("each column once", "it twice", column=name)

@@ -161,7 +161,7 @@ def _require(values: Values, fits: Callable[[Any], bool], expected: str) -> None
 def _lists(values: Values, type_: pa.DataType) -> pa.Array:
     _require(values, lambda value: type(value) is list, type_text(type_))
     offsets = _offsets(values)
-    items = _part(values, type_.value_type, offsets)
+    items = _part(values, type_.value_type, offsets, "an item")
     return pa.ListArray.from_arrays(_null_offsets(values, offsets), items)
 
 
@@ -175,12 +175,12 @@ def _null_offsets(values: Values, offsets: list[int]) -> pa.Array:
     return pa.array([*starts, offsets[-1]], pa.int32())
 
 
-def _part(values: Values, type_: pa.DataType, offsets: list[int]) -> pa.Array:
+def _part(values: Values, type_: pa.DataType, offsets: list[int], role: str) -> pa.Array:
     try:
         return column_of(list(chain.from_iterable(filter(None, values))), type_)
     except Misfit as misfit:
         index = bisect_right(offsets, misfit.index) - 1
-        raise Misfit(index, f"{misfit.expected} within", misfit.found) from misfit
+        raise Misfit(index, f"{misfit.expected} as {role}", misfit.found) from misfit
 
 
 def _structs(values: Values, type_: pa.DataType) -> pa.Array:
@@ -213,8 +213,8 @@ def _maps(values: Values, type_: pa.DataType) -> pa.Array:
     offsets = _offsets(keys)
     return pa.MapArray.from_arrays(
         _null_offsets(values, offsets),
-        _part(keys, type_.key_type, offsets),
-        _part(items, type_.item_type, offsets),
+        _part(keys, type_.key_type, offsets, "a key"),
+        _part(items, type_.item_type, offsets, "a value"),
     )
 
 

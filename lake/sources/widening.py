@@ -9,7 +9,7 @@ safe cast refuses the values that it would change (times in nanoseconds).
     list: large, fixed size                 timestamp: s, ms and ns in UTC
     null < every type
 
-Parts of lists, maps and structs widen likewise; a struct's fields have the same names in the same
+Parts of lists, maps and structs widen likewise; a struct's fields have the same names, in any
 order.
 
 >>> widens(pa.int8(), pa.int64()), widens(pa.int64(), pa.float64())
@@ -62,8 +62,13 @@ def _parts_widen(found: pa.DataType, wanted: pa.DataType) -> bool:
             and widens(found.key_type, wanted.key_type)
             and widens(found.item_type, wanted.item_type)
         )
+    return kind.is_struct(found) and _fields_widen(found, wanted)
+
+
+def _fields_widen(found: pa.StructType, wanted: pa.StructType) -> bool:
+    types = {field.name: field.type for field in found}
     return (
-        kind.is_struct(found)
-        and [field.name for field in found] == [field.name for field in wanted]
-        and all(widens(old.type, new.type) for old, new in zip(found, wanted, strict=True))
+        found.num_fields == wanted.num_fields
+        and types.keys() == {field.name for field in wanted}
+        and all(widens(types[field.name], field.type) for field in wanted)
     )

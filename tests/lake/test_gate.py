@@ -87,6 +87,7 @@ def test_a_refusal_repeats_no_subject() -> None:
     for rows in (
         [{"id": "a", "user": [secret]}],
         [{"id": "a", "user": {secret: 1}}],
+        [{"id": "a", secret: 1}],
         [{"id": "a", "user": secret.encode()}],
         [{"id": "a", "user": secret, "label": "x"}],
         [{"id": "a", "user": secret + "\ud800"}],
@@ -138,7 +139,7 @@ NO_OBJECTS: dict[str, tuple[str, Any, str]] = {
     "a naive time": ("timestamp", datetime(2026, 11, 24), "'2026-11-24T00:00:00'"),  # noqa: DTZ001
     "a date for a time": ("timestamp", date(2026, 11, 24), "2026-11-24"),
     "a time for a date": ("date", datetime(2026, 11, 24, tzinfo=UTC), "2026-11-24 00:00:00+00:00"),
-    "before all times": ("timestamp", datetime(1, 1, 1, tzinfo=BERLIN), "0001-01-01 00:00:00+01:00"),
+    "a first hour": ("timestamp", datetime(1, 1, 1, tzinfo=BERLIN), "0001-01-01 00:00:00+01:00"),
     "a float for a decimal": ("decimal(9,4)", 1.5, "1.5"),
     "no number for a decimal": ("decimal(9,4)", Decimal("NaN"), "NaN"),
     "a truth value for a decimal": ("decimal(9,4)", True, "true"),

@@ -5,6 +5,9 @@ from hashlib import sha256
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -12,7 +15,7 @@ from hypothesis import strategies as st
 from pyarrow import types as kind
 
 from backstory.lake.errors import InvalidError
-from backstory.lake.rows import batch_digest
+from backstory.lake.rows import batch_digest, digest_frame
 from backstory.lake.types import parse_type, type_text
 from tests.lake.contracts import types
 from tests.lake.values import values_of
@@ -185,6 +188,20 @@ def test_neighbours_do_not_run_together() -> None:
     ]
     tables += [one(values, pa.list_(pa.string())) for values in lists]
     assert len({batch_digest(table) for table in tables}) == len(tables)
+
+
+def test_frames_have_the_digest_of_their_rows() -> None:
+    table = pa.table({"a": pa.array([1, 2], pa.int64()), "b": ["x", "y"]})
+    for frame in (table, table.to_pandas(), pl.from_arrow(table)):
+        assert digest_frame(frame) == (2, batch_digest(table))
+    assert digest_frame(pd.DataFrame({"a": np.array([7], np.uint8)})) == digest_frame(one_int(7))
+    for other in (7, pd.DataFrame({"a": [2**63]}), pd.DataFrame({"a": [1, "x"]})):
+        with pytest.raises(InvalidError):
+            digest_frame(other)
+
+
+def one_int(value: int) -> pa.Table:
+    return pa.table({"a": pa.array([value], pa.int64())})
 
 
 def test_other_types_have_no_digest() -> None:

@@ -147,6 +147,15 @@ def test_types_without_place_are_refused_with_advice(type_: pa.DataType, advice:
     assert advice in refused.value.message
 
 
+def test_depth_is_bounded() -> None:
+    type_ = pa.int8()
+    for _ in range(MAX_NESTING):
+        type_ = pa.list_(type_)
+    assert parse_type(type_text(type_)) == canonical(type_) == type_
+    with pytest.raises(InvalidError, match="nested deeper"):
+        canonical(pa.list_(type_))
+
+
 def test_a_type_that_is_not_plain_has_no_text() -> None:
     with pytest.raises(InvalidError, match="not plain"):
         type_text(pa.large_string())

@@ -64,6 +64,7 @@ WIDENED: list[tuple[pa.DataType, str, list[Any]]] = [
     (pa.list_(pa.string_view(), 2), "list<string>", [["a", None], None]),
     (pa.list_(pa.null()), "list<string>", [[None], []]),
     (pa.struct([("a", pa.int8())]), "struct<a: int64>", [{"a": 1}, None]),
+    (parse_type("struct<b: int8, a: string>"), "struct<a: string, b: int64>", [{"a": "x", "b": 1}]),
     (pa.map_(pa.large_string(), pa.int8()), "map<string,int64>", [[("k", 1)], None]),
 ]
 
@@ -138,7 +139,8 @@ NARROWED: list[tuple[pa.DataType, str]] = [
     (pa.struct([("a", pa.int8())]), "struct<b: int8>"),
     (pa.struct([("a", pa.int8()), ("b", pa.int8())]), "struct<a: int8>"),
     (pa.struct([("a", pa.int8())]), "struct<a: int8, b: int8>"),
-    (pa.struct([("b", pa.int8()), ("a", pa.int8())]), "struct<a: int8, b: int8>"),
+    (pa.struct([("a", pa.int8()), ("a", pa.int8())]), "struct<a: int8, b: int8>"),
+    (pa.struct([("A", pa.int8())]), "struct<a: int8>"),
     (pa.map_(pa.string(), pa.int8()), "struct<a: int8>"),
     (pa.struct([("a", pa.int8())]), "map<string,int8>"),
     (pa.list_view(pa.int8()), "list<int8>"),
