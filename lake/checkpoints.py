@@ -27,13 +27,14 @@ from backstory.lake.versions import TableVersion, describe, open_delta, sizes
 CHECKPOINTS_FOLDER = "_checkpoints"
 
 
-def make_checkpoint(folder: Path, manifest: Manifest, target: Path) -> None:
+def make_checkpoint(folder: Path, manifest: Manifest, target: Path, *, name: str) -> None:
     """Write the checkpoint of a version to a file, from a copy of the log that builds it.
 
     Args:
         folder: the table.
         manifest: the version, and what it must consist of.
         target: the file to write.
+        name: what to call the table in errors.
 
     Raises:
         GoneError: log entries of that version are no longer there.
@@ -45,26 +46,27 @@ def make_checkpoint(folder: Path, manifest: Manifest, target: Path) -> None:
         with _scratch() as scratch:
             for file in segment(folder, version):
                 shutil.copyfile(file.path, scratch / LOG_FOLDER / file.path.name)
-            delta = open_delta(scratch, version)
+            delta = open_delta(scratch, version, name=name)
             if sizes(delta) != {file.path: file.size for file in manifest.files}:
-                raise IntegrityError(f"{folder.name}@{version}: its log says something else by now")
+                raise IntegrityError(f"{name}@{version}: its log says something else by now")
             delta.create_checkpoint()
             shutil.copyfile(_checkpoint(scratch, version), target)
     except FileNotFoundError as exc:
-        raise GoneError(f"{folder.name}: the log entries of version {version} are gone") from exc
+        raise GoneError(f"{name}: the log entries of version {version} are gone") from exc
     except DeltaError as exc:
-        raise UnavailableError(f"{folder.name}: no checkpoint of version {version}: {exc}") from exc
+        raise UnavailableError(f"{name}: no checkpoint of version {version}: {exc}") from exc
     except OSError as exc:
-        raise translate_os_error(exc, f"checkpoint of {folder.name}@{version}") from exc
+        raise translate_os_error(exc, f"checkpoint of {name}@{version}") from exc
 
 
-def read_checkpoint(path: Path, version: int, folder: Path) -> TableVersion:
+def read_checkpoint(path: Path, version: int, folder: Path, *, name: str) -> TableVersion:
     """What a checkpoint alone says about its version.
 
     Args:
         path: the checkpoint.
         version: whose it is.
         folder: the table's folder, with the data files.
+        name: what to call the table in errors.
 
     Raises:
         GoneError: it is missing, or damaged beyond opening.
@@ -75,7 +77,7 @@ def read_checkpoint(path: Path, version: int, folder: Path) -> TableVersion:
             shutil.copyfile(path, _checkpoint(scratch, version))
         except FileNotFoundError as exc:
             raise GoneError(f"{path} is missing") from exc
-        return describe(open_delta(scratch, version), folder)
+        return describe(open_delta(scratch, version, name=name), folder, name=name)
 
 
 def record_checkpoints(folder: Path) -> None:

@@ -55,7 +55,7 @@ class LinkedTable:
     @property
     def table_id(self) -> str:
         """Delta's id of the table, as it is now."""
-        return read_version(self.folder).manifest.table_id
+        return read_version(self.folder, name=self.name).manifest.table_id
 
     @classmethod
     def open(cls, root: Path, name: str) -> "LinkedTable":
@@ -105,7 +105,7 @@ def link(root: Path, name: str, uri: str, *, at: datetime) -> LinkedTable:
         raise ConflictError(f"{name} is a slice already", hint="choose another name")
     if (home / LINK_FILE).exists():
         return _same_link(LinkedTable.open(root, name), folder)
-    manifest = read_version(folder).manifest
+    manifest = read_version(folder, name=name).manifest
     for file in manifest.files:
         inside(folder, file.path)
     schema = pa.schema(Schema.from_json(manifest.schema_json).to_arrow())

@@ -234,6 +234,9 @@ def _ways(
         return []
     checkpoint = folder / CHECKPOINT_FILE
     return [
-        (OpenedBy.DELTA, partial(read_version, table.folder, version)),
-        (OpenedBy.CHECKPOINT, partial(read_checkpoint, checkpoint, version, table.folder)),
+        (OpenedBy.DELTA, partial(read_version, table.folder, version, name=table.name)),
+        (
+            OpenedBy.CHECKPOINT,
+            partial(read_checkpoint, checkpoint, version, table.folder, name=table.name),
+        ),
     ]

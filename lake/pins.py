@@ -232,7 +232,7 @@ def _write_checkpoint(table: Table, snapshot: Snapshot, wanted: Pin, aside: Path
     digests = []
     if not wanted.rewritten:  # a checkpoint of the others' files would not say these rows
         checkpoint = aside / CHECKPOINT_FILE
-        make_checkpoint(table.folder, snapshot.manifest, checkpoint)
+        make_checkpoint(table.folder, snapshot.manifest, checkpoint, name=table.name)
         digests.append((hash_file(checkpoint)[0], CHECKPOINT_FILE))
     log = [file.path for file in segment(table.folder, snapshot.version)]
     contracts = sorted((table.folder / CONTRACT_FOLDER).glob("*.json"))

@@ -231,7 +231,7 @@ class Snapshot:
             self._check_present(path, file.size)
         if self.needs_engine:
             con = cage([])
-            rows = self._rows_of_engine()
+            rows = self._rows_of_engine(self.full_schema if condition else schema)
             con.register("delta_rows", rows.read_all() if repeatable else rows)
             source = "SELECT * FROM delta_rows"
         else:
@@ -255,12 +255,12 @@ class Snapshot:
                 f"{self}: data file {path.name} has {found} bytes instead of {size}", hint=_VERIFY
             )
 
-    def _rows_of_engine(self) -> pa.RecordBatchReader:
-        delta: DeltaTable = open_delta(self.folder, self.version)
+    def _rows_of_engine(self, schema: pa.Schema) -> pa.RecordBatchReader:
+        delta: DeltaTable = open_delta(self.folder, self.version, name=self.slice)
         engine = QueryBuilder(_ONE_THREAD).register("t", delta)
-        names = ", ".join(map(quoted, self.full_schema.names))
+        names = ", ".join(map(quoted, schema.names))
         rows = pa.RecordBatchReader.from_stream(engine.execute(f"SELECT {names} FROM t"))
-        return rows.cast(self.full_schema)
+        return rows.cast(schema)
 
     def _cast(self, reader: pa.RecordBatchReader, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         with engine_errors(str(self)):
@@ -283,7 +283,7 @@ def open_snapshot(
         GoneError: it existed and its log is no longer there; a pin may still hold it.
         IntegrityError: a file of that version lies outside the table.
     """
-    found = read_version(table.folder, version)
+    found = read_version(table.folder, version, name=table.name)
     return make_snapshot(
         table,
         found.manifest,

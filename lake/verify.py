@@ -175,7 +175,7 @@ def _checkpoint(tally: Tally, where: str, table: Table, folder: Path, manifest: 
     if not path.exists():
         return
     with tally.reading(where, path):
-        said = read_checkpoint(path, manifest.version, table.folder).manifest
+        said = read_checkpoint(path, manifest.version, table.folder, name=table.name).manifest
         if not same_content(said, manifest):
             tally.note(where, path, "contradicts", manifest.digest, said.digest)
 

@@ -57,8 +57,13 @@ class TableVersion:
         return bool(self.features)
 
 
-def open_delta(folder: Path, version: int | None = None) -> DeltaTable:
+def open_delta(folder: Path, version: int | None = None, *, name: str) -> DeltaTable:
     """Open a Delta table at a version, or at its latest.
+
+    Args:
+        folder: where it lies.
+        version: which.
+        name: what to call it in errors.
 
     Raises:
         NotFoundError: there is no such table or version.
@@ -74,11 +79,16 @@ def open_delta(folder: Path, version: int | None = None) -> DeltaTable:
     try:
         return DeltaTable(str(folder), version=version)
     except (DeltaError, OverflowError, OSError) as exc:
-        raise _unopened(folder, version, exc) from exc
+        raise _unopened(folder, version, name, exc) from exc
 
 
-def read_version(folder: Path, version: int | None = None) -> TableVersion:
+def read_version(folder: Path, version: int | None = None, *, name: str) -> TableVersion:
     """Read what the log says about a version, or about the latest.
+
+    Args:
+        folder: where the table lies.
+        version: which.
+        name: what to call the table in errors.
 
     Raises:
         NotFoundError: there is no such table or version.
@@ -86,15 +96,16 @@ def read_version(folder: Path, version: int | None = None) -> TableVersion:
         IntegrityError: a file of that version lies outside the table's folder.
         RefusedError: partition values of a kind that cannot be told as text.
     """
-    return describe(open_delta(folder, version), folder)
+    return describe(open_delta(folder, version, name=name), folder, name=name)
 
 
-def describe(table: DeltaTable, folder: Path) -> TableVersion:
+def describe(table: DeltaTable, folder: Path, *, name: str) -> TableVersion:
     """What an open table says about the version that it stands at.
 
     Args:
         table: the open table.
         folder: where its data files lie, which may be elsewhere than its log.
+        name: what to call the table in errors.
 
     Raises:
         IntegrityError: a file of that version lies outside the folder.
@@ -103,24 +114,24 @@ def describe(table: DeltaTable, folder: Path) -> TableVersion:
     features = _features(table)
     deleted = _deleted_rows(table) if features else {}
     adds = pa.table(table.get_add_actions())
-    names = [_decoded(path) for path in adds["path"].to_pylist()]
+    paths = [_decoded(path) for path in adds["path"].to_pylist()]
     rows = adds["num_records"].to_pylist()
-    if not deleted.keys() <= set(names):
-        raise IntegrityError(f"{folder.name}: a deletion vector belongs to none of its files")
+    if not deleted.keys() <= set(paths):
+        raise IntegrityError(f"{name}: a deletion vector belongs to none of its files")
     manifest = Manifest(
         table_id=str(table.metadata().id),
         version=table.version(),
         schema_json=table.schema().to_json(),
         files=tuple(
             ManifestFile(
-                path=name,
+                path=path,
                 size=size,
-                rows=_rows(folder, name, known) - deleted.get(name, 0),
-                sha256=digest_in_name(name),
+                rows=(_rows(folder, path, name) if known is None else known) - deleted.get(path, 0),
+                sha256=digest_in_name(path),
                 partition=partition,
             )
-            for name, size, known, partition in zip(
-                names, adds["size_bytes"].to_pylist(), rows, _partitions(adds), strict=True
+            for path, size, known, partition in zip(
+                paths, adds["size_bytes"].to_pylist(), rows, _partitions(adds), strict=True
             )
         ),
     )
@@ -130,8 +141,8 @@ def describe(table: DeltaTable, folder: Path) -> TableVersion:
 def sizes(table: DeltaTable) -> dict[str, int]:
     """The files of an open table with their bytes, by the log alone."""
     adds = pa.table(table.get_add_actions())
-    names = map(_decoded, adds["path"].to_pylist())
-    return dict(zip(names, adds["size_bytes"].to_pylist(), strict=True))
+    paths = map(_decoded, adds["path"].to_pylist())
+    return dict(zip(paths, adds["size_bytes"].to_pylist(), strict=True))
 
 
 def digest_in_name(path: str) -> str:
@@ -140,7 +151,7 @@ def digest_in_name(path: str) -> str:
     return match.group(1) if match else ""
 
 
-def _unopened(folder: Path, version: int | None, exc: Exception) -> NotFoundError:
+def _unopened(folder: Path, version: int | None, name: str, exc: Exception) -> NotFoundError:
     known = [file.version for file in log_files(folder)]
     if not known:
         return NotFoundError(
@@ -148,13 +159,13 @@ def _unopened(folder: Path, version: int | None, exc: Exception) -> NotFoundErro
         )
     if version is not None and not 0 <= version <= known[-1]:
         return NotFoundError(
-            f"{folder.name} has no version {version}",
+            f"{name} has no version {version}",
             hint=f"its latest version is {known[-1]}",
         )
     at = "its latest version" if version is None else f"version {version}"
     reason = str(exc).partition("\n")[0]
     return GoneError(
-        f"{folder.name}: {at} can no longer be opened: {reason}",
+        f"{name}: {at} can no longer be opened: {reason}",
         hint="a pinned version reopens from its pin; `backstory verify` names damaged log entries",
     )
 
@@ -175,25 +186,24 @@ def _deleted_rows(table: DeltaTable) -> dict[str, int]:
     return {unquote(uri.removeprefix(root)[1:]): kept.count(False) for uri, kept in found}
 
 
-def _decoded(path: str) -> str:
-    name = unquote(path)
-    if _SCHEME.match(name):
+def _decoded(encoded: str) -> str:
+    path = unquote(encoded)
+    if _SCHEME.match(path):
         raise IntegrityError(
-            f"data file {name!r} lies outside its table",
+            f"data file {path!r} lies outside its table",
             hint="only tables whose files lie in their own folder can be read",
         )
-    return name
+    return path
 
 
-def _rows(folder: Path, name: str, known: int | None) -> int:
-    if known is not None:
-        return known
+def _rows(folder: Path, path: str, name: str) -> int:
+    """Rows of a file whose writer left no statistics."""
     try:
-        return int(pq.read_metadata(inside(folder, name)).num_rows)  # written without statistics
+        return int(pq.read_metadata(inside(folder, path)).num_rows)
     except FileNotFoundError as exc:
-        raise GoneError(f"{folder.name}: data file {name} is no longer there") from exc
+        raise GoneError(f"{name}: data file {path} is no longer there") from exc
     except pa.ArrowInvalid as exc:
-        raise IntegrityError(f"{folder.name}: {name} is no Parquet file: {exc}") from exc
+        raise IntegrityError(f"{name}: {path} is no Parquet file: {exc}") from exc
 
 
 def _partitions(adds: pa.Table) -> Iterable[Mapping[str, str | None]]:
