@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from backstory.lake.contract import Contract
 from backstory.lake.errors import BatchRejectedError, InvalidError, LimitExceededError, Rejection
 from backstory.lake.sources import batches
+from backstory.lake.sources.objects import read_objects
 from backstory.lake.sources.rejections import MAX_REJECTIONS
 from backstory.lake.sources.text import read_csv, read_jsonl
 from backstory.lake.types import type_text
@@ -324,6 +325,15 @@ def test_many_faults_come_in_order_and_bounded() -> None:
     rejections = rejected(read_jsonl, "\n".join(lines), contract_of(a="int64", b="string"))
     assert len(rejections) == MAX_REJECTIONS
     assert [r.row for r in rejections] == sorted(r.row for r in rejections if r.row)
+
+
+def test_reading_stops_where_enough_is_known() -> None:
+    contract, endless = contract_of(a="int64", b="string"), "a,b\n" + "1\n" * 1000
+    assert len(rejected(read_csv, endless, contract)) == MAX_REJECTIONS
+    assert len(rejected(read_jsonl, "{\n" * 1000, contract)) == MAX_REJECTIONS
+    with pytest.raises(BatchRejectedError) as refused:
+        read_objects([7] * 1000, contract)  # type: ignore[list-item]  # what untyped callers do
+    assert len(refused.value.rejections) == MAX_REJECTIONS
 
 
 def test_all_columns_are_checked() -> None:
