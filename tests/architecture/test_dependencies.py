@@ -39,12 +39,13 @@ def locked() -> dict[str, str]:
     return {canonicalize_name(name): version for name, version in pins}
 
 
-def imported() -> set[str]:
+@cache
+def imported() -> frozenset[str]:
     """The distributions that the product imports from."""
     names = {name.partition(".")[0] for module in product() for _, name in module.imports()}
     distributions = packages_distributions()
     libraries = names - {"backstory", *sys.stdlib_module_names}
-    return {canonicalize_name(distributions.get(library, [library])[0]) for library in libraries}
+    return frozenset(canonicalize_name(distributions.get(n, [n])[0]) for n in libraries)
 
 
 def test_what_is_imported_is_declared() -> None:

@@ -12,7 +12,6 @@ HOMES = {
     "aiodataloader": ["api"],
     "alembic": ["lineage/store", "migrations"],
     "click": ["cli"],
-    "cryptography": ["lineage/audit"],
     "deltalake": ["lake"],
     "duckdb": ["lake"],
     "graphene": ["api"],
