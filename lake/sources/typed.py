@@ -32,10 +32,11 @@ from backstory.lake.sources.lines import MAX_INFLATED_BYTES
 from backstory.lake.sources.misfits import convert
 from backstory.lake.sources.rejections import Rejections
 from backstory.lake.sources.widening import widens
-from backstory.lake.types import describe_type, leaf_types, part_arrays, type_text
+from backstory.lake.types import describe_type, field_names, leaf_types, part_arrays, type_text
 
 _FIRST_DAY, _LAST_DAY = -719_162, 2_932_896  # 0001-01-01 and 9999-12-31, in days since 1970
 _MICROSECONDS = 86_400_000_000
+_DAMAGE = (pa.ArrowException, UnicodeDecodeError)
 
 
 def conform(data: object, contract: Contract) -> pa.Table:
@@ -91,7 +92,7 @@ def _readable(read: Callable[[], pa.Table], what: str) -> pa.Table:
         return read()
     except FileNotFoundError as exc:
         raise NotFoundError(f"cannot read {what}: there is no such file") from exc
-    except pa.ArrowException as exc:
+    except _DAMAGE as exc:
         raise damaged from exc
     except OSError as exc:
         if exc.errno is None:  # Arrow's own word for a damaged file
@@ -110,10 +111,12 @@ def _open_arrow(file: pa.NativeFile) -> tuple[pa.Schema, Iterable[pa.RecordBatch
 
 
 def _bounded(schema: pa.Schema, batches: Iterable[pa.RecordBatch], what: str) -> pa.Table:
+    schema = schema.remove_metadata()
+    _check_text(schema)
     taken, rows, size = [], 0, 0
     for batch in batches:
         batch.validate(full=True)  # offsets or text that would break whoever reads them
-        taken.append(batch)
+        taken.append(batch.replace_schema_metadata())
         rows += batch.num_rows
         size += batch.nbytes
         if rows > MAX_BATCH_ROWS or size > MAX_INFLATED_BYTES:
@@ -123,6 +126,13 @@ def _bounded(schema: pa.Schema, batches: Iterable[pa.RecordBatch], what: str) ->
                 hint="send it in parts",
             )
     return pa.Table.from_batches(taken, schema=schema)
+
+
+def _check_text(schema: pa.Schema) -> None:
+    """Look at every name and zone, so that one that is no UTF-8 fails here and nowhere later."""
+    for field in schema:
+        hash((field.name, *field_names(field.type)))
+        hash(tuple(leaf.tz for leaf in leaf_types(field.type) if kind.is_timestamp(leaf)))
 
 
 def _as_table(data: Any, what: str, rejections: Rejections) -> pa.Table:
@@ -143,7 +153,7 @@ def _as_table(data: Any, what: str, rejections: Rejections) -> pa.Table:
         )
     try:
         return _bounded(schema, batches, what)
-    except pa.ArrowException as exc:
+    except _DAMAGE as exc:
         raise InvalidError(f"{what}: the Arrow data is damaged", hint="make it again") from exc
 
 

@@ -372,6 +372,16 @@ def test_files_that_cannot_be_read(tmp_path: Path, read: Any, write: Any) -> Non
         read(tmp_path, contract)
 
 
+@each_format
+def test_names_that_are_no_text(tmp_path: Path, read: Any, write: Any) -> None:
+    write(pa.table({"name": range(10), "b": [{"part": 1}] * 10}), tmp_path / "f")
+    whole = (tmp_path / "f").read_bytes()
+    for name in (b"name", b"part"):
+        (tmp_path / "f").write_bytes(whole.replace(name, b"\xff" * 4))
+        with pytest.raises(InvalidError, match="it is damaged"):
+            read(tmp_path / "f", contract_of(a="int64"))
+
+
 @pytest.fixture
 def small_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(typed, "MAX_BATCH_ROWS", 10)
