@@ -33,7 +33,7 @@ class Verb(click.Command):
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
         """Write the examples."""
-        write_examples(self.examples, formatter)
+        _write_end(self.examples, formatter)
 
 
 class Family(click.Group):
@@ -50,6 +50,7 @@ class Family(click.Group):
         super().__init__(*args, **kwargs)
         self.examples = tuple(examples)
         self.default = default
+        self.help = self.help or (self.default_verb.help if self.default_verb else None)
         self.params += global_options(hidden=True)
         self.callback = self._without_verb
 
@@ -84,7 +85,7 @@ class Family(click.Group):
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
         """Write the examples."""
-        write_examples(self.examples, formatter)
+        _write_end(self.examples, formatter)
 
     def _without_verb(self) -> Any:
         ctx = click.get_current_context()
@@ -120,3 +121,9 @@ def write_examples(examples: Sequence[str], formatter: click.HelpFormatter) -> N
         with formatter.section("Examples"):
             for example in examples:
                 formatter.write(f"{' ' * formatter.current_indent}{example}\n")
+
+
+def _write_end(examples: Sequence[str], formatter: click.HelpFormatter) -> None:
+    write_examples(examples, formatter)
+    formatter.write_paragraph()
+    formatter.write_text("Every command also takes --home, --json, --color, --no-pager, -q and -v.")

@@ -43,7 +43,8 @@ class Kind:
         plain: its text in a pipe.
         style: how the terminal shows it.
         right: numbers stand on the right.
-        whole: it is never shortened to fit.
+        whole: it is never broken over lines.
+        cut: it is cut where it does not fit, and never broken over lines.
     """
 
     people: Callable[[Any], str]
@@ -51,6 +52,7 @@ class Kind:
     style: str = ""
     right: bool = False
     whole: bool = False
+    cut: bool = False
 
 
 def number(value: float) -> str:
@@ -171,6 +173,9 @@ DIGEST = Kind(people=digest, plain=str, style="yellow", whole=True)
 TIME = Kind(people=moment, plain=time_text, style="dim", whole=True)
 DURATION = Kind(people=duration, plain=lambda d: f"{d.total_seconds():.6f}", right=True)
 REF = Kind(people=ref, plain=str, style="cyan", whole=True)
+ID = Kind(people=str, plain=str, whole=True)
 STATE = Kind(people=state, plain=str, whole=True)
-VALUE = Kind(people=value_text, plain=value_text)
+VALUE = Kind(people=value_text, plain=value_text, cut=True)
+PATH = Kind(people=str, plain=str, cut=True)
 VALUE_NUMBER = Kind(people=value_text, plain=value_text, right=True)
+DIGITS = Kind(people=str, plain=str, style="yellow")

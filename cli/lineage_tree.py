@@ -17,6 +17,7 @@ from backstory.cli.figures import (
     Kind,
     count,
     moment,
+    number,
     share,
     size,
 )
@@ -69,18 +70,18 @@ def branch_of(trace: Trace) -> Branch:
 def _branch(trace: Trace, place: TreeNode) -> Branch:
     node = place.node
     detail = trace.details.get(node.id)
-    frontier = node.id in trace.graph.frontier
+    on_edge = _edge_notes(trace, place.edges)
     told: list[Note] = [("told above", TEXT)] if place.repeated else []
     if not place.repeated:
-        told += _notes(detail, trace.pins.get(node.id, ()))
+        told += _notes(detail, trace.pins.get(node.id, ()), of_edge=bool(on_edge))
     if answers := trace.answers.get(node.id):
         told.append((count(answers, "answer"), TEXT))
-    if frontier:
+    if node.id in trace.graph.frontier:
         told.append(("more behind it", TEXT))
     return Branch(
         relation=" and ".join(_relation(edge, trace.direction) for edge in place.edges),
         ref=node.key,
-        notes=[*_edge_notes(trace, place.edges), *told],
+        notes=[*on_edge, *told],
         columns=_columns(node.kind, place, detail),
     )
 
@@ -94,31 +95,38 @@ def _edge_notes(trace: Trace, edges: Iterable[Edge]) -> list[Note]:
     notes: list[Note] = []
     for edge in edges:
         if edge.kind is EdgeKind.READ:
+            snapshot = trace.details.get(edge.src)
             reads = trace.reads.get(edge.dst, ())
-            notes += [(_selection(read), TEXT) for read in reads if read.snapshot == edge.src]
+            selections = [_selection(read, snapshot) for read in reads if read.snapshot == edge.src]
+            notes += [(selection, TEXT) for selection in selections]
         if edge.kind is EdgeKind.FEEDBACK_ON and edge.share is not None:
-            rows = f"{count(edge.rows, 'row')}, " if edge.rows is not None else ""
-            notes.append((f"{rows}{share(edge.share)} of the rows", TEXT))
+            rows = f" ({number(edge.rows)})" if edge.rows is not None else ""
+            notes.append((f"{share(edge.share)} of the rows read{rows}", TEXT))
         if edge.evidence is not Evidence.OBSERVED:
             notes.append((edge.evidence.value, TEXT))
     return list(dict.fromkeys(notes))
 
 
-def _selection(read: ReadRecord) -> str:
-    rows = count(read.rows, "row") if read.rows is not None else "rows"
-    role = "" if read.role == "train" else f" to {read.role}"
+def _selection(read: ReadRecord, snapshot: Detail | None) -> str:
+    """`400 of 500 rows where rating >= 1, columns rating, at, to test`."""
+    rows = "rows" if read.rows is None else count(read.rows, "row")
+    if isinstance(snapshot, SnapshotRecord) and read.rows is not None:
+        whole = read.rows == snapshot.rows
+        rows = f"all {rows}" if whole else f"{number(read.rows)} of {count(snapshot.rows, 'row')}"
     where = f" where {read.filter}" if read.filter else ""
-    columns = f" of {', '.join(read.columns)}" if read.columns else ""
-    return f"{rows}{role}{columns}{where}"
+    columns = f", columns {', '.join(read.columns)}" if read.columns else ""
+    role = "" if read.role == "train" else f", to {read.role}"
+    return f"{rows}{where}{columns}{role}"
 
 
-def _notes(detail: Detail | None, pins: Sequence[PinRecord]) -> list[Note]:
-    """What is told of a thing itself."""
+def _notes(detail: Detail | None, pins: Sequence[PinRecord], *, of_edge: bool) -> list[Note]:
+    """What is told of a thing itself; a snapshot's rows are told by the edge that read them."""
     match detail:
         case SnapshotRecord():
             pinned: list[Note] = [(pin.strength, STATE) for pin in pins[:1]]
-            files = f"{count(detail.rows, 'row')} in {count(detail.files, 'file')}"
-            return [(files, TEXT), (detail.digest, DIGEST), *pinned]
+            rows: list[Note] = [] if of_edge else [(count(detail.rows, "row"), TEXT)]
+            files = (count(detail.files, "file"), TEXT)
+            return [*rows, files, (detail.digest, DIGEST), *pinned]
         case RunRecord():
             return [(detail.state, STATE), *_times(detail), *_trigger(detail)]
         case VersionRecord():

@@ -24,11 +24,12 @@ from backstory.cli.figures import REF, STATE, Kind, one_line, state, state_style
 from backstory.cli.views import Branch, Facts, Sentence, Table, Verbatim, View
 
 if TYPE_CHECKING:
-    from rich.console import Console, JustifyMethod, RenderableType
+    from rich.console import Console, RenderableType
     from rich.text import Text
 
 SCHEMA_VERSION = 1
 SECONDS_BETWEEN_LINES = 10
+READABLE = 12  # characters of a column, below which a table is no table any more
 DEFAULT_PAGER = "less -FRX"
 PIPED_WIDTH = 120  # of a drawing that somebody forced into a pipe with --color always
 
@@ -112,8 +113,8 @@ class Output:
             for place, view in enumerate(views):
                 if place:
                     console.print()
-                console.print(_drawn(view), soft_wrap=isinstance(view, Verbatim))
-        text = capture.get()
+                console.print(_drawn(view, console.width), soft_wrap=isinstance(view, Verbatim))
+        text = "\n".join(line.rstrip(" ") for line in capture.get().split("\n"))
         tall = text.count("\n") >= console.height
         if not (self.pager and tall and sys.stdout.isatty() and _page(self.pager, text)):
             sys.stdout.write(text)
@@ -146,8 +147,8 @@ def drawn_lines(view: View) -> list[str]:
     """A view as people see it, without colour, for a program that writes it elsewhere."""
     console = _console(sys.stdout, color=False)
     with console.capture() as capture:
-        console.print(_drawn(view))
-    return capture.get().splitlines()
+        console.print(_drawn(view, console.width))
+    return [line.rstrip() for line in capture.get().splitlines()]
 
 
 def _console(file: TextIO, *, color: bool) -> "Console":
@@ -156,7 +157,7 @@ def _console(file: TextIO, *, color: bool) -> "Console":
     return Console(
         file=file,
         force_terminal=True,
-        color_system="auto" if color else None,
+        color_system=("auto" if file.isatty() else "standard") if color else None,
         no_color=not color,
         width=None if file.isatty() or "COLUMNS" in os.environ else PIPED_WIDTH,
         highlight=False,
@@ -240,12 +241,12 @@ def _separated(cells: Iterator[str] | tuple[str, ...]) -> str:
     return "\t".join(one_line(cell) for cell in cells)
 
 
-def _drawn(view: View) -> "RenderableType":
+def _drawn(view: View, width: int) -> "RenderableType":
     from rich.text import Text
 
     match view:
         case Table():
-            return _drawn_table(view)
+            return _drawn_table(view) if _fits(view, width) else _drawn_records(view)
         case Facts():
             return _drawn_facts(view)
         case Branch():
@@ -265,22 +266,60 @@ def _cell(value: Any, kind: Kind) -> "Text":
     if value is None:
         return Text("-", style="dim")
     style = state_style(value) if kind is STATE else kind.style
-    return Text(one_line(kind.people(value)), style=style)
+    text = one_line(kind.people(value))
+    if kind.cut:  # by the cell and not by its column, so that the widest column gives way first
+        return Text(text, style=style, no_wrap=True, overflow="ellipsis")
+    return Text(text, style=style)
 
 
 def _drawn_table(view: Table) -> "RenderableType":
     from rich.table import Table as RichTable
 
     table = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    table.title, table.title_justify, table.title_style = view.title or None, "left", "bold"
-    for name, kind in view.columns:
-        whole = kind.whole or kind.right
-        justify: JustifyMethod = "right" if kind.right else "left"
-        table.add_column(name, justify=justify, no_wrap=whole, overflow="fold")
+    used = [
+        place
+        for place, _ in enumerate(view.columns)
+        if view.whole or any(row[place] is not None for row in view.rows)
+    ]
+    for name, kind in (view.columns[place] for place in used):
+        table.add_column(
+            name,
+            justify="right" if kind.right else "left",
+            no_wrap=kind.whole or kind.right,
+            overflow="fold",
+        )
     for row in view.rows:
-        pairs = zip(row, view.columns, strict=True)
-        table.add_row(*(_cell(value, kind) for value, (_, kind) in pairs))
+        table.add_row(*(_cell(row[place], view.columns[place][1]) for place in used))
     return table
+
+
+def _fits(view: Table, width: int) -> bool:
+    """Whether every column gets at least some characters beside the others."""
+    texts = [
+        [name, *(kind.people(row[place]) for row in view.rows if row[place] is not None)]
+        for place, (name, kind) in enumerate(view.columns)
+    ]
+    return sum(min(max(map(len, column)), READABLE) + 2 for column in texts) <= width + 2
+
+
+def _drawn_records(view: Table) -> "RenderableType":
+    """A table that is too wide: one value a line, row by row."""
+    from rich.console import Group
+
+    return Group(
+        *(
+            _drawn_facts(
+                Facts(
+                    heading=f"row {number}",
+                    lines=[
+                        (name, value, kind)
+                        for (name, kind), value in zip(view.columns, row, strict=True)
+                    ],
+                )
+            )
+            for number, row in enumerate(view.rows, start=1)
+        )
+    )
 
 
 def _drawn_facts(view: Facts) -> "RenderableType":

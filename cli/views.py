@@ -14,12 +14,12 @@ class Table:
     Attributes:
         columns: names with the kinds of their values.
         rows: one value a column; None where there is none.
-        title: what it is a table of, where that is not plain.
+        whole: a terminal shows columns without any value too.
     """
 
     columns: Sequence[tuple[str, Kind]]
     rows: Sequence[Sequence[Any]]
-    title: str = ""
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -78,7 +78,9 @@ def _lake(parts: Parts) -> Check:
     names = list(parts.lake.names())
     for name in names:
         parts.lake.table(name)
-    return Check(name="lake", health=Health.OK, found=f"{len(names)} tables can be opened")
+    return Check(
+        name="lake", health=Health.OK, found=f"{_count(len(names), 'table')} can be opened"
+    )
 
 
 def _commits(parts: Parts) -> Check:
@@ -117,7 +119,7 @@ def _pins(parts: Parts) -> Check:
             found=f"{len(spare)} pins in the lake are not recorded (a command was killed)",
             remedy="they keep files without need and do no harm",
         )
-    return Check(name="pins", health=Health.OK, found=f"{len(held)} pins hold")
+    return Check(name="pins", health=Health.OK, found=f"{_count(len(held), 'pin')} held")
 
 
 def _runs(parts: Parts) -> Check:
@@ -196,6 +198,10 @@ _CHECKS: dict[str, Callable[[Parts], Check]] = {
     "disk": _disk,
     "clock": _clock,
 }
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def worst(checks: list[Check]) -> Health:

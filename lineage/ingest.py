@@ -180,6 +180,8 @@ def _contract_of(contract: str | Path) -> Contract:
         return Contract.from_yaml(contract)
     try:
         return Contract.from_yaml(contract.read_text("utf-8"))
+    except FileNotFoundError as exc:
+        raise NotFoundError(f"there is no file {contract}") from exc
     except OSError as exc:
         raise translate_os_error(exc, f"reading {contract}") from exc
     except UnicodeDecodeError as exc:

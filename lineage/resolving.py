@@ -166,6 +166,8 @@ def node_of(found: Resolved, text: str) -> int:
 
 
 def _named(conn: Any, ref: refs.NameRef) -> Resolved:
+    if ref.name.startswith(slices.INTERACTIONS_PREFIX):  # a table of ours, which claims no name
+        return _slice_at(conn, ref)
     kind_and_id = names.named(conn, ref.name)
     if kind_and_id is None or (ref.kind is not None and ref.kind != kind_and_id[0]):
         raise _unknown(
@@ -184,7 +186,9 @@ def _named(conn: Any, ref: refs.NameRef) -> Resolved:
 def _slice_at(conn: Any, ref: refs.NameRef) -> SliceAt:
     record = slices.slice_by_name(conn, ref.name)
     if record is None:
-        raise NotFoundError(f"no slice is called {ref.name!r}")
+        raise NotFoundError(
+            f"no slice is called {ref.name!r}", hint="see `backstory slices --interactions`"
+        )
     match ref.at:
         case None:
             version = record.last_version

@@ -78,6 +78,5 @@ command = Family(
     "models",
     default="list",
     commands=[_list, _alias],
-    help="List the model versions.\n\nBelow it: let an alias name a version.",
     examples=("backstory models ranker", "backstory models alias ranker@7 champion"),
 )

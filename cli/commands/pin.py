@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from backstory.cli.command import verb
-from backstory.cli.figures import DIGEST, REF, STATE, TEXT, TIME
+from backstory.cli.figures import ID, REF, STATE, TEXT, TIME
 from backstory.cli.parameters import INSTANT
 from backstory.cli.session import Session
 from backstory.cli.views import Sentence, Table
@@ -16,13 +16,12 @@ if TYPE_CHECKING:
     from backstory.lineage.pinning import Pinned
 
 _COLUMNS = (
+    ("id", ID),
     ("snapshot", REF),
     ("strength", STATE),
     ("holder", REF),
-    ("reason", TEXT),
     ("until", TIME),
-    ("digest", DIGEST),
-    ("id", TEXT),
+    ("reason", TEXT),
 )
 
 
@@ -93,13 +92,12 @@ def _required(reason: str | None, what: str) -> str:
 def _table(found: Sequence["Pinned"]) -> Table:
     rows = [
         (
+            pinned.pin_id,
             pinned.snapshot.ref,
             str(pinned.strength),
             pinned.holder,
-            pinned.reason,
             pinned.until,
-            pinned.snapshot.digest,
-            pinned.pin_id,
+            pinned.reason,
         )
         for pinned in found
     ]

@@ -11,7 +11,7 @@ import click
 from backstory.cli.command import verb
 from backstory.cli.errors import Exit
 from backstory.cli.session import Session
-from backstory.lake.errors import InvalidError
+from backstory.lake.errors import InvalidError, NotFoundError
 from backstory.lake.location import translate_os_error
 
 
@@ -52,6 +52,8 @@ def command(
 def _read(file: Path) -> str:
     try:
         return sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")
+    except FileNotFoundError as exc:
+        raise NotFoundError(f"there is no file {file}") from exc
     except OSError as exc:
         raise translate_os_error(exc, f"reading {file}") from exc
     except UnicodeDecodeError as exc:

@@ -155,6 +155,5 @@ command = Family(
     "runs",
     default="list",
     commands=[_list, _show],
-    help="List the training runs.\n\nBelow it: show one of them whole.",
     examples=("backstory runs --model ranker", "backstory runs show 019a8f3c-5b1e"),
 )

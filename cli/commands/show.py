@@ -9,7 +9,9 @@ import click
 from backstory.cli.command import verb
 from backstory.cli.figures import (
     DIGEST,
+    DIGITS,
     NUMBER,
+    PATH,
     SIZE,
     TEXT,
     TIME,
@@ -81,7 +83,7 @@ def _facts(shown: "Shown") -> Facts:
     return Facts(
         heading=shown.at.ref,
         lines=[
-            ("digest", snapshot.digest, _WHOLE_DIGEST),
+            ("digest", snapshot.digest, DIGITS),
             ("rows", snapshot.rows, NUMBER),
             ("size", snapshot.size, SIZE),
             ("files", len(snapshot.manifest.files), NUMBER),
@@ -93,12 +95,9 @@ def _facts(shown: "Shown") -> Facts:
     )
 
 
-_WHOLE_DIGEST = Kind(people=str, plain=str, style="yellow")
-
-
 def _files(shown: "Shown") -> Table:
     return Table(
-        columns=(("path", TEXT), ("rows", NUMBER), ("size", SIZE), ("sha256", DIGEST)),
+        columns=(("path", PATH), ("rows", NUMBER), ("size", SIZE), ("sha256", DIGEST)),
         rows=[
             (file.path, file.rows, file.size, file.sha256 or None)
             for file in shown.snapshot.manifest.files
@@ -109,7 +108,7 @@ def _files(shown: "Shown") -> Table:
 def _sample(shown: "Shown") -> Table:
     names: Sequence[str] = list(shown.rows[0]) if shown.rows else []
     columns = [(name, _kind([row[name] for row in shown.rows])) for name in names]
-    return Table(columns=columns, rows=[list(row.values()) for row in shown.rows])
+    return Table(columns=columns, rows=[list(row.values()) for row in shown.rows], whole=True)
 
 
 def _kind(values: Sequence[object]) -> Kind:

@@ -101,6 +101,5 @@ command = Family(
     "slices",
     default="list",
     commands=[_list, _create, _link],
-    help="List the slices.\n\nBelow it: make a slice, or read a table of others as one.",
     examples=("backstory slices", "backstory slices create thumbs.yaml"),
 )

@@ -6,7 +6,7 @@ import click
 
 from backstory.cli.command import verb
 from backstory.cli.errors import Exit
-from backstory.cli.figures import DIGEST, REF, STATE, TEXT, TIME
+from backstory.cli.figures import DIGEST, DIGITS, REF, STATE, TEXT, TIME
 from backstory.cli.session import Session
 from backstory.cli.views import Facts, Sentence, Table, View
 
@@ -37,7 +37,7 @@ def command(session: Session, ref: str, *, verify: bool) -> Exit | None:
     """
     from backstory.cli.documents import document
 
-    with session.home() as home, session.output.working(f"asking for {ref}"):
+    with session.home() as home, session.output.working(f"looking for {ref}"):
         found = home.state_of(ref, verify=verify)
     rows = [
         (
@@ -66,7 +66,7 @@ def _facts(found: "ModelState") -> Facts:
             ("environment", asked.environment, TEXT),
             ("request", _shortened(asked.request), TEXT),
             ("response", _shortened(asked.response), TEXT),
-            ("state", found.digest, TEXT),
+            ("state", found.digest, DIGITS),
         ],
     )
 
