@@ -159,4 +159,5 @@ def _constants(values: Mapping[str, str | None], kinds: Mapping[str, str]) -> st
 
 
 def _first_line(exc: Exception) -> str:
-    return str(exc).partition("\n")[0]
+    # An error of the stream that DuckDB reads comes with its traceback.
+    return str(exc).partition("\n")[0].partition(". Detail: Python exception")[0]

@@ -13,7 +13,7 @@ Opening reads the log, not the data. Versions whose log is gone reopen from a pi
 """
 
 import importlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -43,7 +43,7 @@ from backstory.lake.linked import LinkedTable
 from backstory.lake.location import inside
 from backstory.lake.manifest import Manifest
 from backstory.lake.table import SliceTable
-from backstory.lake.versions import open_delta, read_version
+from backstory.lake.versions import delta_damage, open_delta, read_version
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -259,8 +259,15 @@ class Snapshot:
         delta: DeltaTable = open_delta(self.folder, self.version, name=self.slice)
         engine = QueryBuilder(_ONE_THREAD).register("t", delta)
         names = ", ".join(map(quoted, schema.names))
-        rows = pa.RecordBatchReader.from_stream(engine.execute(f"SELECT {names} FROM t"))
-        return rows.cast(schema)
+        with delta_damage(str(self)):
+            rows = engine.execute(f"SELECT {names} FROM t")
+        return pa.RecordBatchReader.from_batches(schema, self._of_engine(rows, schema))
+
+    def _of_engine(self, rows: Iterable[Any], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        # Batch by batch in Python: a panic that meets Arrow's C stream ends the whole process.
+        with delta_damage(str(self)):
+            for batch in rows:
+                yield pa.record_batch(batch).cast(schema)
 
     def _cast(self, reader: pa.RecordBatchReader, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         with engine_errors(str(self)):

@@ -9,7 +9,8 @@ Tables that others wrote may hide rows (deletion vectors) or rename columns (col
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,26 @@ class TableVersion:
         return bool(self.features)
 
 
+@contextmanager
+def delta_damage(name: str) -> Iterator[None]:
+    """Make an error of ours of what delta-rs says, or does, when it meets damage.
+
+    A panic in Rust is raised outside of `Exception`, by a class that nobody can import.
+
+    Raises:
+        IntegrityError: delta-rs failed or panicked.
+    """
+    try:
+        yield
+    except BaseException as exc:
+        if not isinstance(exc, DeltaError) and type(exc).__name__ != "PanicException":
+            raise
+        raise IntegrityError(
+            f"{name}: its log or a data file is damaged: {_first_line(exc)}",
+            hint="run `backstory verify` to see which bytes are not what was recorded",
+        ) from exc
+
+
 def open_delta(folder: Path, version: int | None = None, *, name: str) -> DeltaTable:
     """Open a Delta table at a version, or at its latest.
 
@@ -77,8 +98,9 @@ def open_delta(folder: Path, version: int | None = None, *, name: str) -> DeltaT
             hint="move or rename that folder",
         )
     try:
-        return DeltaTable(str(folder), version=version)
-    except (DeltaError, OverflowError, OSError) as exc:
+        with delta_damage(name):
+            return DeltaTable(str(folder), version=version)
+    except (IntegrityError, OverflowError, OSError) as exc:
         raise _unopened(folder, version, name, exc) from exc
 
 
@@ -112,8 +134,9 @@ def describe(table: DeltaTable, folder: Path, *, name: str) -> TableVersion:
         RefusedError: partition values of a kind that cannot be told as text.
     """
     features = _features(table)
-    deleted = _deleted_rows(table) if features else {}
-    adds = pa.table(table.get_add_actions())
+    with delta_damage(name):
+        deleted = _deleted_rows(table) if features else {}
+        adds = pa.table(table.get_add_actions())
     paths = [_decoded(path) for path in adds["path"].to_pylist()]
     rows = adds["num_records"].to_pylist()
     if not deleted.keys() <= set(paths):
@@ -163,11 +186,14 @@ def _unopened(folder: Path, version: int | None, name: str, exc: Exception) -> N
             hint=f"its latest version is {known[-1]}",
         )
     at = "its latest version" if version is None else f"version {version}"
-    reason = str(exc).partition("\n")[0]
     return GoneError(
-        f"{name}: {at} can no longer be opened: {reason}",
+        f"{name}: {at} can no longer be opened: {_first_line(exc.__cause__ or exc)}",
         hint="a pinned version reopens from its pin; `backstory verify` names damaged log entries",
     )
+
+
+def _first_line(exc: BaseException) -> str:
+    return str(exc).partition("\n")[0]
 
 
 def _features(table: DeltaTable) -> frozenset[str]:

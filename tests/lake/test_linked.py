@@ -1,4 +1,7 @@
 import json
+import random
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -230,6 +233,32 @@ def test_files_without_statistics_are_counted(root: Path, tmp_path: Path) -> Non
     path.unlink()
     with pytest.raises(GoneError):
         open_snapshot(LinkedTable.open(root, "clicks/raw"))
+
+
+@pytest.mark.parametrize("make", [foreign.plain, foreign.with_deletion_vector])
+def test_damage_is_an_error_in_one_line_whatever_delta_rs_does(
+    root: Path, tmp_path: Path, make: Callable[[Path], Path]
+) -> None:
+    folder = make(tmp_path / "theirs")
+    table = linked(root, folder)
+    chance = random.Random(364)
+    outcomes = Counter[str]()
+    messages = []
+    for path in (*folder.glob("part-*"), *folder.glob("_delta_log/*.json")):
+        data = path.read_bytes()
+        for position in range(len(data) - 200, len(data), 5):
+            damaged = bytearray(data)
+            damaged[position] ^= 1 << chance.randrange(8)
+            path.write_bytes(damaged)
+            try:
+                open_snapshot(table).arrow()
+                outcomes["read"] += 1  # a foreign file that nobody hashed
+            except BackstoryError as exc:
+                messages.append(exc.message)
+                outcomes[type(exc).__name__] += 1
+        path.write_bytes(data)
+    assert not [message for message in messages if "\n" in message]
+    assert min(outcomes["GoneError"], outcomes["IntegrityError"]) > 3
 
 
 def test_partitions_of_bytes_are_refused(root: Path, tmp_path: Path) -> None:
