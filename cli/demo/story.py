@@ -11,10 +11,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import pyarrow as pa
-
 import backstory
-from backstory.cli.demo.reader import Reader
+from backstory.cli.demo.reader import STRENGTH, Reader
 from backstory.cli.demo.screen import Screen
 from backstory.cli.demo.world import (
     DEPOTS,
@@ -25,11 +23,11 @@ from backstory.cli.demo.world import (
     days,
     keyed_in,
 )
+from backstory.cli.figures import moment
 from backstory.cli.lineage_tree import tree_lines
 from backstory.lineage.home import Home
 from backstory.lineage.ids import interaction_id
 from backstory.lineage.interaction import Interaction, json_text
-from backstory.lineage.times import time_text
 
 MODEL = "reader"
 SLICE = "corrections"
@@ -154,38 +152,28 @@ class Story:
         """Clerks key in what they saw."""
         self.clock.move_to(at)
         answered = [p.number in self.answers for p in parcels]
-        self.home.slice(SLICE).append(
-            pa.table(
-                {
-                    "event_id": [f"{source}/{p.number}" for p in parcels],
-                    "at": pa.array([p.at for p in parcels], pa.timestamp("us", "UTC")),
-                    "interaction": pa.array(
-                        [
-                            _interaction(p) if known else None
-                            for p, known in zip(parcels, answered, strict=True)
-                        ],
-                        pa.string(),
-                    ),
-                    "clerk": [clerk_of(p) for p in parcels],
-                    "pixels": pa.array([p.pixels for p in parcels], pa.list_(pa.int64())),
-                    "digit": [
-                        keyed_in(p) if known else p.digit
-                        for p, known in zip(parcels, answered, strict=True)
-                    ],
-                }
-            ),
-            source=source,
-        )
+        rows = [
+            {
+                "event_id": f"{source}/{parcel.number}",
+                "at": parcel.at,
+                "interaction": _interaction(parcel) if known else None,
+                "clerk": clerk_of(parcel),
+                "pixels": parcel.pixels,
+                "digit": keyed_in(parcel) if known else parcel.digit,
+            }
+            for parcel, known in zip(parcels, answered, strict=True)
+        ]
+        self.home.slice(SLICE).append(rows, source=source)
 
     def _train(self, trigger: backstory.Trigger, *, where: str | None = None) -> str:
         """One retraining, recorded; the reader it made is kept in memory to serve."""
         with (
-            self.home.retraining(MODEL, trigger=trigger) as run,
+            self.home.retraining(MODEL, trigger=trigger, code=Path(__file__).parent) as run,
             TemporaryDirectory() as scratch,
         ):
             rows = run.read(SLICE, columns=["pixels", "digit"], where=where).arrow()
             reader = Reader.train(rows["pixels"].to_pylist(), rows["digit"].to_pylist())
-            run.log_params(classifier="logistic regression", C=0.05)
+            run.log_params(classifier="logistic regression", C=STRENGTH)
             run.log_metrics(training_rows=len(rows), holdout_accuracy=self._accuracy(reader))
             run.log_dataset(rows)
             made = run.register(reader.save(Path(scratch) / "reader"))
@@ -214,7 +202,7 @@ class Story:
 
     def _a_parcel_went_astray(self, parcel: Parcel) -> None:
         self.screen.heading("A parcel went to the wrong town")
-        self.screen.say(f"Parcel {parcel.number}, {time_text(parcel.at)}. This is the digit:")
+        self.screen.say(f"Parcel {parcel.number}, {moment(parcel.at)}. This is the digit:")
         self.screen.say()
         self.screen.digit(parcel.pixels)
         self.screen.say()
@@ -229,7 +217,7 @@ class Story:
         state = self.home.state_of(f"ext:parcel:{parcel.number}", verify=True)
         interval = self.home.deployments(ENVIRONMENT, at=parcel.at)[0]
         self.screen.say(
-            f"{state.version}, serving in {ENVIRONMENT} since {time_text(interval.from_at)} "
+            f"{state.version}, serving in {ENVIRONMENT} since {moment(interval.from_at)} "
             f"with {interval.share:.0%} of the traffic."
         )
         before = self.readers[f"{MODEL}@1"].read([parcel.pixels])[0]
@@ -249,7 +237,9 @@ class Story:
         if not isinstance(snapshot, backstory.SnapshotRecord) or run.trigger is None:
             raise TypeError(f"a read without its snapshot: {snapshot!r}")
         checked = self.home.verify(snapshot.ref)
-        self.screen.say(f"Run {run.run_id}, {run.state} at {_when(run.ended)}.")
+        self.screen.say(
+            f"Run {run.run_id}, {run.state}{f' at {moment(run.ended)}' if run.ended else ''}."
+        )
         self.screen.say(f"Why it ran: {run.trigger['kind']}, {run.trigger['reason']}.")
         self.screen.say(
             f"What it read: {snapshot.ref}, {read.rows:,} rows in {snapshot.files} files, "
@@ -367,7 +357,3 @@ class Story:
 
 def _interaction(parcel: Parcel) -> str:
     return interaction_id(parcel.at, f"parcel:{parcel.number}")
-
-
-def _when(at: datetime | None) -> str:
-    return time_text(at) if at else "an unknown time"

@@ -16,6 +16,7 @@ MONDAY = datetime(2026, 11, 2, 6, 0, tzinfo=UTC)
 DEPOTS = ("north", "south", "east", "west")
 SHARES = (0.2, 0.2, 0.4, 0.2)
 CLERKS = 5  # in each depot
+WORKING_WEEK = timedelta(days=4, hours=14)  # Monday six in the morning to Friday evening
 HOLDOUT, ACCEPTANCE, FIRST_WEEK = 297, 400, 600
 
 Pixels = list[int]
@@ -69,7 +70,7 @@ def make_world(seed: int) -> World:
                 pixels=[int(value) for value in images[index]],
                 digit=int(digits[index]),
                 depot=DEPOTS[depots[index]],
-                at=start + timedelta(days=5) * place / len(part),
+                at=start + WORKING_WEEK * place / len(part),
             )
             for place, index in enumerate(part)
         ]
