@@ -10,7 +10,7 @@ may claim a cycle. This module reads nothing; the walk itself is in `store.reads
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -191,6 +191,37 @@ def path_between(graph: Graph, src: int, dst: int) -> tuple[Edge, ...] | None:
         path.append(edge)
         dst = edge.src
     return tuple(reversed(path))
+
+
+def of_its_runs(graph: Graph) -> Graph:
+    """An upstream graph without the loop shares that belong to other runs.
+
+    Two runs may read one snapshot with different selections; each has loop shares of its own. In
+    the trace of what one of them made, those of the other say nothing. A trace of the snapshot
+    itself tells all of them.
+    """
+    known = {node.id for node in graph.nodes}
+    edges = tuple(
+        edge
+        for edge in graph.edges
+        if edge.kind is not EdgeKind.FEEDBACK_ON or edge.run in known or edge.dst == graph.root
+    )
+    if len(edges) == len(graph.edges):
+        return graph
+    above: dict[int, list[int]] = {}
+    for edge in edges:
+        above.setdefault(edge.dst, []).append(edge.src)
+    reached, queue = {graph.root}, deque([graph.root])
+    while queue:
+        new = [src for src in above.get(queue.popleft(), ()) if src not in reached]
+        reached.update(new)
+        queue.extend(new)
+    return replace(
+        graph,
+        nodes=tuple(node for node in graph.nodes if node.id in reached),
+        edges=tuple(edge for edge in edges if edge.src in reached and edge.dst in reached),
+        frontier=tuple(number for number in graph.frontier if number in reached),
+    )
 
 
 def _places(graph: Graph, direction: Direction) -> list[tuple[int, tuple[Edge, ...], int, bool]]:

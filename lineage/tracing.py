@@ -22,6 +22,7 @@ from backstory.lineage.graph import (
     Graph,
     Node,
     TreeNode,
+    of_its_runs,
     path_between,
     tree,
 )
@@ -129,6 +130,8 @@ def _walk(parts: Parts, ref: str, direction: Direction, depth: int, limit: int) 
     with parts.store.reader() as conn:
         root = node_of(resolve_ref(conn, parsed), ref)
         graph = reads.walk(conn, root, direction, depth=depth, limit=limit)
+        if direction is Direction.UPSTREAM:
+            graph = of_its_runs(graph)
         ids = _by_kind(graph.nodes)
         return Trace(
             graph=graph,

@@ -12,6 +12,7 @@ from backstory.lineage.graph import (
     Graph,
     Node,
     TreeNode,
+    of_its_runs,
     path_between,
     tree,
 )
@@ -102,3 +103,40 @@ def test_a_path_is_a_shortest_one() -> None:
     assert [(e.src, e.dst) for e in path] == [(3, 1), (1, 0)]
     assert path_between(graph, 0, 3) is None
     assert path_between(graph, 2, 2) == ()
+
+
+def test_a_trace_tells_only_the_loop_shares_of_its_own_runs() -> None:
+    def loop(src: int, run: int) -> Edge:
+        kind = EdgeKind.FEEDBACK_ON
+        return Edge(src=src, dst=3, kind=kind, evidence=Evidence.INFERRED, run=run)
+
+    made, read = EdgeKind.PRODUCED, EdgeKind.READ
+    graph = Graph(
+        root=1,
+        nodes=tuple(
+            Node(id=number, kind=kind, key=f"n{number}", label="")
+            for number, kind in enumerate(
+                (
+                    EntityKind.MODEL_VERSION,
+                    EntityKind.RUN,
+                    EntityKind.SNAPSHOT,
+                    EntityKind.MODEL_VERSION,
+                    EntityKind.MODEL_VERSION,
+                ),
+                start=1,
+            )
+        ),
+        edges=(
+            Edge(src=2, dst=1, kind=made, evidence=Evidence.OBSERVED, run=2),
+            Edge(src=3, dst=2, kind=read, evidence=Evidence.OBSERVED, run=2),
+            loop(4, 2),
+            loop(4, 99),
+            loop(5, 99),
+        ),
+        frontier=(4, 5),
+    )
+    found = of_its_runs(graph)
+    assert [node.id for node in found.nodes] == [1, 2, 3, 4]
+    assert [(edge.src, edge.run) for edge in found.edges] == [(2, 2), (3, 2), (4, 2)]
+    assert found.frontier == (4,)
+    assert of_its_runs(found) is found
