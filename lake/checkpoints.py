@@ -13,16 +13,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from deltalake.exceptions import DeltaError
-
 from backstory.lake.commits import LOG_FOLDER
-from backstory.lake.errors import GoneError, IntegrityError, UnavailableError
+from backstory.lake.errors import GoneError, IntegrityError
 from backstory.lake.files import hash_file, write_durably
 from backstory.lake.location import translate_os_error
 from backstory.lake.manifest import Manifest
 from backstory.lake.sealed import seal
 from backstory.lake.segments import log_files, segment
-from backstory.lake.versions import TableVersion, describe, open_delta, sizes
+from backstory.lake.versions import TableVersion, delta_damage, describe, open_delta, sizes
 
 CHECKPOINTS_FOLDER = "_checkpoints"
 
@@ -47,14 +45,13 @@ def make_checkpoint(folder: Path, manifest: Manifest, target: Path, *, name: str
             for file in segment(folder, version):
                 shutil.copyfile(file.path, scratch / LOG_FOLDER / file.path.name)
             delta = open_delta(scratch, version, name=name)
-            if sizes(delta) != {file.path: file.size for file in manifest.files}:
-                raise IntegrityError(f"{name}@{version}: its log says something else by now")
-            delta.create_checkpoint()
+            with delta_damage(name):
+                if sizes(delta) != {file.path: file.size for file in manifest.files}:
+                    raise IntegrityError(f"{name}@{version}: its log says something else by now")
+                delta.create_checkpoint()
             shutil.copyfile(_checkpoint(scratch, version), target)
     except FileNotFoundError as exc:
         raise GoneError(f"{name}: the log entries of version {version} are gone") from exc
-    except DeltaError as exc:
-        raise UnavailableError(f"{name}: no checkpoint of version {version}: {exc}") from exc
     except OSError as exc:
         raise translate_os_error(exc, f"checkpoint of {name}@{version}") from exc
 

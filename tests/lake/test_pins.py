@@ -303,6 +303,36 @@ def test_what_the_files_alone_do_not_say_is_kept_as_rewritten_rows(
     assert verify_table(table).findings == ()
 
 
+@pytest.mark.parametrize("strength", [Strength.WATCHED, Strength.COPIED])
+def test_files_that_went_or_shrank_before_the_pin_are_told(
+    theirs: LinkedTable, strength: Strength
+) -> None:
+    snapshot = open_snapshot(theirs)
+    path = theirs.folder / snapshot.manifest.files[1].path
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(IntegrityError, match="bytes instead of"):
+        keep(theirs, strength=strength)
+    path.unlink()
+    with pytest.raises(GoneError, match=path.name):
+        keep(theirs, strength=strength)
+    assert [path.name for path in pins_folder(theirs).iterdir()] == [".lock"]
+
+
+def test_rewritten_rows_lie_in_files_of_bounded_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backstory.lake.copying.ROWS_PER_REWRITTEN_FILE", 3)
+    monkeypatch.setattr("backstory.lake.snapshot.BATCH_ROWS", 2)
+    folder = foreign.with_deletion_vector(tmp_path / "theirs")
+    table = link(tmp_path / "lake", "clicks", str(folder), at=NOW)
+    before = open_snapshot(table).arrow()
+
+    again = reopen(table, keep(table).digest)
+
+    assert again.arrow() == before
+    assert len(again.manifest.files) > 1
+
+
 def test_strengths_that_cannot_be_promised_are_refused(
     table: SliceTable, theirs: LinkedTable, tmp_path: Path
 ) -> None:
