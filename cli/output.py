@@ -117,7 +117,7 @@ class Output:
         text = "\n".join(line.rstrip(" ") for line in capture.get().split("\n"))
         tall = text.count("\n") >= console.height
         if not (self.pager and tall and sys.stdout.isatty() and _page(self.pager, text)):
-            sys.stdout.write(text)
+            click.echo(text, nl=False, color=True)  # the text has its colours already
 
     @contextlib.contextmanager
     def _bar(self, doing: str, total: int | None) -> Iterator[Step]:

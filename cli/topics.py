@@ -57,7 +57,8 @@ def json_shape() -> str:
     return """\
 --json
 
-  {"schemaVersion": 1, "data": …} on stdout; [] or null where there is nothing.
+  {"schemaVersion": 1, "data": …} on stdout; [] or null where there is nothing. Only the answer of
+  query is GraphQL's own JSON.
 
 Names are camelCase. Times are RFC 3339 in UTC, numbers are exact, digests have 64 digits, and what
 does not apply is null. A thing is named by its ref. Within a schemaVersion fields are added and
