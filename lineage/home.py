@@ -37,6 +37,7 @@ from backstory.lineage import (
     retraining,
     stating,
     tracing,
+    triggering,
     verifying,
 )
 from backstory.lineage.audit.leaf import Actor, KnownBy
@@ -77,6 +78,7 @@ class Home(Parts):
     pins = pinning.pins
     release = pinning.release
     retraining = retraining.retraining
+    due = triggering.evaluate
     runs = inspecting.list_runs
     run = inspecting.show_run
     models = deploying.model_versions
