@@ -195,7 +195,7 @@ class TriggerNotDue(RefusedError):
     def __init__(self, evaluated: Evaluated) -> None:
         super().__init__(
             f"{evaluated.kind} trigger is not due: {evaluated.reason}",
-            hint="wait, ask first with `home.due(model, trigger)`, or start by hand with Manual(reason)",
+            hint="ask first with `home.due(model, trigger)`, or start by hand with Manual(reason)",
         )
         self.evaluated = evaluated
 
