@@ -223,7 +223,7 @@ class Story:
         before = self.readers[f"{MODEL}@1"].read([parcel.pixels])[0]
         self.screen.say(f"The version before, {MODEL}@1, reads the same pixels as {before}.")
         self.screen.say(
-            f"Model state {state.digest[:12]}: {len(state.parts)} parts, "
+            f"The model state behind the answer has {len(state.parts)} parts, all hashed again: "
             f"{len(state.missing)} missing."
         )
         self.screen.command(f"backstory --home {self.root} state ext:parcel:{parcel.number}")

@@ -26,6 +26,7 @@ HOMES = {
     "rfc8785": ["lineage/audit"],
     "rich": ["cli/output.py", "cli/demo"],
     "sklearn": ["cli/demo"],
+    "threadpoolctl": ["cli/demo"],
     "sqlalchemy": ["lineage/store", "migrations"],
     "sqlglot": ["lake"],
     "starlette": ["api"],

@@ -11,7 +11,6 @@ import backstory
 from backstory.cli.demo.opening import MARK, MARK_TEXT, run_demo
 from backstory.lake.errors import RefusedError
 
-
 PROGRAM = Path(sys.executable).with_name("backstory")
 
 
