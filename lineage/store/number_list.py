@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.sql.operators import OperatorType
 from sqlalchemy.types import TypeEngine
 
 
@@ -35,6 +36,10 @@ class _Among(FunctionElement[bool]):
 
     inherit_cache = True
     type = sa.Boolean()
+
+    def self_group(self, against: OperatorType | None = None) -> "_Among":  # noqa: ARG002
+        """Stand as it is: SQLAlchemy would compare it with 1 on SQLite, which no index answers."""
+        return self
 
 
 def among(column: sa.Column[int], parameter: str) -> ColumnElement[bool]:

@@ -94,15 +94,27 @@ def walk(
     when an edge leads on from it to something that is not in the graph.
     """
     distances = reach(connection, [root], direction, depth=depth, limit=limit, kinds=kinds)
-    known = entities(connection, distances)
+    nodes = _placed(connection, distances)
     edges, frontier = _between(connection, distances, Direction(direction), kinds)
     return Graph(
         root=root,
-        nodes=tuple(_at(known[number], distance) for number, distance in distances.items()),
+        nodes=nodes,
         edges=edges,
         truncated=bool(frontier),
         frontier=tuple(sorted(frontier)),
     )
+
+
+def _placed(connection: Connection, distances: dict[int, int]) -> tuple[Node, ...]:
+    """The nodes of a walk, in its order."""
+    rows = connection.execute(_BY_IDS, {"ids": list(distances)})
+    known = {row[0]: _node(row, distances[row[0]]) for row in rows}
+    try:
+        return tuple(known[number] for number in distances)
+    except KeyError as exc:
+        raise IntegrityError(
+            f"an edge leads to entity {exc}, which is lost", hint=_DAMAGED
+        ) from exc
 
 
 def _between(
@@ -157,16 +169,18 @@ def _bound(kinds: Collection[str] | None) -> dict[str, list[str]]:
     return {} if kinds is None else {"kinds": sorted(kinds)}
 
 
-def _node(row: sa.Row[*tuple[Any, ...]]) -> Node:
+# Looked up several times faster than by calling the enums.
+_ENTITY_KINDS = {kind.value: kind for kind in EntityKind}
+_EDGE_KINDS = {kind.value: kind for kind in EdgeKind}
+_EVIDENCE = {evidence.value: evidence for evidence in Evidence}
+
+
+def _node(row: sa.Row[*tuple[Any, ...]], distance: int = 0) -> Node:
     number, kind, key, label = row
     try:
-        return Node(id=number, kind=EntityKind(kind), key=key, label=label)
-    except ValueError as exc:
+        return Node(id=number, kind=_ENTITY_KINDS[kind], key=key, label=label, distance=distance)
+    except KeyError as exc:
         raise IntegrityError(f"entity {number} is of an unknown kind", hint=_DAMAGED) from exc
-
-
-def _at(node: Node, distance: int) -> Node:
-    return Node(id=node.id, kind=node.kind, key=node.key, label=node.label, distance=distance)
 
 
 def _edge(row: sa.Row[*tuple[Any, ...]]) -> Edge:
@@ -175,13 +189,13 @@ def _edge(row: sa.Row[*tuple[Any, ...]]) -> Edge:
         return Edge(
             src=src,
             dst=dst,
-            kind=EdgeKind(kind),
-            evidence=Evidence(evidence),
+            kind=_EDGE_KINDS[kind],
+            evidence=_EVIDENCE[evidence],
             run=run,
             rows=rows,
             share=share,
         )
-    except ValueError as exc:
+    except KeyError as exc:
         raise IntegrityError(
             f"an edge of entity {dst} is of an unknown kind", hint=_DAMAGED
         ) from exc

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import event
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Connection, Engine
 
 from backstory.lineage.audit.leaf import Actor
 from backstory.lineage.graph import EdgeKind, EntityKind, Evidence
@@ -71,3 +71,17 @@ def statements(engine: Engine) -> Iterator[list[str]]:
         yield sent
     finally:
         event.remove(engine, "before_cursor_execute", note)
+
+
+@contextmanager
+def behind_its_back(store: Store) -> Iterator[Connection]:
+    """A transaction that nothing watches and that is undone."""
+    with store.engine.connect() as connection:
+        transaction = connection.begin()
+        connection.exec_driver_sql(
+            "PRAGMA defer_foreign_keys = ON"
+            if store.engine.dialect.name == "sqlite"
+            else "SET LOCAL session_replication_role = replica"
+        )
+        yield connection
+        transaction.rollback()

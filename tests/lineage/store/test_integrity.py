@@ -4,7 +4,6 @@ import random
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -23,7 +22,7 @@ from backstory.lineage.store.rows import ENDED, recorded_column
 from backstory.lineage.store.unit_of_work import Store, Unit
 from backstory.lineage.store.writes import end, insert
 from tests.databases import Databases
-from tests.lineage.store.recording import START, add_run, ticking, unit
+from tests.lineage.store.recording import START, add_run, behind_its_back, ticking, unit
 
 ROWS = 3
 DAY = timedelta(days=1)
@@ -72,20 +71,6 @@ def filled(databases: Databases) -> Iterator[Store]:
     fill(store)
     yield store
     store.close()
-
-
-@contextmanager
-def behind_its_back(store: Store) -> Iterator[Connection]:
-    """A transaction that nothing watches and that is undone."""
-    with store.engine.connect() as connection:
-        transaction = connection.begin()
-        connection.exec_driver_sql(
-            "PRAGMA defer_foreign_keys = ON"
-            if store.engine.dialect.name == "sqlite"
-            else "SET LOCAL session_replication_role = replica"
-        )
-        yield connection
-        transaction.rollback()
 
 
 def other(value: Any) -> Any:

@@ -13,7 +13,7 @@ from backstory.lineage.store.reads import entity_by_key, reach, walk
 from backstory.lineage.store.unit_of_work import Store
 from backstory.lineage.store.writes import add_edge, add_entity
 from tests.databases import Databases
-from tests.lineage.store.recording import add_chain, statements, ticking, unit
+from tests.lineage.store.recording import add_chain, behind_its_back, statements, ticking, unit
 
 UP, DOWN = Direction.UPSTREAM, Direction.DOWNSTREAM
 Pairs = Iterable[tuple[int, int]]
@@ -154,6 +154,27 @@ def test_statements_are_a_level_each_and_two(store: Store, size: int) -> None:
         graph = walk_from(store, n[-1], depth=20)
     assert len(graph.nodes) > 3
     assert len(sent) == depth + 2
+
+
+def test_an_edge_to_nothing_is_damage(store: Store) -> None:
+    n = add_chain(store, 2)
+    with behind_its_back(store) as connection:
+        connection.exec_driver_sql("UPDATE edge SET src = 99")
+        with pytest.raises(IntegrityError, match="an edge leads to entity 99, which is lost"):
+            walk(connection, n[1], UP)
+
+
+def test_every_statement_is_answered_by_an_index(fresh: Store) -> None:
+    numbers = place(fresh, {(0, 1), (1, 2)})
+    with statements(fresh.engine) as sent, fresh.reader() as connection:
+        walk(connection, numbers[1], UP)
+        walk(connection, numbers[1], DOWN, kinds=["read"])
+        plans = [
+            connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", (1,) * sql.count("?")).all()
+            for sql in list(sent)
+        ]
+    assert len(plans) == 8
+    assert all("SEARCH" in plan[0][3] for plan in plans)
 
 
 def test_an_unknown_kind_is_damage(store: Store) -> None:
