@@ -25,7 +25,7 @@ from backstory.lineage.keys import KEY_FILE, key_check, key_text, load_key
 from backstory.lineage.parts import Parts
 from backstory.lineage.resolving import SliceAt, resolve
 from backstory.lineage.settings import load_settings
-from backstory.lineage.store import integrity, models, slices
+from backstory.lineage.store import audit_log, integrity, models, slices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +77,9 @@ def _everything(parts: Parts) -> Iterator[Verification]:
     # 1
     with parts.store.reader() as conn:
         findings = tuple(integrity.check(conn))
-    yield Verification(files=1, size=0, findings=findings, checked=("store and audit log",))
+        size, root = (0, "damaged") if findings else audit_log.log_root(conn)
+    log = f"store, with an audit log of {size} entries and root {root}"
+    yield Verification(files=1, size=0, findings=findings, checked=(log,))
     # 2
     for name in parts.lake.names():
         yield _table(parts, name)

@@ -4,7 +4,7 @@ Rows of both tables are never updated or deleted (triggers refuse it). What the 
 `audit/`; whether the tables agree with it, `reconcile` tells.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ from backstory.lake.errors import IntegrityError
 from backstory.lake.findings import Finding
 from backstory.lineage.audit.leaf import Leaf, leaf_hash, parse_body
 from backstory.lineage.audit.replay import StoredLeaf, check_leaves, check_tree
-from backstory.lineage.audit.tree import Node, completed, left_siblings
+from backstory.lineage.audit.tree import Node, completed, left_siblings, peaks, root
 from backstory.lineage.store.tables import audit_leaf, audit_node
 
 _HEAD = select(audit_leaf.c.seq, audit_leaf.c.at).order_by(audit_leaf.c.seq.desc()).limit(1)
@@ -27,7 +27,7 @@ _FIRST_OF_ACTION = (
     .limit(1)
 )
 _LEAF_HASH = select(audit_leaf.c.leaf_hash).where(audit_leaf.c.seq == bindparam("seq"))
-_NODES = select(audit_node.c.level, audit_node.c.hash).where(
+_NODES = select(audit_node.c.level, audit_node.c.idx, audit_node.c.hash).where(
     tuple_(audit_node.c.level, audit_node.c.idx).in_(bindparam("places", expanding=True))
 )
 
@@ -81,7 +81,7 @@ def append(connection: Connection, leaf: Leaf) -> None:
         insert(audit_leaf),
         {"seq": leaf.seq, "at": leaf.at, "action": leaf.action, "body": body, "leaf_hash": hashed},
     )
-    nodes = completed(leaf.seq, hashed, _lefts(connection, leaf.seq))
+    nodes = completed(leaf.seq, hashed, _hashes(connection, left_siblings(leaf.seq)))
     if nodes:
         connection.execute(
             insert(audit_node),
@@ -89,21 +89,35 @@ def append(connection: Connection, leaf: Leaf) -> None:
         )
 
 
-def _lefts(connection: Connection, seq: int) -> list[bytes]:
-    places = left_siblings(seq)
-    if not places:
-        return []
-    hashes = {0: connection.execute(_LEAF_HASH, {"seq": seq - 1}).scalar()}
-    if len(places) > 1:
-        nodes = connection.execute(_NODES, {"places": places[1:]})
-        hashes.update((level, hash_) for level, hash_ in nodes)
-    lefts = [hash_ for level, _ in places if (hash_ := hashes.get(level)) is not None]
-    if len(lefts) != len(places):
+def log_root(connection: Connection) -> tuple[int, str]:
+    """How many entries the log has, and the hex root over them.
+
+    Whoever keeps the two elsewhere can prove later that nothing was cut off or written anew.
+    """
+    size, _ = head(connection)
+    places = peaks(size)
+    hashes = dict(zip(places, _hashes(connection, places), strict=True))
+    return size, root(size, lambda level, index: hashes[level, index]).hex()
+
+
+def _hashes(connection: Connection, places: Sequence[tuple[int, int]]) -> list[bytes]:
+    """The hashes at levels and indexes; at most one of them is a leaf's."""
+    leaves = [index for level, index in places if level == 0]
+    nodes = [place for place in places if place[0] > 0]
+    found: dict[tuple[int, int], bytes] = {}
+    if leaves:
+        hashes = connection.scalars(_LEAF_HASH, {"seq": leaves[0]})
+        found.update(((0, leaves[0]), hash_) for hash_ in hashes)
+    if nodes:
+        rows = connection.execute(_NODES, {"places": nodes})
+        found.update(((level, index), hash_) for level, index, hash_ in rows)
+    try:
+        return [found[place] for place in places]
+    except KeyError as exc:
         raise IntegrityError(
-            f"the audit log has holes before entry {seq}",
-            hint="restore the store from a backup; `backstory verify` says where",
-        )
-    return lefts
+            f"the audit log has no subtree {exc}",
+            hint="restore the store from a backup; `backstory verify` says more",
+        ) from exc
 
 
 def verify_log(connection: Connection) -> Iterator[Finding]:

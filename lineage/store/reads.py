@@ -1,11 +1,11 @@
 """Reading the graph: things by key and number, and bounded walks, level by level.
 
-A walk costs a statement per level and two more, however many nodes it finds. The numbers of a level
+A walk costs a statement per level and one more, however many nodes it finds. The numbers of a level
 travel as one bound value, so that every statement is compiled once. Reads of single kinds live in
 modules of their own beside this one.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 from functools import cache
 from typing import Any
 
@@ -19,7 +19,7 @@ from backstory.lineage.store.tables import edge, entity
 
 DEFAULT_DEPTH = 20
 DEFAULT_LIMIT = 10_000
-# Among the nodes of one walk; far above the fan-in of real graphs, so that a hub fits in memory.
+# That a walk may find; far above the fan-in of real graphs, so that a hub fits in memory.
 _EDGES_PER_NODE = 8
 
 
@@ -32,56 +32,23 @@ _BY_IDS = _ENTITY.where(among(entity.c.id, "ids"))
 def entity_by_key(connection: Connection, key: str) -> Node | None:
     """The thing with that key."""
     row = connection.execute(_BY_KEY, {"key": key}).first()
-    return None if row is None else _node(row)
+    return None if row is None else _node(*row)
 
 
 def entities(connection: Connection, ids: Collection[int]) -> dict[int, Node]:
     """Things by number; unknown numbers are absent."""
     rows = connection.execute(_BY_IDS, {"ids": list(ids)})
-    return {row.id: _node(row) for row in rows}
+    return {row.id: _node(*row) for row in rows}
 
 
 def of_kind(connection: Connection, kind: EntityKind) -> list[Node]:
     """All things of one kind, by key; for kinds of which people make few."""
-    return [_node(row) for row in connection.execute(_BY_KIND, {"kind": kind.value})]
-
-
-def reach(
-    connection: Connection,
-    start: Collection[int],
-    direction: str,
-    *,
-    depth: int = DEFAULT_DEPTH,
-    limit: int = DEFAULT_LIMIT,
-    kinds: Collection[str] | None = None,
-) -> dict[int, int]:
-    """Numbers of everything within `depth` edges, each with its distance, nearest first.
-
-    Args:
-        connection: a reader.
-        start: numbers to start from, at distance 0.
-        direction: `upstream` to the causes, `downstream` to the effects.
-        depth: at most this many edges away.
-        limit: at most this many numbers, the start included.
-        kinds: follow edges of these kinds only.
-    """
-    step, bound = _step(Direction(direction), some_kinds=kinds is not None), _bound(kinds)
-    distances = dict.fromkeys(start, 0)
-    level = list(distances)
-    for distance in range(1, depth + 1):
-        if not level or len(distances) >= limit:
-            break
-        # More than `limit` different numbers are too many, whichever of them are known already.
-        found = connection.scalars(step, {"ids": level, "most": limit + 1, **bound})
-        level = [number for number in found if number not in distances]
-        level = level[: limit - len(distances)]
-        distances.update(dict.fromkeys(level, distance))
-    return distances
+    return [_node(*row) for row in connection.execute(_BY_KIND, {"kind": kind.value})]
 
 
 def walk(
     connection: Connection,
-    root: int,
+    root: int | Node,
     direction: str,
     *,
     depth: int = DEFAULT_DEPTH,
@@ -90,112 +57,127 @@ def walk(
 ) -> Graph:
     """Everything within `depth` edges of `root`, nearest first, and all edges between.
 
-    The other arguments are those of `reach`. The graph's frontier is exact: a node stands there
-    when an edge leads on from it to something that is not in the graph.
+    The graph's frontier is exact: a node stands there when an edge leads on from it to something
+    that is not in the graph. Only where there are more than `_EDGES_PER_NODE * limit` edges, nodes
+    whose edges were not looked at stand there too.
+
+    Args:
+        connection: a reader.
+        root: what to start from; a number costs a statement more than a node.
+        direction: `upstream` to the causes, `downstream` to the effects.
+        depth: at most this many edges away.
+        limit: at most this many nodes, the root included.
+        kinds: follow edges of these kinds only.
     """
-    distances = reach(connection, [root], direction, depth=depth, limit=limit, kinds=kinds)
-    nodes = _placed(connection, distances)
-    edges, frontier = _between(connection, distances, Direction(direction), kinds)
-    return Graph(
-        root=root,
-        nodes=nodes,
-        edges=edges,
-        truncated=bool(frontier),
-        frontier=tuple(sorted(frontier)),
-    )
+    start = root if isinstance(root, Node) else entities(connection, [root])[root]
+    step = _step(Direction(direction), some_kinds=kinds is not None)
+    bound = {} if kinds is None else {"kinds": sorted(kinds)}
+    found = _Found(start, Direction(direction), limit)
+    level, distance = [start.id], 0
+    while level and found.room > 0:
+        rows = connection.execute(step, {"ids": level, "most": found.room + 1, **bound}).all()
+        distance += 1
+        # Behind the last level nothing is added: only its edges and what leads on are told.
+        level = found.take(level, rows, distance if distance <= depth else None)
+    return found.graph(unseen=level)
 
 
-def _placed(connection: Connection, distances: dict[int, int]) -> tuple[Node, ...]:
-    """The nodes of a walk, in its order."""
-    rows = connection.execute(_BY_IDS, {"ids": list(distances)})
-    known = {row[0]: _node(row, distances[row[0]]) for row in rows}
-    try:
-        return tuple(known[number] for number in distances)
-    except KeyError as exc:
-        raise IntegrityError(
-            f"an edge leads to entity {exc}, which is lost", hint=_DAMAGED
-        ) from exc
+class _Found:
+    """What a walk has found so far; `room` is how many edges it may still find."""
 
+    def __init__(self, start: Node, direction: Direction, limit: int) -> None:
+        self.room = _EDGES_PER_NODE * limit
+        self._root = start.id
+        self._upstream = direction is Direction.UPSTREAM
+        self._limit = limit
+        self._nodes = {start.id: start}
+        self._edges: list[Edge] = []
+        self._frontier: set[int] = set()
 
-def _between(
-    connection: Connection,
-    distances: dict[int, int],
-    direction: Direction,
-    kinds: Collection[str] | None,
-) -> tuple[tuple[Edge, ...], set[int]]:
-    """The edges between known nodes, and the nodes that have edges to others."""
-    most = _EDGES_PER_NODE * len(distances)
-    rows = connection.execute(
-        _edges(direction, some_kinds=kinds is not None),
-        {"ids": list(distances), "most": most + 1, **_bound(kinds)},
-    ).all()
-    near, far = (1, 0) if direction is Direction.UPSTREAM else (0, 1)
-    frontier = {row[near] for row in rows if row[far] not in distances}
-    if len(rows) > most:  # they come in the order of `near`: the last one and all behind it are cut
-        frontier |= {number for number in distances if number >= rows[most][near]}
-    return tuple(_edge(row) for row in rows[:most] if row[far] in distances), frontier
+    def take(self, level: list[int], rows: Sequence[Any], distance: int | None) -> list[int]:
+        """Take the edges that lead on from a level; gives the next level.
+
+        Args:
+            level: the nodes whose edges these are.
+            rows: in the order of those nodes, one more than there is room for where there are more.
+            distance: of what is new; None where nothing new is taken.
+        """
+        if len(rows) > self.room:  # cut: the last node's edges and all behind it
+            self._frontier.update(number for number in level if number >= rows[-1][0])
+        added = []
+        for near, far, edge_kind, evidence, run, count, share, kind, key, label in rows[
+            : self.room
+        ]:
+            if far not in self._nodes:
+                if distance is None or len(self._nodes) >= self._limit:
+                    self._frontier.add(near)
+                    continue
+                self._nodes[far] = _node(far, kind, key, label, distance)
+                added.append(far)
+            src, dst = (far, near) if self._upstream else (near, far)
+            self._edges.append(_edge(src, dst, edge_kind, evidence, run, count, share))
+        self.room -= len(rows)
+        return added
+
+    def graph(self, unseen: Iterable[int]) -> Graph:
+        """The graph; behind what was not looked at there may be more."""
+        self._frontier.update(unseen)
+        return Graph(
+            root=self._root,
+            nodes=tuple(self._nodes.values()),
+            edges=tuple(self._edges),
+            truncated=bool(self._frontier),
+            frontier=tuple(sorted(self._frontier)),
+        )
 
 
 @cache
 def _step(direction: Direction, *, some_kinds: bool) -> sa.Select[Any]:
-    near, far = _ends(direction)
-    statement = sa.select(far).distinct().where(among(near, "ids")).limit(sa.bindparam("most"))
-    return _of_kinds(statement) if some_kinds else statement
-
-
-@cache
-def _edges(direction: Direction, *, some_kinds: bool) -> sa.Select[Any]:
+    """The edges that lead on from a level, each with what it leads to."""
     c = edge.c
-    near, far = _ends(direction)
+    near, far = (c.dst, c.src) if direction is Direction.UPSTREAM else (c.src, c.dst)
+    facts = (c.kind, c.evidence, c.run, c.rows, c.share)
     statement = (
-        sa.select(c.src, c.dst, c.kind, c.evidence, c.run, c.rows, c.share)
+        sa.select(near, far, *facts, entity.c.kind, entity.c.key, entity.c.label)
+        .join(entity, entity.c.id == far)
         .where(among(near, "ids"))
         .order_by(near, far, c.id)  # an index's own order
         .limit(sa.bindparam("most"))
     )
-    return _of_kinds(statement) if some_kinds else statement
+    return (
+        statement.where(c.kind.in_(sa.bindparam("kinds", expanding=True)))
+        if some_kinds
+        else statement
+    )
 
 
-def _ends(direction: Direction) -> tuple[sa.Column[int], sa.Column[int]]:
-    upstream = direction is Direction.UPSTREAM
-    return (edge.c.dst, edge.c.src) if upstream else (edge.c.src, edge.c.dst)
-
-
-def _of_kinds(statement: sa.Select[Any]) -> sa.Select[Any]:
-    return statement.where(edge.c.kind.in_(sa.bindparam("kinds", expanding=True)))
-
-
-def _bound(kinds: Collection[str] | None) -> dict[str, list[str]]:
-    return {} if kinds is None else {"kinds": sorted(kinds)}
-
-
-# Looked up several times faster than by calling the enums.
-_ENTITY_KINDS = {kind.value: kind for kind in EntityKind}
-_EDGE_KINDS = {kind.value: kind for kind in EdgeKind}
-_EVIDENCE = {evidence.value: evidence for evidence in Evidence}
-
-
-def _node(row: sa.Row[*tuple[Any, ...]], distance: int = 0) -> Node:
-    number, kind, key, label = row
+def _node(number: int, kind: str, key: str, label: str, distance: int = 0) -> Node:
     try:
-        return Node(id=number, kind=_ENTITY_KINDS[kind], key=key, label=label, distance=distance)
-    except KeyError as exc:
+        return Node(id=number, kind=EntityKind(kind), key=key, label=label, distance=distance)
+    except ValueError as exc:
         raise IntegrityError(f"entity {number} is of an unknown kind", hint=_DAMAGED) from exc
 
 
-def _edge(row: sa.Row[*tuple[Any, ...]]) -> Edge:
-    src, dst, kind, evidence, run, rows, share = row
+def _edge(
+    src: int,
+    dst: int,
+    kind: str,
+    evidence: str,
+    run: int | None,
+    rows: int | None,
+    share: float | None,
+) -> Edge:
     try:
         return Edge(
             src=src,
             dst=dst,
-            kind=_EDGE_KINDS[kind],
-            evidence=_EVIDENCE[evidence],
+            kind=EdgeKind(kind),
+            evidence=Evidence(evidence),
             run=run,
             rows=rows,
             share=share,
         )
-    except KeyError as exc:
+    except ValueError as exc:
         raise IntegrityError(
             f"an edge of entity {dst} is of an unknown kind", hint=_DAMAGED
         ) from exc

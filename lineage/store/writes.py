@@ -4,7 +4,6 @@ Each written row goes into the unit's leaf by its hash, so that a row changed be
 found. Nothing here decides anything; use cases do.
 """
 
-from collections.abc import Iterable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -34,22 +33,9 @@ def insert(unit: Unit, table: Table, /, **row: Any) -> int:
     key: int = 0
     if "id" in table.c:
         key = row["id"] = row.get("id") or result.inserted_primary_key[0]  # type: ignore[index]
-    _log(unit, table, row)
+    stored = {name: as_stored(table.c[name], value) for name, value in row.items()}
+    unit.wrote(table.name, row_hash(table.name, stored))
     return key
-
-
-def insert_many(unit: Unit, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write many rows at once, for tables whose key is given.
-
-    Raises:
-        ConflictError: a row with such a key is there already.
-    """
-    recorded = {recorded_column(table).name: unit.seq}
-    complete = [{**row, **recorded} for row in rows]
-    if complete:
-        unit.connection.execute(sa.insert(table), complete)
-    for row in complete:
-        _log(unit, table, row)
 
 
 def end(unit: Unit, table: Table, key: int, /) -> None:
@@ -136,8 +122,3 @@ _OWNER = (
     .join(tables.entity, tables.entity.c.id == tables.name.c.entity)
     .where(tables.name.c.name == sa.bindparam("name"))
 )
-
-
-def _log(unit: Unit, table: Table, row: Mapping[str, Any]) -> None:
-    stored = {name: as_stored(table.c[name], value) for name, value in row.items()}
-    unit.wrote(table.name, row_hash(table.name, stored))

@@ -3,8 +3,6 @@
 https://github.com/transparency-dev/merkle/blob/main/testonly/tree.go
 """
 
-import hashlib
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,10 +13,10 @@ from backstory.lineage.audit.tree import (
     completed,
     grow,
     left_siblings,
-    node_hash,
     peaks,
     root,
 )
+from tests.lineage.audit.definition import naive_root
 
 ENTRIES = [
     bytes.fromhex(entry)
@@ -44,16 +42,6 @@ ROOTS = [
     "ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c",
     "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328",
 ]
-
-
-def naive_root(leaves: list[bytes]) -> bytes:
-    """RFC 6962, section 2.1, word for word."""
-    if not leaves:
-        return hashlib.sha256(b"").digest()
-    if len(leaves) == 1:
-        return leaves[0]
-    k = 1 << ((len(leaves) - 1).bit_length() - 1)
-    return node_hash(naive_root(leaves[:k]), naive_root(leaves[k:]))
 
 
 def grown_root(leaves: list[bytes]) -> bytes:

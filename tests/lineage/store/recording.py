@@ -85,3 +85,12 @@ def behind_its_back(store: Store) -> Iterator[Connection]:
         )
         yield connection
         transaction.rollback()
+
+
+def drop_guards(connection: Connection, table: str) -> None:
+    """Take the triggers away that keep a table append-only."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"DROP TRIGGER {table}_append_only ON {table}")
+    else:
+        connection.exec_driver_sql(f"DROP TRIGGER {table}_no_update")
+        connection.exec_driver_sql(f"DROP TRIGGER {table}_no_delete")

@@ -22,7 +22,14 @@ from backstory.lineage.store.rows import ENDED, recorded_column
 from backstory.lineage.store.unit_of_work import Store, Unit
 from backstory.lineage.store.writes import end, insert
 from tests.databases import Databases
-from tests.lineage.store.recording import START, add_run, behind_its_back, ticking, unit
+from tests.lineage.store.recording import (
+    START,
+    add_run,
+    behind_its_back,
+    drop_guards,
+    ticking,
+    unit,
+)
 
 ROWS = 3
 DAY = timedelta(days=1)
@@ -176,8 +183,7 @@ def test_a_changed_log_is_named(filled: Store) -> None:
     with unit(filled) as opened:
         add_run(opened, "1")
     with behind_its_back(filled) as connection:
-        for trigger in ("audit_leaf_no_update", "audit_leaf_append_only"):
-            drop_trigger(connection, trigger)
+        drop_guards(connection, "audit_leaf")
         body = connection.execute(sa.select(tables.audit_leaf.c.body)).scalars().first()
         assert body is not None
         connection.execute(
@@ -191,20 +197,12 @@ def test_a_changed_log_is_named(filled: Store) -> None:
     ]
 
 
-def drop_trigger(connection: Connection, name: str) -> None:
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS {name} ON audit_leaf")
-    else:
-        connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS {name}")
-
-
 def test_a_log_that_was_cut_leaves_rows_of_no_entry(filled: Store) -> None:
     with unit(filled) as opened:
         run = add_run(opened, "2")
         seq = opened.seq
     with behind_its_back(filled) as connection:
-        for trigger in ("audit_leaf_no_delete", "audit_leaf_append_only"):
-            drop_trigger(connection, trigger)
+        drop_guards(connection, "audit_leaf")
         connection.execute(sa.delete(tables.audit_leaf).where(tables.audit_leaf.c.seq == seq))
         paths = [f.path for f in integrity.check(connection)]
     rows = {path for path in paths if not path.startswith("subtree")}

@@ -10,20 +10,30 @@ import sqlalchemy as sa
 
 from backstory.lake.errors import (
     ConflictError,
+    IntegrityError,
     InvalidError,
     LimitExceededError,
     RefusedError,
     UnavailableError,
 )
-from backstory.lineage.audit.leaf import leaf_hash, parse_body
-from backstory.lineage.audit.tree import root
+from backstory.lineage.audit.leaf import Leaf, leaf_hash, parse_body
 from backstory.lineage.graph import EntityKind
 from backstory.lineage.store import integrity, tables
-from backstory.lineage.store.audit_log import first_facts, first_time
+from backstory.lineage.store.audit_log import append, first_facts, first_time, log_root
 from backstory.lineage.store.engine import connect
 from backstory.lineage.store.unit_of_work import Store
 from backstory.lineage.store.writes import add_entity
-from tests.lineage.store.recording import ADA, START, add_run, statements, ticking, unit
+from tests.lineage.audit.definition import naive_root
+from tests.lineage.store.recording import (
+    ADA,
+    START,
+    add_run,
+    behind_its_back,
+    drop_guards,
+    statements,
+    ticking,
+    unit,
+)
 
 
 def leaves(store: Store) -> list[sa.Row[*tuple[object, ...]]]:
@@ -129,16 +139,26 @@ def test_the_log_has_no_first_time_before_its_first_entry(store: Store) -> None:
         assert first_time(connection) is None
 
 
-def test_the_tree_grows_with_the_log(store: Store) -> None:
-    for i in range(13):
+def test_the_root_is_that_of_the_standard_at_every_size(store: Store) -> None:
+    for size in range(14):
+        entries = [leaf.body for leaf in leaves(store)]
+        with store.reader() as connection:
+            assert log_root(connection) == (size, naive_root([*map(leaf_hash, entries)]).hex())
+        with unit(store) as opened:
+            opened.note(size=size)
+
+
+def test_a_log_with_holes_takes_no_entry(store: Store) -> None:
+    for i in range(3):
         with unit(store) as opened:
             opened.note(i=i)
-    hashes = {(0, leaf.seq): leaf.leaf_hash for leaf in leaves(store)}
-    with store.reader() as connection:
-        nodes = connection.execute(sa.select(tables.audit_node)).all()
-    hashes.update({(node.level, node.idx): node.hash for node in nodes})
-    assert len(nodes) == 6 + 3 + 1  # complete subtrees over 13 leaves
-    assert len(root(13, lambda level, index: hashes[level, index])) == 32
+    with behind_its_back(store) as connection:
+        drop_guards(connection, "audit_node")
+        connection.exec_driver_sql("DELETE FROM audit_node WHERE level = 1")
+        with pytest.raises(IntegrityError, match=r"the audit log has no subtree \(1, 0\)"):
+            log_root(connection)
+        with pytest.raises(IntegrityError, match=r"the audit log has no subtree \(1, 0\)"):
+            append(connection, Leaf(seq=3, at=START, actor=ADA, action="test", resource="x"))
 
 
 @pytest.mark.parametrize("table", ["audit_leaf", "audit_node"])

@@ -6,7 +6,6 @@ import pytest
 import sqlalchemy as sa
 
 from backstory.lake.errors import ConflictError, IntegrityError
-from backstory.lineage.audit.leaf import parse_rows
 from backstory.lineage.graph import EdgeKind, EntityKind, Evidence
 from backstory.lineage.store import integrity, tables
 from backstory.lineage.store.reads import entities, entity_by_key
@@ -17,7 +16,6 @@ from backstory.lineage.store.writes import (
     claim_name,
     end,
     insert,
-    insert_many,
 )
 from tests.architecture.source_tree import Module, product
 from tests.lineage.store.recording import START, add_chain, add_run, unit
@@ -105,19 +103,6 @@ def test_a_row_ends_once(store: Store) -> None:
     with store.reader() as connection:
         row = connection.execute(sa.select(tables.run_facet)).one()
         assert (row.recorded_seq, row.ended_seq, row.body) == (ended - 1, ended, {"lr": 0.1})
-        assert list(integrity.check(connection)) == []
-
-
-def test_many_rows_are_logged_like_one(store: Store) -> None:
-    with unit(store) as opened:
-        number = add_entity(opened, EntityKind.SLICE, "slice:s", "s")
-        insert(opened, tables.slice_, id=number, name="s", flavour="managed", table_id="t")
-        contract = {"slice": number, "digest": "0" * 64, "body": "{}"}
-        insert_many(opened, tables.contract, [contract | {"version": v} for v in range(1, 4)])
-        insert_many(opened, tables.contract, [])
-    with store.reader() as connection:
-        (body,) = connection.execute(sa.select(tables.audit_leaf.c.body)).scalars()
-        assert parse_rows(body)["contract"].count == 3
         assert list(integrity.check(connection)) == []
 
 
