@@ -27,6 +27,7 @@ _ENTITY = sa.select(entity.c.id, entity.c.kind, entity.c.key, entity.c.label)
 _BY_KEY = _ENTITY.where(entity.c.key == sa.bindparam("key"))
 _BY_KIND = _ENTITY.where(entity.c.kind == sa.bindparam("kind")).order_by(entity.c.key)
 _BY_IDS = _ENTITY.where(among(entity.c.id, "ids"))
+_EDGE = tuple(edge.c[name] for name in ("src", "dst", "kind", "evidence", "run", "rows", "share"))
 
 
 def entity_by_key(connection: Connection, key: str) -> Node | None:
@@ -83,16 +84,20 @@ def walk(
 
 
 class _Found:
-    """What a walk has found so far; `room` is how many edges it may still find."""
+    """What a walk has found so far."""
 
     def __init__(self, start: Node, direction: Direction, limit: int) -> None:
-        self.room = _EDGES_PER_NODE * limit
         self._root = start.id
         self._upstream = direction is Direction.UPSTREAM
         self._limit = limit
         self._nodes = {start.id: start}
         self._edges: list[Edge] = []
         self._frontier: set[int] = set()
+
+    @property
+    def room(self) -> int:
+        """How many edges it may still find."""
+        return _EDGES_PER_NODE * self._limit - len(self._edges)
 
     def take(self, level: list[int], rows: Sequence[Any], distance: int | None) -> list[int]:
         """Take the edges that lead on from a level; gives the next level.
@@ -102,21 +107,19 @@ class _Found:
             rows: in the order of those nodes, one more than there is room for where there are more.
             distance: of what is new; None where nothing new is taken.
         """
-        if len(rows) > self.room:  # cut: the last node's edges and all behind it
-            self._frontier.update(number for number in level if number >= rows[-1][0])
-        added = []
-        for near, far, edge_kind, evidence, run, count, share, kind, key, label in rows[
-            : self.room
-        ]:
+        near_at, far_at = (1, 0) if self._upstream else (0, 1)
+        room, added = self.room, []
+        if len(rows) > room:  # cut: the last node's edges and all behind it
+            self._frontier.update(number for number in level if number >= rows[-1][near_at])
+        for row in rows[:room]:
+            far = row[far_at]
             if far not in self._nodes:
                 if distance is None or len(self._nodes) >= self._limit:
-                    self._frontier.add(near)
+                    self._frontier.add(row[near_at])
                     continue
-                self._nodes[far] = _node(far, kind, key, label, distance)
+                self._nodes[far] = _node(far, *row[len(_EDGE) :], distance=distance)
                 added.append(far)
-            src, dst = (far, near) if self._upstream else (near, far)
-            self._edges.append(_edge(src, dst, edge_kind, evidence, run, count, share))
-        self.room -= len(rows)
+            self._edges.append(_edge(row[: len(_EDGE)]))
         return added
 
     def graph(self, unseen: Iterable[int]) -> Graph:
@@ -136,48 +139,45 @@ def _step(direction: Direction, *, some_kinds: bool) -> sa.Select[Any]:
     """The edges that lead on from a level, each with what it leads to."""
     c = edge.c
     near, far = (c.dst, c.src) if direction is Direction.UPSTREAM else (c.src, c.dst)
-    facts = (c.kind, c.evidence, c.run, c.rows, c.share)
     statement = (
-        sa.select(near, far, *facts, entity.c.kind, entity.c.key, entity.c.label)
-        .join(entity, entity.c.id == far)
+        sa.select(*_EDGE, entity.c.kind, entity.c.key, entity.c.label)
+        .outerjoin(entity, entity.c.id == far)  # a lost thing must be seen
         .where(among(near, "ids"))
         .order_by(near, far, c.id)  # an index's own order
         .limit(sa.bindparam("most"))
     )
-    return (
-        statement.where(c.kind.in_(sa.bindparam("kinds", expanding=True)))
-        if some_kinds
-        else statement
-    )
+    if some_kinds:
+        statement = statement.where(c.kind.in_(sa.bindparam("kinds", expanding=True)))
+    return statement
+
+
+# Looked up several times faster than by calling the enums.
+_ENTITY_KINDS = {kind.value: kind for kind in EntityKind}
+_EDGE_KINDS = {kind.value: kind for kind in EdgeKind}
+_EVIDENCE = {evidence.value: evidence for evidence in Evidence}
 
 
 def _node(number: int, kind: str, key: str, label: str, distance: int = 0) -> Node:
     try:
-        return Node(id=number, kind=EntityKind(kind), key=key, label=label, distance=distance)
-    except ValueError as exc:
-        raise IntegrityError(f"entity {number} is of an unknown kind", hint=_DAMAGED) from exc
+        return Node(id=number, kind=_ENTITY_KINDS[kind], key=key, label=label, distance=distance)
+    except KeyError as exc:
+        fault = "is of an unknown kind" if kind else "is lost, and an edge leads to it"
+        raise IntegrityError(f"entity {number} {fault}", hint=_DAMAGED) from exc
 
 
-def _edge(
-    src: int,
-    dst: int,
-    kind: str,
-    evidence: str,
-    run: int | None,
-    rows: int | None,
-    share: float | None,
-) -> Edge:
+def _edge(row: Sequence[Any]) -> Edge:
+    src, dst, kind, evidence, run, rows, share = row
     try:
         return Edge(
             src=src,
             dst=dst,
-            kind=EdgeKind(kind),
-            evidence=Evidence(evidence),
+            kind=_EDGE_KINDS[kind],
+            evidence=_EVIDENCE[evidence],
             run=run,
             rows=rows,
             share=share,
         )
-    except ValueError as exc:
+    except KeyError as exc:
         raise IntegrityError(
             f"an edge of entity {dst} is of an unknown kind", hint=_DAMAGED
         ) from exc
