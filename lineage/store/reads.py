@@ -117,7 +117,8 @@ class _Found:
                 if distance is None or len(self._nodes) >= self._limit:
                     self._frontier.add(row[near_at])
                     continue
-                self._nodes[far] = _node(far, *row[len(_EDGE) :], distance=distance)
+                kind, key, label = row[len(_EDGE) :]
+                self._nodes[far] = _node(far, kind, key, label, distance)
                 added.append(far)
             self._edges.append(_edge(row[: len(_EDGE)]))
         return added
