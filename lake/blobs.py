@@ -167,10 +167,16 @@ class Blobs:
         except OSError as exc:
             raise translate_os_error(exc, f"writing {dest}") from exc
 
-    def verify(self, digest: str) -> Iterator[Finding]:
-        """Hash an artifact again, and each file of a folder; yield what is not as it was kept."""
+    def verify(self, digest: str, kind: str | None = None) -> Iterator[Finding]:
+        """Hash an artifact again, and each file of a folder; yield what is not as it was kept.
+
+        Args:
+            digest: which.
+            kind: what it was kept as, "file" or "tree"; what is here where nothing is said.
+        """
         where = f"artifact {digest}"
-        if not self._tree_path(digest).exists():
+        is_tree = self._tree_path(digest).exists() if kind is None else kind == "tree"
+        if not is_tree:
             yield from self._verify_file(self._path(digest), digest, where)
             return
         damage = list(self._verify_file(self._tree_path(digest), digest, where))

@@ -17,10 +17,10 @@ from backstory.lake.blobs import Blobs
 from backstory.lake.commits import LOG_FOLDER
 from backstory.lake.contract import Contract
 from backstory.lake.errors import ConflictError, InvalidError, NotFoundError, RefusedError
-from backstory.lake.linked import LINKS_FOLDER, LinkedTable, link
+from backstory.lake.linked import LINK_FILE, LINKS_FOLDER, LinkedTable, link
 from backstory.lake.location import folder_of, name_of
 from backstory.lake.snapshot import Table
-from backstory.lake.table import SliceTable
+from backstory.lake.table import CONTRACT_FOLDER, SliceTable, newest_contract
 
 
 class Lake:
@@ -51,6 +51,15 @@ class Lake:
         if self._is_linked(name):
             return LinkedTable.open(self.root, name)
         return self.slice(name)
+
+    def entrance(self, name: str) -> Path:
+        """What a table is opened by, whether it is there or not: its link, log or contract."""
+        if self._is_linked(name):
+            return self.root / LINKS_FOLDER / folder_of(name) / LINK_FILE
+        folder = self.root / folder_of(name)
+        if not (folder / LOG_FOLDER).is_dir():
+            return folder / LOG_FOLDER
+        return newest_contract(folder) or folder / CONTRACT_FOLDER / "v1.json"
 
     def slice(self, name: str) -> SliceTable:
         """A table to append to.

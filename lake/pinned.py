@@ -126,6 +126,11 @@ def holder_files(folder: Path) -> list[Path]:
     return sorted(p for p in (folder / HOLDERS_FOLDER).glob("*") if PIN_ID.fullmatch(p.name))
 
 
+def holder_file(table: Table, digest: str, pin_id: str) -> Path:
+    """Where the holder of a pin is kept."""
+    return pins_folder(table) / digest / HOLDERS_FOLDER / pin_id
+
+
 def read_holder(path: Path) -> Pin:
     """Read a holder's file.
 

@@ -330,16 +330,21 @@ def _write_contract(folder: Path, contract: Contract) -> None:
     write_durably(path, contract.to_json().encode())
 
 
-def _read_contract(folder: Path, name: str) -> Contract:
-    """The newest contract of a table."""
+def newest_contract(folder: Path) -> Path | None:
+    """The file of a table's newest contract."""
     versions = [
         int(path.stem[1:])
         for path in (folder / CONTRACT_FOLDER).glob("v*.json")
         if path.stem[1:].isdigit()
     ]
-    if not versions:
+    return folder / CONTRACT_FOLDER / f"v{max(versions)}.json" if versions else None
+
+
+def _read_contract(folder: Path, name: str) -> Contract:
+    """The newest contract of a table."""
+    path = newest_contract(folder)
+    if path is None:
         raise IntegrityError(f"{name}: its contract is missing")
-    path = folder / CONTRACT_FOLDER / f"v{max(versions)}.json"
     try:
         contract = Contract.from_json(path.read_text(encoding="utf-8"))
     except (InvalidError, UnicodeDecodeError) as exc:

@@ -65,16 +65,7 @@ def add_version(
     number = models.last_number(unit.connection, model) + 1
     ref = version_key(model, number)
     version = writes.add_entity(unit, EntityKind.MODEL_VERSION, ref, ref)
-    if not models.has_artifact(unit.connection, artifact.digest):
-        writes.insert(
-            unit,
-            tables.artifact,
-            digest=artifact.digest,
-            kind=artifact.kind,
-            name=artifact.name,
-            size=artifact.size,
-            files=artifact.files,
-        )
+    add_artifact(unit, artifact)
     writes.insert(
         unit,
         tables.model_version,
@@ -89,6 +80,20 @@ def add_version(
     for component in components:
         _add_component(unit, component, version)
     return models.versions(unit.connection, [version])[version]
+
+
+def add_artifact(unit: Unit, artifact: Artifact) -> None:
+    """Record that an artifact is kept, so that its loss is noticed."""
+    if not models.has_artifact(unit.connection, artifact.digest):
+        writes.insert(
+            unit,
+            tables.artifact,
+            digest=artifact.digest,
+            kind=artifact.kind,
+            name=artifact.name,
+            size=artifact.size,
+            files=artifact.files,
+        )
 
 
 def _add_component(unit: Unit, component: ComponentUse, version: int) -> None:

@@ -21,6 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from backstory.lake.blobs import Artifact
 from backstory.lake.crash import crashpoint
 from backstory.lake.errors import BackstoryError, InvalidError, RefusedError
 from backstory.lake.location import check_name
@@ -38,7 +39,7 @@ from backstory.lineage.openlineage import events, receive, transport
 from backstory.lineage.parts import Parts
 from backstory.lineage.reading import Selection, record_read
 from backstory.lineage.redaction import redact_mapping, redact_text
-from backstory.lineage.registering import Registration, add_version
+from backstory.lineage.registering import Registration, add_artifact, add_version
 from backstory.lineage.resolving import resolve_slice_at
 from backstory.lineage.run import training_job
 from backstory.lineage.store import writes
@@ -69,6 +70,7 @@ class Retraining:
         self._run: int | None = None
         self._registration: Registration | None = None
         self._components: list[ComponentUse] = []
+        self._kept = list[Artifact]()
         self._described = events.RunDescription(
             run_id=parts.new_id(),
             namespace=parts.settings.namespace,
@@ -92,7 +94,8 @@ class Retraining:
         triggering.require_due(evaluated)
         code, environment = capture_code(self._folder), capture_environment(self._folder)
         if code.dirty and code.patch:
-            self._parts.lake.blobs.put_bytes(code.patch, "uncommitted.patch")
+            patch = self._parts.lake.blobs.put_bytes(code.patch, "uncommitted.patch")
+            self._kept.append(patch)
         self._described = replace(
             self._described, trigger=evaluated, code=code, environment=environment
         )
@@ -209,7 +212,11 @@ class Retraining:
             version: its version where it lives.
             path: its file or folder, kept as an artifact; None for what lives elsewhere.
         """
-        digest = self._parts.lake.blobs.put(Path(path)).digest if path is not None else None
+        digest = None
+        if path is not None:
+            artifact = self._parts.lake.blobs.put(Path(path))
+            self._kept.append(artifact)
+            digest = artifact.digest
         component = ComponentUse(kind=kind, name=name, version=version, digest=digest)
         self._components.append(component)
         return component
@@ -246,6 +253,8 @@ class Retraining:
         run, registration = self._started(), self._registration
         record = None
         with self._parts.unit("run.complete", run_key(self.run_id)) as unit:
+            for artifact in self._kept:
+                add_artifact(unit, artifact)
             if registration is not None:
                 record = add_version(unit, run, self.model, registration, self._components)
                 self._described = replace(

@@ -14,12 +14,13 @@ What people may edit (`backstory.toml`) is read, not compared.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from backstory.lake.errors import BackstoryError, InvalidError
 from backstory.lake.findings import Finding
-from backstory.lake.pinned import reopen
+from backstory.lake.pinned import holder_file, reopen
 from backstory.lake.verify import Verified, verify_snapshot, verify_table
 from backstory.lineage.keys import KEY_FILE, key_check, key_text, load_key
 from backstory.lineage.parts import Parts
@@ -81,7 +82,9 @@ def _everything(parts: Parts) -> Iterator[Verification]:
     log = f"store, with an audit log of {size} entries and root {root}"
     yield Verification(files=1, size=0, findings=findings, checked=(log,))
     # 2
-    for name in parts.lake.names():
+    with parts.store.reader() as conn:
+        registered = slices.last_versions(conn)
+    for name in sorted({*parts.lake.names(), *registered}):
         yield _table(parts, name)
     # 3
     yield _artifacts(parts)
@@ -95,11 +98,20 @@ def _table(parts: Parts, name: str) -> Verification:
         record = slices.slice_by_name(conn, name)
         log = slices.log_digests(conn, record.id) if record else {}
         contracts = slices.contract_digests(conn, record.id) if record else {}
+        pinned = slices.snapshots(conn, slices.pinned_snapshots(conn, name))
+        held = slices.pins_of(conn, list(pinned))
     try:
         table = parts.lake.table(name)
-        return _verified(verify_table(table, log_digests=log, contract_digests=contracts), name)
+        found = verify_table(table, log_digests=log, contract_digests=contracts)
     except BackstoryError as exc:
-        return _broken(name, exc)
+        return _broken(name, str(parts.lake.entrance(name).relative_to(parts.lake.root)), exc)
+    lost = [
+        _missing(f"pin of {pinned[snapshot].ref}", path.relative_to(parts.lake.root), pin.holder)
+        for snapshot, pins in held.items()
+        for pin in pins
+        if not (path := holder_file(table, pinned[snapshot].digest, pin.pin_id)).exists()
+    ]
+    return _verified(replace(found, findings=(*found.findings, *lost)), name)
 
 
 def _at(parts: Parts, found: SliceAt) -> Verification:
@@ -107,7 +119,7 @@ def _at(parts: Parts, found: SliceAt) -> Verification:
     try:
         return _verified(verify_snapshot(table, reopen(table, found.version)), found.ref)
     except BackstoryError as exc:
-        return _broken(found.ref, exc)
+        return _broken(found.ref, found.ref, exc)
 
 
 def _version(parts: Parts, version: models.VersionRecord) -> Iterator[Verification]:
@@ -133,20 +145,13 @@ def _slice_at(conn: Any, snapshot: slices.SnapshotRecord) -> SliceAt:
 def _artifacts(parts: Parts) -> Verification:
     blobs = parts.lake.blobs
     with parts.store.reader() as conn:
-        recorded = models.artifact_digests(conn)
+        recorded = models.artifact_kinds(conn)
     present = set(blobs.digests())
     findings = [
-        Finding(
-            where=f"artifact {digest}",
-            path=digest,
-            problem="missing",
-            expected="a file or folder of that digest",
-            found="nothing",
-        )
-        for digest in recorded
-        if not blobs.has(digest)
+        finding
+        for digest in sorted({*recorded, *present})
+        for finding in blobs.verify(digest, recorded.get(digest))
     ]
-    findings += [finding for digest in sorted(present) for finding in blobs.verify(digest)]
     return Verification(
         files=len(present),
         size=0,
@@ -183,10 +188,16 @@ def _changed(where: str, path: str) -> Finding:
     )
 
 
-def _broken(where: str, exc: BackstoryError) -> Verification:
+def _missing(where: str, path: Path, expected: str) -> Finding:
+    return Finding(
+        where=where, path=str(path), problem="missing", expected=expected, found="nothing"
+    )
+
+
+def _broken(where: str, path: str, exc: BackstoryError) -> Verification:
     """A thing that cannot even be opened is a finding like any other."""
     finding = Finding(
-        where=where, path=where, problem="unreadable", expected="readable", found=exc.message
+        where=where, path=path, problem="unreadable", expected="readable", found=exc.message
     )
     return Verification(files=0, size=0, findings=(finding,), checked=(where,))
 

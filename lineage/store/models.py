@@ -1,15 +1,18 @@
 """What the store knows of runs, model versions, aliases, components and deployments."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import reduce
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, or_, select
 
 from backstory.lineage.run import RunState, StateChange, advance
 from backstory.lineage.store import tables as t
+from backstory.lineage.store.number_list import among
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,12 +99,23 @@ class IntervalRecord:
     until_at: datetime | None
 
 
-_RUNS = select(t.run)
-_STATES = (
-    select(t.run_state)
-    .where(t.run_state.c.run.in_(bindparam("ids", expanding=True)))
-    .order_by(t.run_state.c.run, t.run_state.c.at, t.run_state.c.id)
+# A run with each change of its state.
+_RUNS = (
+    select(
+        t.run.c.id,
+        t.run.c.run_id,
+        t.run.c.namespace,
+        t.run.c.job,
+        t.run.c.model,
+        t.run.c.trigger,
+        t.run_state.c.state,
+        t.run_state.c.at,
+        t.run_state.c.message,
+    )
+    .outerjoin(t.run_state, t.run_state.c.run == t.run.c.id)
+    .order_by(t.run.c.id.desc(), t.run_state.c.at, t.run_state.c.id)
 )
+_RUNS_BY_ID = _RUNS.where(among(t.run.c.id, "ids"))
 _READS = (
     select(
         t.run_read.c.run,
@@ -111,8 +125,18 @@ _READS = (
         t.run_read.c.filter,
         t.run_read.c.rows,
     )
-    .where(t.run_read.c.run.in_(bindparam("ids", expanding=True)))
+    .where(among(t.run_read.c.run, "ids"))
     .order_by(t.run_read.c.id)
+)
+_ALIASES = (
+    select(func.aggregate_strings(t.alias.c.alias, _COMMA))
+    .where(
+        t.alias.c.model == t.model_version.c.model,
+        t.alias.c.model_version == t.model_version.c.id,
+        t.alias.c.ended_seq.is_(None),
+        t.alias.c.until_at.is_(None),
+    )
+    .scalar_subquery()
 )
 _VERSIONS = select(
     t.model_version.c.id,
@@ -125,15 +149,11 @@ _VERSIONS = select(
     t.artifact.c.size.label("artifact_size"),
     t.model_version.c.replay,
     t.model_version.c.at,
+    _ALIASES.label("aliases"),
 ).join(t.artifact, t.artifact.c.digest == t.model_version.c.artifact)
-_VERSIONS_BY_ID = _VERSIONS.where(t.model_version.c.id.in_(bindparam("ids", expanding=True)))
+_VERSIONS_BY_ID = _VERSIONS.where(among(t.model_version.c.id, "ids"))
 _VERSION_BY_NUMBER = _VERSIONS.where(
     t.model_version.c.model == bindparam("model"), t.model_version.c.number == bindparam("number")
-)
-_ALIASES = select(t.alias.c.model_version, t.alias.c.alias).where(
-    t.alias.c.model_version.in_(bindparam("ids", expanding=True)),
-    t.alias.c.ended_seq.is_(None),
-    t.alias.c.until_at.is_(None),
 )
 _INTERVALS = (
     select(
@@ -154,35 +174,15 @@ _INTERVALS = (
     .where(t.deployment_interval.c.ended_seq.is_(None))
     .order_by(t.deployment_interval.c.from_at, t.deployment_interval.c.id)
 )
-_INTERVALS_BY_DEPLOYMENT = _INTERVALS.where(
-    t.deployment_interval.c.deployment.in_(bindparam("ids", expanding=True))
+_INTERVALS_BY_DEPLOYMENT = _INTERVALS.where(among(t.deployment_interval.c.deployment, "ids"))
+_COMPONENTS = select(
+    t.component.c.id,
+    t.component.c.kind,
+    t.component.c.name,
+    t.component.c.version,
+    t.component.c.digest,
 )
-
-
-def _run_records(conn: Connection, rows: Sequence[Any]) -> list[RunRecord]:
-    states: dict[int, list[Any]] = {}
-    for state in conn.execute(_STATES, {"ids": [r.id for r in rows]}) if rows else ():
-        states.setdefault(state.run, []).append(state)
-    return [_run_record(row, states.get(row.id, [])) for row in rows]
-
-
-def _run_record(row: Any, states: list[Any]) -> RunRecord:
-    """A run with the state that its changes amount to, whatever order they came in."""
-    told = [StateChange(state=RunState(s.state), at=s.at, message=s.message) for s in states]
-    last = reduce(advance, told, None)
-    started = [change.at for change in told if change.state is RunState.STARTED]
-    return RunRecord(
-        id=row.id,
-        run_id=row.run_id,
-        namespace=row.namespace,
-        job=row.job,
-        model=row.model,
-        trigger=row.trigger,
-        state=last.state.value if last else "unknown",
-        started=min(started, default=None),
-        ended=last.at if last and last.state.ended else None,
-        message=last.message if last else None,
-    )
+_COMPONENTS_BY_ID = _COMPONENTS.where(among(t.component.c.id, "ids"))
 
 
 def runs(
@@ -194,20 +194,49 @@ def runs(
     before: int | None = None,
 ) -> list[RunRecord]:
     """Runs, newest first: those of given ids, or of a model, or the last ones below `before`."""
-    query = _RUNS.order_by(t.run.c.id.desc()).limit(limit)
     if ids is not None:
-        query = _RUNS.where(t.run.c.id.in_(ids))
+        return _run_records(conn.execute(_RUNS_BY_ID, {"ids": ids}))
+    chosen = select(t.run.c.id).order_by(t.run.c.id.desc()).limit(limit)
     if model is not None:
-        query = query.where(t.run.c.model == model)
+        chosen = chosen.where(t.run.c.model == model)
     if before is not None:
-        query = query.where(t.run.c.id < before)
-    return _run_records(conn, conn.execute(query).all())
+        chosen = chosen.where(t.run.c.id < before)
+    return _run_records(conn.execute(_RUNS.where(t.run.c.id.in_(chosen))))
 
 
 def runs_with_prefix(conn: Connection, prefix: str, limit: int = 3) -> list[RunRecord]:
     """Runs whose id begins so."""
-    query = _RUNS.where(t.run.c.run_id.startswith(prefix, autoescape=True)).limit(limit)
-    return _run_records(conn, conn.execute(query).all())
+    begins = t.run.c.run_id.startswith(prefix, autoescape=True)
+    chosen = select(t.run.c.id).where(begins).limit(limit)
+    return _run_records(conn.execute(_RUNS.where(t.run.c.id.in_(chosen))))
+
+
+def _run_records(rows: Iterable[Any]) -> list[RunRecord]:
+    return [_run_record(list(told)) for _, told in groupby(rows, key=itemgetter(0))]
+
+
+def _run_record(rows: Sequence[Any]) -> RunRecord:
+    """A run with the state that its changes amount to, whatever order they came in."""
+    told = [
+        StateChange(state=RunState(row.state), at=row.at, message=row.message)
+        for row in rows
+        if row.state is not None
+    ]
+    last = reduce(advance, told, None)
+    started = [change.at for change in told if change.state is RunState.STARTED]
+    run = rows[0]
+    return RunRecord(
+        id=run.id,
+        run_id=run.run_id,
+        namespace=run.namespace,
+        job=run.job,
+        model=run.model,
+        trigger=run.trigger,
+        state=last.state.value if last else "unknown",
+        started=min(started, default=None),
+        ended=last.at if last and last.state.ended else None,
+        message=last.message if last else None,
+    )
 
 
 def run_facets(conn: Connection, run: int) -> dict[str, Any]:
@@ -231,8 +260,8 @@ def run_events(conn: Connection, run_id: str, limit: int = 1000) -> list[str]:
 
 def reads_of(conn: Connection, runs: Sequence[int]) -> list[ReadRecord]:
     """What runs read, in the order of reading."""
-    rows = conn.execute(_READS, {"ids": list(runs)}) if runs else ()
-    return [ReadRecord(**row._mapping) for row in rows]
+    rows = conn.execute(_READS, {"ids": runs}) if runs else ()
+    return [ReadRecord(**dict(zip(_READ_FIELDS, row, strict=True))) for row in rows]
 
 
 def readers_of(conn: Connection, snapshots: Sequence[int]) -> list[ReadRecord]:
@@ -276,9 +305,10 @@ def last_success(conn: Connection, model: str) -> datetime | None:
     return ended
 
 
-def artifact_digests(conn: Connection) -> list[str]:
-    """The digests of all registered artifacts."""
-    return sorted(conn.execute(select(t.artifact.c.digest)).scalars())
+def artifact_kinds(conn: Connection) -> dict[str, str]:
+    """What every registered artifact is, "file" or "tree", by digest."""
+    query = select(t.artifact.c.digest, t.artifact.c.kind).order_by(t.artifact.c.digest)
+    return {row.digest: row.kind for row in conn.execute(query)}
 
 
 def has_artifact(conn: Connection, digest: str) -> bool:
@@ -287,23 +317,22 @@ def has_artifact(conn: Connection, digest: str) -> bool:
     return conn.execute(query).first() is not None
 
 
-def _with_aliases(conn: Connection, rows: Sequence[Any]) -> list[VersionRecord]:
-    named: dict[int, list[str]] = {}
-    for row in conn.execute(_ALIASES, {"ids": [r.id for r in rows]}) if rows else ():
-        named.setdefault(row.model_version, []).append(row.alias)
-    return [VersionRecord(**r._mapping, aliases=tuple(sorted(named.get(r.id, ())))) for r in rows]
+def _version_record(row: Any) -> VersionRecord:
+    *fields, aliases = row
+    named = dict(zip(_VERSION_FIELDS, fields, strict=True))
+    return VersionRecord(**named, aliases=tuple(sorted(aliases.split(_COMMA))) if aliases else ())
 
 
 def versions(conn: Connection, ids: Sequence[int]) -> dict[int, VersionRecord]:
     """Model versions by id."""
-    rows = conn.execute(_VERSIONS_BY_ID, {"ids": list(ids)}).all() if ids else []
-    return {record.id: record for record in _with_aliases(conn, rows)}
+    rows = conn.execute(_VERSIONS_BY_ID, {"ids": ids}) if ids else ()
+    return {row.id: _version_record(row) for row in rows}
 
 
 def version(conn: Connection, model: str, number: int) -> VersionRecord | None:
     """One model version."""
-    rows = conn.execute(_VERSION_BY_NUMBER, {"model": model, "number": number}).all()
-    return _with_aliases(conn, rows)[0] if rows else None
+    row = conn.execute(_VERSION_BY_NUMBER, {"model": model, "number": number}).one_or_none()
+    return _version_record(row) if row else None
 
 
 def versions_of(
@@ -317,19 +346,19 @@ def versions_of(
     )
     if before is not None:
         query = query.where(t.model_version.c.number < before)
-    return _with_aliases(conn, conn.execute(query).all())
+    return [_version_record(row) for row in conn.execute(query)]
 
 
 def versions_by_artifact(conn: Connection, digest: str) -> list[VersionRecord]:
     """The versions whose artifact has this digest."""
-    return _with_aliases(
-        conn, conn.execute(_VERSIONS.where(t.model_version.c.artifact == digest)).all()
-    )
+    query = _VERSIONS.where(t.model_version.c.artifact == digest)
+    return [_version_record(row) for row in conn.execute(query)]
 
 
 def versions_made_by(conn: Connection, run: int) -> list[VersionRecord]:
     """The versions that a run made."""
-    return _with_aliases(conn, conn.execute(_VERSIONS.where(t.model_version.c.run == run)).all())
+    query = _VERSIONS.where(t.model_version.c.run == run)
+    return [_version_record(row) for row in conn.execute(query)]
 
 
 def last_number(conn: Connection, model: str) -> int:
@@ -373,14 +402,7 @@ def alias_names(conn: Connection, model: str) -> list[str]:
 def components_of(conn: Connection, version: int) -> list[ComponentRecord]:
     """The components that a model version is composed with."""
     query = (
-        select(
-            t.component.c.id,
-            t.component.c.kind,
-            t.component.c.name,
-            t.component.c.version,
-            t.component.c.digest,
-        )
-        .join(t.edge, t.edge.c.src == t.component.c.id)
+        _COMPONENTS.join(t.edge, t.edge.c.src == t.component.c.id)
         .where(t.edge.c.dst == version, t.edge.c.kind == "component_of")
         .order_by(t.component.c.kind, t.component.c.name)
     )
@@ -389,14 +411,8 @@ def components_of(conn: Connection, version: int) -> list[ComponentRecord]:
 
 def components(conn: Connection, ids: Sequence[int]) -> dict[int, ComponentRecord]:
     """Components by id."""
-    query = select(
-        t.component.c.id,
-        t.component.c.kind,
-        t.component.c.name,
-        t.component.c.version,
-        t.component.c.digest,
-    ).where(t.component.c.id.in_(ids))
-    return {row.id: ComponentRecord(**row._mapping) for row in conn.execute(query)}
+    rows = conn.execute(_COMPONENTS_BY_ID, {"ids": ids}) if ids else ()
+    return {row.id: ComponentRecord(**row._mapping) for row in rows}
 
 
 def intervals(
@@ -421,7 +437,7 @@ def intervals(
 def intervals_of(conn: Connection, deployments: Sequence[int]) -> dict[int, list[IntervalRecord]]:
     """Intervals by deployment id."""
     found: dict[int, list[IntervalRecord]] = {}
-    rows = conn.execute(_INTERVALS_BY_DEPLOYMENT, {"ids": list(deployments)}) if deployments else ()
+    rows = conn.execute(_INTERVALS_BY_DEPLOYMENT, {"ids": deployments}) if deployments else ()
     for row in rows:
         found.setdefault(row.deployment, []).append(IntervalRecord(**row._mapping))
     return found
