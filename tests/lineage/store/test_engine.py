@@ -2,6 +2,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -201,6 +202,24 @@ def test_a_full_disk_is_said_and_loses_nothing(sqlite: Databases) -> None:
     with unit(store) as opened:
         opened.note(more=True)
     store.close()
+
+
+def test_a_file_that_may_not_grow_is_full(sqlite: Databases) -> None:
+    store = Store(connect(sqlite.laid()), ticking())
+
+    @sa.event.listens_for(store.engine, "connect")
+    def bound(connection: Any, _record: Any) -> None:
+        connection.execute("PRAGMA max_page_count = 1")
+
+    with pytest.raises(UnavailableError, match="no space is left"), unit(store) as opened:
+        opened.note(text="x" * 60_000)
+    store.close()
+
+
+def test_too_many_at_once_are_said(sqlite: Databases) -> None:
+    engine = connect(sqlite.empty())
+    with pytest.raises(UnavailableError, match="every connection is in use"), translated(engine):
+        raise sa.exc.TimeoutError
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), InvalidError("x")])

@@ -13,9 +13,10 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from backstory.lake.errors import BackstoryError
+from backstory.lake.errors import BackstoryError, IntegrityError
 from backstory.lake.findings import Finding
-from backstory.lineage.store import integrity, tables, upgrade
+from backstory.lineage.audit.leaf import leaf_hash
+from backstory.lineage.store import audit_log, integrity, tables, upgrade
 from backstory.lineage.store.engine import connect
 from backstory.lineage.store.reconcile import GOVERNED
 from backstory.lineage.store.rows import ENDED, recorded_column
@@ -195,6 +196,19 @@ def test_a_changed_log_is_named(filled: Store) -> None:
     assert [(f.where, f.path, f.problem) for f in findings] == [
         ("audit log", "entry 0", "the entry was changed")
     ]
+
+
+def test_an_entry_that_does_not_parse_is_named_once(filled: Store) -> None:
+    body = b"no body"
+    with behind_its_back(filled) as connection:
+        drop_guards(connection, "audit_leaf")
+        change = {"body": body, "leaf_hash": leaf_hash(body)}
+        connection.execute(sa.update(tables.audit_leaf).values(change).where(sa.column("seq") == 0))
+        findings = list(integrity.check(connection))
+        with pytest.raises(IntegrityError, match=r"'test\.write' does not parse"):
+            audit_log.first_facts(connection, "test.write")
+    assert ("entry 0", "the entry does not parse") in [(f.path, f.problem) for f in findings]
+    assert {f.where for f in findings} == {"audit log"}
 
 
 def test_a_log_that_was_cut_leaves_rows_of_no_entry(filled: Store) -> None:

@@ -112,16 +112,18 @@ def test_what_is_written_is_read_back(store: Store) -> None:
     with unit(store) as opened:
         run = add_run(opened, "1", trigger=trigger)
         insert(opened, tables.run_state, run=run, state="STARTED", at=at)
+        add_run(opened, "2", trigger=None)
     with store.reader() as connection:
         state = connection.execute(sa.select(tables.run_state)).one()
         assert (state.at, state.at.tzinfo, state.message) == (at, UTC, None)
-        assert connection.execute(sa.select(tables.run.c.trigger)).scalar() == trigger
-        raw = sa.type_coerce(tables.run.c.trigger, sa.Text)
-        assert connection.execute(sa.select(raw)).scalar() == (
+        written = sa.select(tables.run.c.trigger).order_by("id")
+        assert connection.scalars(written).all() == [trigger, None]
+        raw = sa.select(sa.type_coerce(tables.run.c.trigger, sa.Text)).order_by("id")
+        assert connection.scalars(raw).first() == (
             '{"kind":"threshold","z":{"a":"→"},"ü":[1,2.5,null,true]}'
         )
-        nothing = connection.execute(sa.select(tables.run).where(tables.run.c.trigger.is_(None)))
-        assert nothing.all() == []
+        nothing = sa.select(tables.run.c.run_id).where(tables.run.c.trigger.is_(None))
+        assert connection.scalars(nothing).all() == ["2"]
 
 
 def test_a_naive_time_is_refused(store: Store) -> None:
