@@ -99,6 +99,8 @@ class IntervalRecord:
     until_at: datetime | None
 
 
+_COMMA = ","  # no alias holds one
+
 # A run with each change of its state.
 _RUNS = (
     select(
@@ -128,6 +130,7 @@ _READS = (
     .where(among(t.run_read.c.run, "ids"))
     .order_by(t.run_read.c.id)
 )
+_READ_FIELDS = _READS.selected_columns.keys()
 _ALIASES = (
     select(func.aggregate_strings(t.alias.c.alias, _COMMA))
     .where(
@@ -151,6 +154,7 @@ _VERSIONS = select(
     t.model_version.c.at,
     _ALIASES.label("aliases"),
 ).join(t.artifact, t.artifact.c.digest == t.model_version.c.artifact)
+_VERSION_FIELDS = _VERSIONS.selected_columns.keys()
 _VERSIONS_BY_ID = _VERSIONS.where(among(t.model_version.c.id, "ids"))
 _VERSION_BY_NUMBER = _VERSIONS.where(
     t.model_version.c.model == bindparam("model"), t.model_version.c.number == bindparam("number")
@@ -318,9 +322,9 @@ def has_artifact(conn: Connection, digest: str) -> bool:
 
 
 def _version_record(row: Any) -> VersionRecord:
-    *fields, aliases = row
-    named = dict(zip(_VERSION_FIELDS, fields, strict=True))
-    return VersionRecord(**named, aliases=tuple(sorted(aliases.split(_COMMA))) if aliases else ())
+    fields = dict(zip(_VERSION_FIELDS, row, strict=True))
+    aliases = fields.pop("aliases")
+    return VersionRecord(**fields, aliases=tuple(sorted(aliases.split(_COMMA))) if aliases else ())
 
 
 def versions(conn: Connection, ids: Sequence[int]) -> dict[int, VersionRecord]:

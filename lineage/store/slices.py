@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, bindparam, func, select
 
 from backstory.lineage.store import tables as t
+from backstory.lineage.store.number_list import among
 
 INTERACTIONS_PREFIX = "_interactions/"
 
@@ -127,27 +128,43 @@ _COMMIT_AT = (
     .limit(1)
 )
 _SNAPSHOTS = (
-    select(t.snapshot, t.slice_.c.name.label("slice_name"), t.commit.c.at)
+    select(
+        t.snapshot.c.id,
+        t.snapshot.c.slice,
+        t.slice_.c.name.label("slice_name"),
+        t.snapshot.c.version,
+        t.snapshot.c.digest,
+        t.snapshot.c.rows,
+        t.snapshot.c.size,
+        t.snapshot.c.files,
+        t.commit.c.at,
+    )
     .join(t.slice_, t.slice_.c.id == t.snapshot.c.slice)
     .outerjoin(
         t.commit,
         (t.commit.c.slice == t.snapshot.c.slice) & (t.commit.c.version == t.snapshot.c.version),
     )
 )
+_SNAPSHOT_FIELDS = _SNAPSHOTS.selected_columns.keys()
 _SNAPSHOT_OF = _SNAPSHOTS.where(
     t.snapshot.c.slice == bindparam("slice"), t.snapshot.c.version == bindparam("version")
 )
-_SNAPSHOTS_BY_ID = _SNAPSHOTS.where(t.snapshot.c.id.in_(bindparam("ids", expanding=True)))
-_PINS_OF = select(
-    t.pin.c.id,
-    t.pin.c.pin_id,
-    t.pin.c.snapshot,
-    t.pin.c.holder,
-    t.pin.c.reason,
-    t.pin.c.strength,
-    t.pin.c.until,
-    t.pin.c.at,
-).where(t.pin.c.snapshot.in_(bindparam("ids", expanding=True)), t.pin.c.ended_seq.is_(None))
+_SNAPSHOTS_BY_ID = _SNAPSHOTS.where(among(t.snapshot.c.id, "ids"))
+_PINS_OF = (
+    select(
+        t.pin.c.id,
+        t.pin.c.pin_id,
+        t.pin.c.snapshot,
+        t.pin.c.holder,
+        t.pin.c.reason,
+        t.pin.c.strength,
+        t.pin.c.until,
+        t.pin.c.at,
+    )
+    .where(among(t.pin.c.snapshot, "ids"), t.pin.c.ended_seq.is_(None))
+    .order_by(t.pin.c.id)
+)
+_PIN_FIELDS = _PINS_OF.selected_columns.keys()
 
 
 def slices(conn: Connection, *, flavours: Sequence[str] = ()) -> list[SliceRecord]:
@@ -266,8 +283,7 @@ def contract_digests(conn: Connection, slice_id: int) -> dict[int, str]:
 
 
 def _snapshot(row: Any) -> SnapshotRecord:
-    fields = {k: v for k, v in row._mapping.items() if k != "recorded_seq"}
-    return SnapshotRecord(**fields)
+    return SnapshotRecord(**dict(zip(_SNAPSHOT_FIELDS, row, strict=True)))
 
 
 def snapshot_of(conn: Connection, slice_id: int, version: int) -> SnapshotRecord | None:
@@ -280,7 +296,7 @@ def snapshots(conn: Connection, ids: Sequence[int]) -> dict[int, SnapshotRecord]
     """Snapshots by id."""
     if not ids:
         return {}
-    return {row.id: _snapshot(row) for row in conn.execute(_SNAPSHOTS_BY_ID, {"ids": list(ids)})}
+    return {row.id: _snapshot(row) for row in conn.execute(_SNAPSHOTS_BY_ID, {"ids": ids})}
 
 
 def snapshots_between(
@@ -296,8 +312,9 @@ def snapshots_between(
 def pins_of(conn: Connection, ids: Sequence[int]) -> dict[int, list[PinRecord]]:
     """The pins that hold now, by snapshot id."""
     found: dict[int, list[PinRecord]] = {}
-    for row in conn.execute(_PINS_OF, {"ids": list(ids)}) if ids else ():
-        found.setdefault(row.snapshot, []).append(PinRecord(**row._mapping))
+    for row in conn.execute(_PINS_OF, {"ids": ids}) if ids else ():
+        pin = PinRecord(**dict(zip(_PIN_FIELDS, row, strict=True)))
+        found.setdefault(pin.snapshot, []).append(pin)
     return found
 
 
