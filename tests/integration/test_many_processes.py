@@ -1,0 +1,90 @@
+"""Many processes work on one home at once: every row lands once or is refused, never lost."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+import backstory
+from backstory.lineage.home import Home
+from tests.integration import crowd, small_home
+from tests.integration.crowd import BATCHES, ROWS, together
+from tests.integration.small_home import MODEL, SLICE
+
+CROWD = 8
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    home = backstory.init(tmp_path / "home")
+    home.create_slice(small_home.CONTRACT)
+    return home
+
+
+def stored(home: Home) -> Counter[str]:
+    """How often each row is there."""
+    with backstory.open(home.settings.home) as opened:
+        assert opened.verify().intact
+        assert [check.name for check in opened.doctor() if check.health != "ok"] == []
+        return Counter(opened.slice(SLICE).at().arrow()["event_id"].to_pylist())
+
+
+def batches(*numbers: int) -> Counter[str]:
+    return Counter(str(row["event_id"]) for n in numbers for row in small_home.thumbs(n, ROWS))
+
+
+def train(home: Home, folder: Path, versions: int) -> None:
+    for number in range(versions):
+        (folder / "model").write_text(f"weights {number}")
+        with home.retraining(MODEL, code=folder) as run:
+            run.register(folder / "model")
+
+
+def test_own_sources_land_once(home: Home) -> None:
+    said = together(crowd.own_source, home.settings.home, CROWD)
+    assert said == ["stored"] * CROWD * BATCHES
+    assert stored(home) == batches(*range(CROWD * BATCHES))
+
+
+def test_offsets_of_one_source_land_once_or_are_refused(home: Home) -> None:
+    said = together(crowd.shared_offsets, home.settings.home, CROWD)
+    landed = [int(line.split()[1]) for line in said if line.startswith("stored")]
+    refused = [int(line.split()[1]) for line in said if line.startswith("refused")]
+    assert sorted(landed + refused) == list(range(CROWD * BATCHES))
+    assert stored(home) == batches(*landed)
+    offsets = [use.commit.offset for use in home.history(SLICE) if use.commit.source == "log"]
+    assert offsets == sorted((place + 1 for place in landed), reverse=True)
+
+
+def test_counted_offsets_of_one_source_land_once(home: Home) -> None:
+    said = together(crowd.counted_offsets, home.settings.home, CROWD)
+    assert said == ["stored"] * CROWD * BATCHES
+    assert stored(home) == batches(*range(CROWD * BATCHES))
+
+
+def test_a_table_of_interactions_is_made_once(home: Home, tmp_path: Path) -> None:
+    train(home, tmp_path, 1)
+    together(crowd.record, home.settings.home, CROWD)
+    with backstory.open(home.settings.home) as opened:
+        assert list(opened.impact(f"{MODEL}@1").answers.values()) == [CROWD * BATCHES]
+        recorded = opened.slice(f"_interactions/{MODEL}").at().arrow()["external_id"].to_pylist()
+        assert sorted(recorded) == sorted(f"{n}-{t}" for n in range(CROWD) for t in range(BATCHES))
+
+
+def test_four_processes_open_a_new_home(home: Home) -> None:
+    home.close()
+    (store,) = home.settings.home.glob("lineage.db")
+    store.unlink()
+    assert together(crowd.look, home.settings.home, 4) == ["sees 1"] * 4
+    with backstory.open(home.settings.home) as opened:
+        assert len(opened.history(SLICE)) == 1
+
+
+def test_concurrent_deployments_never_exceed_all_traffic(home: Home, tmp_path: Path) -> None:
+    train(home, tmp_path, BATCHES - 1)
+    said = together(crowd.deploy, home.settings.home, 4)
+    assert set(said) <= {"stored", "refused"}
+    intervals = home.deployments("prod")
+    for at in {interval.from_at for interval in intervals}:
+        assert sum(i.share for i in home.deployments("prod", at=at)) <= 1 + 1e-9
+    assert said.count("stored") == len({interval.deployment for interval in intervals})
