@@ -38,12 +38,14 @@ from backstory.api.bounds import Bounds
 from backstory.api.context import RequestContext
 from backstory.api.cost import Cost, cost_of
 from backstory.api.errors import document_error, error_body, field_error
+from backstory.api.execution import execution_context
 from backstory.api.loaders import make_loaders
 from backstory.api.schema import schema
 from backstory.lineage.home import Home
 
 CACHED_DOCUMENTS = 512
 _SCHEMA = schema.graphql_schema
+_CONTEXT = execution_context(_SCHEMA)
 
 
 class Outcome(StrEnum):
@@ -185,6 +187,7 @@ class GraphQLService:
             context_value=context,
             variable_values=dict(request.variables),
             operation_name=request.operation_name,
+            execution_context_class=_CONTEXT,
             is_awaitable=_is_awaitable,
         )
         return result if isinstance(result, ExecutionResult) else await result

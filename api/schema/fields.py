@@ -6,9 +6,11 @@ cycles where the modules must have none.
 
 from collections.abc import Callable, Mapping
 from enum import Enum
+from functools import partial
 from typing import Any
 
 import graphene
+from graphene.types.resolver import dict_or_attr_resolver
 
 SLICE = "backstory.api.schema.slice.Slice"
 SNAPSHOT = "backstory.api.schema.snapshot.Snapshot"
@@ -20,13 +22,15 @@ DEPLOYMENT = "backstory.api.schema.deployment.Deployment"
 TypeOrName = Any  # a graphene type, or the dotted name of one
 
 
-def one(of: TypeOrName, description: str, **more: Any) -> Any:
-    """A field that is always there."""
-    return graphene.Field(graphene.NonNull(of), description=description, **more)
+def one(of: TypeOrName, description: str, *, source: str | None = None, **more: Any) -> Any:
+    """A field that is always there; `source` is the record's word for it, where it is another."""
+    return maybe(graphene.NonNull(of), description, source=source, **more)
 
 
-def maybe(of: TypeOrName, description: str, **more: Any) -> Any:
-    """A field that may be null."""
+def maybe(of: TypeOrName, description: str, *, source: str | None = None, **more: Any) -> Any:
+    """A field that may be null; `source` is the record's word for it, where it is another."""
+    if source is not None:
+        more["resolver"] = partial(dict_or_attr_resolver, source, None)
     return graphene.Field(of, description=description, **more)
 
 
