@@ -14,6 +14,7 @@ what a crash left unregistered.
 import getpass
 import os
 import secrets
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from backstory.lake.errors import ConflictError, InvalidError
+from backstory.lake.errors import BackstoryError, ConflictError, InvalidError
 from backstory.lake.lakehouse import Lake
 from backstory.lake.location import translate_os_error
 from backstory.lake.snapshot import Snapshot
@@ -181,10 +182,14 @@ def init(
         _write_settings(folder, database_url, lake)
     except OSError as exc:
         raise translate_os_error(exc, f"making {folder}") from exc
-    home = _assemble(load_settings(folder), clock, entropy)
-    upgrade.upgrade(home.store.engine)
-    with home.unit("home.init", "home") as unit:
-        unit.note(key={key.key_id: key_check(key)})
+    try:
+        home = _assemble(load_settings(folder), clock, entropy)
+        upgrade.upgrade(home.store.engine)
+        with home.unit("home.init", "home") as unit:
+            unit.note(key={key.key_id: key_check(key)})
+    except BackstoryError:  # no such database: nothing is left, so that init can be repeated
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     return home
 
 

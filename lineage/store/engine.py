@@ -52,7 +52,7 @@ def connect(url: str, *, must_exist: bool = False, wait: float = DEFAULT_WAIT_SE
     """
     try:
         parsed = sa.make_url(url)
-    except sa_exc.ArgumentError as exc:
+    except (sa_exc.ArgumentError, ValueError) as exc:  # ValueError: a port that is no number
         raise InvalidError("the store's URL does not parse", hint=_URL_HINT) from exc
     if parsed.drivername == "sqlite" and parsed.database not in {None, "", ":memory:"}:
         return _sqlite(parsed, must_exist=must_exist, wait=wait)
