@@ -1,8 +1,8 @@
 """What every test can rely on, and the one place that decides which tests cannot run here.
 
-A test that needs more than Python says so: with the marker `browser`, or with the marker `data`
-(the fixture `shared_data` implies it). Where the need is missing the test is skipped and pytest's
-summary names the reason; with `CI=true` it fails instead, so that a green CI has run everything.
+A test that needs more than Python says so by a marker: `browser`, `node`, or `data` (the fixture
+`shared_data` implies it). Where the need is missing the test is skipped and pytest's summary names
+the reason; with `CI=true` it fails instead, so that a green CI has run everything.
 """
 
 import os
@@ -41,7 +41,18 @@ def _missing_browser() -> str | None:
     return None if shutil.which("chromium") else "no chromium on the path"
 
 
-NEEDS: dict[str, Callable[[], str | None]] = {"browser": _missing_browser, "data": _missing_data}
+def _missing_node() -> str | None:
+    suite = REPOSITORY / "tests/conformance"
+    if (suite / "node_modules").is_dir() and shutil.which("node"):
+        return None
+    return "no audit suite: npm ci --ignore-scripts --prefix tests/conformance"
+
+
+NEEDS: dict[str, Callable[[], str | None]] = {
+    "browser": _missing_browser,
+    "data": _missing_data,
+    "node": _missing_node,
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,18 +1,16 @@
 """A home that is told of once for all tests that only read, and a real server before it."""
 
-import socket
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 
-from backstory.api.app import create_app, execute
+from backstory.api.app import execute
 from backstory.lineage.home import Home
 from tests.api import small_home
+from tests.api.server import served
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,15 +41,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture(scope="package")
 def url(world: World) -> Iterator[str]:
-    """A server in a thread; its connections wait from the moment that the port is bound."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(create_app(world.home), log_config=None, lifespan="on", ws="none")
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server.should_exit = True
-        thread.join()
+    with served(world.home) as found:
+        yield found
 
 
 @pytest.fixture

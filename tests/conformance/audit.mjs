@@ -1,0 +1,10 @@
+// Runs every audit of graphql-http against the URL given, and prints one JSON array of results.
+import { serverAudits } from "graphql-http";
+
+const [url] = process.argv.slice(2);
+const results = [];
+for (const audit of serverAudits({ url })) {
+  const { status, reason } = await audit.fn();
+  results.push({ id: audit.id, name: audit.name, status, reason });
+}
+console.log(JSON.stringify(results));
