@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 SECONDS_BETWEEN_LINES = 10
-READABLE = 12  # characters of a column, below which a table is no table any more
+READABLE = 13  # characters of a column, below which a table is no table any more
 DEFAULT_PAGER = "less -FRX"
 PIPED_WIDTH = 120  # of a drawing that somebody forced into a pipe with --color always
 
@@ -276,16 +276,14 @@ def _drawn_table(view: Table) -> "RenderableType":
     from rich.table import Table as RichTable
 
     table = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    used = [
-        place
-        for place, _ in enumerate(view.columns)
-        if view.whole or any(row[place] is not None for row in view.rows)
-    ]
-    for name, kind in (view.columns[place] for place in used):
+    used = _used(view)
+    for place in used:
+        name, kind = view.columns[place]
         table.add_column(
             name,
             justify="right" if kind.right else "left",
             no_wrap=kind.whole or kind.right,
+            min_width=_least_width(view, place),
             overflow="fold",
         )
     for row in view.rows:
@@ -293,13 +291,26 @@ def _drawn_table(view: Table) -> "RenderableType":
     return table
 
 
-def _fits(view: Table, width: int) -> bool:
-    """Whether every column gets at least some characters beside the others."""
-    texts = [
-        [name, *(kind.people(row[place]) for row in view.rows if row[place] is not None)]
-        for place, (name, kind) in enumerate(view.columns)
+def _used(view: Table) -> list[int]:
+    """The columns that are drawn."""
+    return [
+        place
+        for place, _ in enumerate(view.columns)
+        if view.whole or any(row[place] is not None for row in view.rows)
     ]
-    return sum(min(max(map(len, column)), READABLE) + 2 for column in texts) <= width + 2
+
+
+def _fits(view: Table, width: int) -> bool:
+    """Whether every column gets what it needs at least beside the others."""
+    return sum(_least_width(view, place) + 2 for place in _used(view)) <= width + 2
+
+
+def _least_width(view: Table, place: int) -> int:
+    """All characters of what is not wrapped, as half an id is none; some of any other column."""
+    name, kind = view.columns[place]
+    told = (kind.people(row[place]) for row in view.rows if row[place] is not None)
+    widest = max(len(one_line(text)) for text in (name, *told))
+    return widest if kind.whole or kind.right else min(widest, READABLE)
 
 
 def _drawn_records(view: Table) -> "RenderableType":
