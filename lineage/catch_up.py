@@ -6,7 +6,10 @@ nothing to do. Linked tables are registered the same way; what others commit is 
 so their commits carry no actor.
 """
 
+import logging
+
 from backstory.lake.commits import Commit, added_files, log_entry, read_commits
+from backstory.lake.errors import ConflictError
 from backstory.lake.linked import LinkedTable
 from backstory.lake.snapshot import Table
 from backstory.lake.verify import log_entry_digest
@@ -17,6 +20,8 @@ from backstory.lineage.store.unit_of_work import Unit
 from backstory.lineage.times import EPOCH
 
 BATCH_COMMITS = 1000
+
+_log = logging.getLogger(__name__)
 
 
 def catch_up(parts: Parts) -> int:
@@ -32,7 +37,16 @@ def catch_up(parts: Parts) -> int:
         for name in parts.lake.names()
         if name not in known or _log_goes_on(parts.lake.table(name), known[name][1])
     ]
-    return sum([register_commits(parts, name) for name in behind])
+    return sum([_registered(parts, name) for name in behind])
+
+
+def _registered(parts: Parts, name: str) -> int:
+    """Register one table; a name that a model took in the meantime must not close the home."""
+    try:
+        return register_commits(parts, name)
+    except ConflictError as exc:
+        _log.warning("the table %s is not registered: %s", name, exc.message)
+        return 0
 
 
 def unregistered(parts: Parts) -> dict[str, int]:

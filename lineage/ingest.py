@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from backstory.lake.contract import Contract
-from backstory.lake.errors import InvalidError, NotFoundError, OffsetConflict
+from backstory.lake.errors import ConflictError, InvalidError, NotFoundError, OffsetConflict
 from backstory.lake.gate import pass_gate
 from backstory.lake.linked import LinkedTable
 from backstory.lake.location import check_name, translate_os_error
@@ -18,6 +18,7 @@ from backstory.lake.rows import batch_digest
 from backstory.lake.sources.files import read_file
 from backstory.lake.table import Receipt, SliceTable
 from backstory.lineage.catch_up import register_commits
+from backstory.lineage.graph import EntityKind
 from backstory.lineage.parts import Parts
 from backstory.lineage.store import names, slices
 
@@ -35,21 +36,20 @@ def create_slice(parts: Parts, contract: Contract | str | Path) -> SliceTable:
         ConflictError: the name is taken.
     """
     agreed = contract if isinstance(contract, Contract) else _contract_of(contract)
-    check_name(agreed.slice)
-    with parts.store.reader() as conn:
-        if taken := names.named(conn, agreed.slice):
-            raise InvalidError(
-                f"the name {agreed.slice!r} is taken by a {taken[0]}",
-                hint="slices and models share one namespace; choose another name",
-            )
+    _check_free(parts, agreed.slice)
     table = parts.lake.create(agreed, at=parts.clock(), table_id=parts.new_id())
     register_commits(parts, agreed.slice)
     return table
 
 
 def link_slice(parts: Parts, name: str, uri: str) -> LinkedTable:
-    """Read a table that others write as a slice; its contract is inferred."""
-    check_name(name)
+    """Read a table that others write as a slice; its contract is inferred.
+
+    Raises:
+        ConflictError: the name is taken by a model, a slice, or a link to elsewhere.
+        NotFoundError: there is no Delta table.
+    """
+    _check_free(parts, name, but=EntityKind.SLICE)
     table = parts.lake.link(name, uri, at=parts.clock())
     register_commits(parts, name)
     return table
@@ -133,6 +133,18 @@ def own_table(parts: Parts, name: str) -> SliceTable:
             hint="append to it with the tool that writes it",
         )
     return table
+
+
+def _check_free(parts: Parts, name: str, *, but: str = "") -> None:
+    """Refuse a name that is taken before anything is laid under it in the lake."""
+    check_name(name)
+    with parts.store.reader() as conn:
+        taken = names.named(conn, name)
+    if taken and taken[0] != but:
+        raise ConflictError(
+            f"the name {name!r} is taken by a {taken[0]}",
+            hint="slices and models share one namespace; choose another name",
+        )
 
 
 def _append(

@@ -14,6 +14,7 @@ and goes on. A lost process leaves a run that has started and made nothing.
 """
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -23,7 +24,7 @@ from typing import Any, Self
 
 from backstory.lake.blobs import Artifact
 from backstory.lake.crash import crashpoint
-from backstory.lake.errors import BackstoryError, InvalidError, RefusedError
+from backstory.lake.errors import BackstoryError, InvalidError, LimitExceededError, RefusedError
 from backstory.lake.location import check_name
 from backstory.lake.reading import Reading
 from backstory.lake.rows import digest_frame
@@ -173,17 +174,22 @@ class Retraining:
 
     def log_params(self, params: Mapping[str, Any] | None = None, /, **more: Any) -> None:
         """Record hyperparameters; secrets by name or shape are redacted."""
-        params = redact_mapping({**(params or {}), **more})
-        self._described = replace(self._described, params={**self._described.params, **params})
-        if len(self._described.params) > MAX_PARAMS:
-            raise InvalidError(f"a run has at most {MAX_PARAMS} parameters")
+        logged = {**self._described.params, **redact_mapping({**(params or {}), **more})}
+        if len(logged) > MAX_PARAMS:
+            raise LimitExceededError(f"a run has at most {MAX_PARAMS} parameters")
+        self._described = replace(self._described, params=logged)
 
     def log_metrics(self, metrics: Mapping[str, float] | None = None, /, **more: float) -> None:
-        """Record metrics: finite numbers by name."""
-        given = {name: float(value) for name, value in {**(metrics or {}), **more}.items()}
-        self._described = replace(self._described, metrics={**self._described.metrics, **given})
-        if len(self._described.metrics) > MAX_METRICS:
-            raise InvalidError(f"a run has at most {MAX_METRICS} metrics")
+        """Record metrics: finite numbers by name.
+
+        Raises:
+            InvalidError: a value is no finite number; none of them is recorded.
+        """
+        given = {name: _finite(name, value) for name, value in {**(metrics or {}), **more}.items()}
+        logged = {**self._described.metrics, **given}
+        if len(logged) > MAX_METRICS:
+            raise LimitExceededError(f"a run has at most {MAX_METRICS} metrics")
+        self._described = replace(self._described, metrics=logged)
 
     def log_seed(self, seed: int) -> None:
         """Record the seed of the run's randomness."""
@@ -287,6 +293,19 @@ class Retraining:
         except BackstoryError as failure:
             exc.add_note(f"the failure of run:{self.run_id} could not be recorded: {failure}")
             _log.exception("the failure of run:%s could not be recorded", self.run_id)
+
+
+def _finite(name: str, value: float) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError) as exc:
+        raise InvalidError(f"metric {name!r} is a {type(value).__name__}, not a number") from exc
+    if not math.isfinite(number):
+        raise InvalidError(
+            f"metric {name!r} is {number}, not a finite number",
+            hint="leave it out, or record why it could not be measured as a parameter",
+        )
+    return number
 
 
 def retraining(

@@ -1,0 +1,94 @@
+from datetime import timedelta
+
+import pytest
+
+import backstory
+from backstory.lineage.home import Home
+from tests.lineage.homes import MORNING, train
+
+
+def test_shares_over_time(home: Home) -> None:
+    train(home), train(home)
+    home.deploy("ranker@1", to="prod", at=MORNING)
+    noon = MORNING + timedelta(hours=4)
+    home.deploy("ranker@2", to="prod", share=0.25, mode="canary", at=noon)
+    before = home.deployments("prod", at=noon - timedelta(seconds=1))
+    after = home.deployments("env:prod", at=noon)
+    assert [(d.version, d.share) for d in before] == [(1, 1.0)]
+    assert {(d.version, d.share) for d in after} == {(1, 0.75), (2, 0.25)}
+
+
+def test_a_share_that_does_not_fit_tells_the_split(home: Home) -> None:
+    train(home), train(home)
+    home.deploy("ranker@1", to="prod", share=0.8)
+    with pytest.raises(backstory.RefusedError, match=r"ranker@1"):
+        home.deploy("ranker@2", to="prod", share=0.3)
+    assert len(home.deployments("prod")) == 1
+
+
+@pytest.mark.parametrize(
+    ("version", "more", "message"),
+    [
+        ("ranker", {}, "not a version"),
+        ("ranker@9", {}, "no version 9"),
+        ("rankr@1", {}, "no slice or model"),
+        ("ranker@1", {"mode": "loud"}, "not a mode"),
+        ("ranker@1", {"share": 1.5}, "share"),
+        ("ranker@1", {"to": "Prod!"}, "name"),
+    ],
+)
+def test_wrong_deployments(home: Home, version: str, more: dict[str, str], message: str) -> None:
+    train(home)
+    with pytest.raises(backstory.BackstoryError, match=message):
+        home.deploy(version, **{"to": "prod", **more})  # type: ignore[arg-type]  # wrong on purpose
+
+
+def test_undeploy_ends_what_serves(home: Home) -> None:
+    train(home)
+    home.deploy("ranker@1", to="prod")
+    home.deploy("ranker@1", to="test")
+    with pytest.raises(backstory.InvalidError, match="serves in prod, test"):
+        home.undeploy("ranker@1")
+    [ended] = home.undeploy("ranker@1", from_environment="prod")
+    assert ended.until_at is not None
+    [other] = home.undeploy("env:test#1")
+    assert other.environment == "test"
+    with pytest.raises(backstory.NotFoundError, match="serves nowhere"):
+        home.undeploy("ranker@1")
+    with pytest.raises(backstory.InvalidError, match="neither"):
+        home.undeploy("ranker")
+
+
+def test_an_unknown_environment_gets_a_suggestion(home: Home) -> None:
+    train(home)
+    home.deploy("ranker@1", to="prod-eu")
+    with pytest.raises(backstory.NotFoundError) as caught:
+        home.deployments("prod-em")
+    assert "env:prod-eu" in caught.value.hint
+
+
+def test_an_alias_moves_and_its_moves_are_kept(home: Home) -> None:
+    train(home), train(home)
+    first = home.alias("ranker@1", "champion", at=MORNING)
+    second = home.alias("ranker@2", "champion")
+    assert (first.before, second.before and second.before.ref) == (None, "ranker@1")
+    assert [v.aliases for v in home.models("ranker")] == [("champion",), ()]
+    assert home.models("ranker@champion")[0].number == 2
+    with pytest.raises(backstory.RefusedError, match="already"):
+        home.alias("ranker@1", "champion", at=MORNING)
+
+
+@pytest.mark.parametrize("name", ["7", "2026-11", "a/b", "Big", ""])
+def test_an_alias_is_a_word(home: Home, name: str) -> None:
+    train(home)
+    with pytest.raises(backstory.InvalidError):
+        home.alias("ranker@1", name)
+
+
+def test_versions_come_in_pages(home: Home) -> None:
+    for _ in range(3):
+        train(home)
+    assert [v.number for v in home.models("ranker", limit=2)] == [3, 2]
+    assert [v.number for v in home.models("ranker", before=2)] == [1]
+    with pytest.raises(backstory.NotFoundError):
+        home.models("other")

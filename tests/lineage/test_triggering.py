@@ -1,0 +1,57 @@
+from datetime import timedelta
+
+import pytest
+
+import backstory
+from backstory.lineage.home import Home
+from tests.lineage.homes import feed, train
+
+
+def test_a_threshold_counts_rows_since_the_last_success(home: Home) -> None:
+    feed(home, 2)
+    trigger = backstory.Threshold("thumbs/en", rows=8)
+    with home.retraining("ranker", trigger=trigger) as run:
+        run.read("thumbs/en")
+    feed(home, first=3)
+    with (
+        pytest.raises(backstory.TriggerNotDue) as caught,
+        home.retraining("ranker", trigger=trigger),
+    ):
+        pytest.fail("the block is not entered")
+    assert str(caught.value.evaluated.range) == "thumbs/en@3, +4 rows"
+    assert len(home.runs()) == 1
+    feed(home, first=4)
+    with home.retraining("ranker", trigger=trigger) as run:
+        run.read("thumbs/en")
+    recorded = home.run(run.run_id).run.trigger
+    assert recorded is not None
+    assert recorded["range"] == {"slice": "thumbs/en", "first": 3, "last": 4, "rows": 8}
+
+
+def test_a_schedule_looks_at_the_last_success(home: Home) -> None:
+    daily = backstory.Schedule("daily", every=timedelta(days=1))
+    with home.retraining("ranker", trigger=daily):
+        pass
+    with (
+        pytest.raises(backstory.TriggerNotDue, match="daily: last success"),
+        home.retraining("ranker", trigger=daily),
+    ):
+        pytest.fail("the block is not entered")
+
+
+def test_a_trigger_names_a_slice_that_exists(home: Home) -> None:
+    train(home)
+    for name in ("thumbs/en", "ranker"):
+        trigger = backstory.Threshold(name, rows=1)
+        with pytest.raises(backstory.BackstoryError), home.retraining("other", trigger=trigger):
+            pytest.fail("the block is not entered")
+
+
+def test_a_drift_that_nobody_measured_is_refused(home: Home) -> None:
+    feed(home)
+    drift = backstory.Drift("thumbs/en", metric="psi", limit=0.2)
+    with (
+        pytest.raises(backstory.InvalidError, match="psi was not measured"),
+        home.retraining("ranker", trigger=drift),
+    ):
+        pytest.fail("the block is not entered")
