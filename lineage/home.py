@@ -15,6 +15,7 @@ import getpass
 import os
 import secrets
 import shutil
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,7 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from backstory.lake.errors import BackstoryError, ConflictError, InvalidError
+from backstory.lake.errors import ConflictError, InvalidError
 from backstory.lake.lakehouse import Lake
 from backstory.lake.location import translate_os_error
 from backstory.lake.snapshot import Snapshot
@@ -170,27 +171,41 @@ def init(
         raise ConflictError(
             f"{folder} is a Backstory home already", hint="use it as it is, or name another folder"
         )
+    # Made aside and renamed into place: a killed init leaves no half home.
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if any(folder.iterdir()):
+        if folder.exists() and any(folder.iterdir()):
             raise InvalidError(f"{folder} is not empty", hint="name an empty or absent folder")
-        (folder / ".gitignore").write_text(GITIGNORE)
-        for name in ("lake", "artifacts", "spool"):
-            (folder / name).mkdir(mode=0o700)
-        key = create_key(folder / "keys", entropy)
-        # The settings come last: a folder without them is no home, and init can be repeated.
-        _write_settings(folder, database_url, lake)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f"{HOME_FOLDER}-"))
+        try:
+            _furnish(aside, database_url, lake, clock, entropy)
+            aside.rename(folder)
+        except BaseException:
+            shutil.rmtree(aside, ignore_errors=True)
+            raise
     except OSError as exc:
         raise translate_os_error(exc, f"making {folder}") from exc
-    try:
-        home = _assemble(load_settings(folder), clock, entropy)
+    return open_home(folder, clock=clock, entropy=entropy)
+
+
+def _furnish(
+    folder: Path,
+    database_url: str | None,
+    lake: str | Path | None,
+    clock: Callable[[], datetime],
+    entropy: Callable[[int], bytes],
+) -> None:
+    """Fill an empty folder with what a home is made of."""
+    (folder / ".gitignore").write_text(GITIGNORE)
+    for name in ("lake", "artifacts", "spool"):
+        (folder / name).mkdir(mode=0o700)
+    key = create_key(folder / "keys", entropy)
+    _write_settings(folder, database_url, lake)
+    home = _assemble(load_settings(folder), clock, entropy, must_exist=False)
+    with home:
         upgrade.upgrade(home.store.engine)
         with home.unit("home.init", "home") as unit:
             unit.note(key={key.key_id: key_check(key)})
-    except BackstoryError:  # no such database: nothing is left, so that init can be repeated
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    return home
 
 
 def open_home(
@@ -214,7 +229,7 @@ def open_home(
         IntegrityError: its store or its key is damaged.
     """
     folder = find_home(Path.cwd()) if path is None else home_in(Path(path))
-    home = _assemble(load_settings(folder), clock, entropy)
+    home = _assemble(load_settings(folder), clock, entropy, must_exist=True)
     upgrade.check(home.store.engine)
     if heal:
         catch_up(home)
@@ -222,12 +237,16 @@ def open_home(
 
 
 def _assemble(
-    settings: Settings, clock: Callable[[], datetime], entropy: Callable[[int], bytes]
+    settings: Settings,
+    clock: Callable[[], datetime],
+    entropy: Callable[[int], bytes],
+    *,
+    must_exist: bool,
 ) -> Home:
     return Home(
         settings=settings,
         lake=Lake(settings.lake, settings.artifacts),
-        store=Store(connect(settings.database_url), clock),
+        store=Store(connect(settings.database_url, must_exist=must_exist), clock),
         key=load_key(settings.keys),
         actor=Actor(name=_os_user(), known_by=KnownBy.OS_USER),
         clock=clock,

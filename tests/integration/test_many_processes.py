@@ -74,7 +74,7 @@ def test_a_table_of_interactions_is_made_once(home: Home, tmp_path: Path) -> Non
 def test_four_processes_open_a_new_home(home: Home) -> None:
     home.close()
     (store,) = home.settings.home.glob("lineage.db")
-    store.unlink()
+    store.write_bytes(b"")  # a store that nobody has laid yet
     assert together(crowd.look, home.settings.home, 4) == ["sees 1"] * 4
     with backstory.open(home.settings.home) as opened:
         assert len(opened.history(SLICE)) == 1
