@@ -108,7 +108,7 @@ class InteractionLog:
             turn=turn,
             external_id=external_id,
             parts=tuple(parts),
-            answered_by=AnsweredBy(answered_by),
+            answered_by=_answered_by(answered_by),
             latency_ms=latency_ms,
             attributes=attributes or {},
         )
@@ -153,6 +153,14 @@ class InteractionLog:
         except ConflictError:
             return  # another process made it in this instant
         register_commits(self.parts, name)
+
+
+def _answered_by(text: str) -> AnsweredBy:
+    try:
+        return AnsweredBy(text)
+    except ValueError as exc:
+        known = ", ".join(one.value for one in AnsweredBy)
+        raise InvalidError(f"nothing answers as {text!r}", hint=f"one of {known}") from exc
 
 
 def interaction_contract(model: str) -> Contract:

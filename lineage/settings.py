@@ -161,10 +161,19 @@ def _check_known(raw: Mapping[str, Any], path: Path) -> None:
         keys = _KNOWN.get(section)
         if section not in _KNOWN or (keys is not None and not isinstance(value, dict)):
             raise InvalidError(f"{path}: unknown setting {section!r}", hint="see docs/reference")
-        for key in sorted(set(value) - keys) if keys is not None else ():
+        if keys is not None:
+            _check_section(section, value, keys, path)
+
+
+def _check_section(section: str, values: Mapping[str, Any], keys: set[str], path: Path) -> None:
+    for key, value in values.items():
+        if key not in keys:
             raise InvalidError(
                 f"{path}: unknown setting {section}.{key}", hint="see docs/reference"
             )
+        if not isinstance(value, dict if key == "transport" else str):
+            kind = "a table" if key == "transport" else "a text"
+            raise InvalidError(f"{path}: {section}.{key} is not {kind}", hint="mend the file")
 
 
 def _database_url(url: str, home: Path) -> str:

@@ -1,0 +1,94 @@
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from backstory.lake.gate import pass_gate
+from backstory.lake.pinned import Strength
+from backstory.lake.pins import pin as pin_in_lake
+from backstory.lake.pins import release
+from backstory.lake.snapshot import open_snapshot
+from backstory.lineage.diagnosing import Health, worst
+from backstory.lineage.home import Home, open_home
+from tests.lineage.homes import MORNING, feed, names_of, thumbs, train
+from tests.lineage.store.recording import ticking
+
+
+def test_a_home_that_is_well(home: Home) -> None:
+    feed(home)
+    train(home, "thumbs/en")
+    checks = home.doctor()
+    assert worst(checks) is Health.OK, checks
+    assert worst([]) is Health.OK
+    assert not [check for check in checks if check.remedy]
+
+
+def test_an_unregistered_commit_is_told_and_healed_by_opening(home: Home) -> None:
+    feed(home)
+    table = home.lake.slice("thumbs/en")
+    gated = pass_gate(thumbs(2), table.contract, home.key)
+    table.append(gated, source="app", offset=2, at=home.clock(), new_id=home.new_id)
+    with open_home(home.settings.home, clock=home.clock, heal=False) as looking:
+        assert names_of(looking.doctor(), "warning") == ["commits"]
+    with open_home(home.settings.home, clock=home.clock) as healed:
+        assert worst(healed.doctor()) is Health.OK
+        assert healed.history("thumbs/en")[0].commit.version == 2
+
+
+def test_an_open_run_is_a_warning(home: Home) -> None:
+    with home.retraining("ranker") as run:
+        [check] = [c for c in home.doctor() if c.name == "runs"]
+        assert check.health is Health.WARNING
+        assert run.run_id in check.found
+
+
+def test_pins_that_one_side_does_not_know(home: Home) -> None:
+    feed(home)
+    pinned = home.pin("thumbs/en", reason="audit")
+    table = home.lake.table("thumbs/en")
+    pin_in_lake(
+        table,
+        open_snapshot(table),
+        pin_id=home.new_id(),
+        holder="nobody",
+        reason="a killed command",
+        strength=Strength.HELD,
+        at=home.clock(),
+    )
+    assert names_of(home.doctor(), "warning") == ["pins"]
+    release(table, pinned.pin_id)
+    assert names_of(home.doctor(), "problem") == ["pins"]
+    assert pinned.pin_id in {Path(f.path).name for f in home.verify().findings}
+
+
+def test_a_key_that_others_can_read_is_a_problem(home: Home) -> None:
+    key = home.settings.keys / "subject.json"
+    key.chmod(0o644)
+    assert names_of(home.doctor(), "problem") == ["keys"]
+    key.unlink()
+    assert names_of(home.doctor(), "problem") == ["keys"]
+
+
+def test_a_table_that_does_not_open_is_a_problem(home: Home) -> None:
+    feed(home)
+    [contract] = (home.settings.lake / "thumbs__en" / "_contract").glob("*")
+    contract.write_text("{")
+    with open_home(home.settings.home, clock=ticking(), heal=False) as opened:
+        assert "lake" in names_of(opened.doctor(), "problem")
+
+
+def test_a_clock_that_went_back_is_a_warning(home: Home) -> None:
+    feed(home)
+    early = ticking(MORNING - timedelta(days=1))
+    with open_home(home.settings.home, clock=early) as opened:
+        assert names_of(opened.doctor(), "warning") == ["clock"]
+
+
+def test_a_missing_folder_is_a_problem(home: Home) -> None:
+    home.settings.artifacts.rmdir()
+    assert names_of(home.doctor(), "problem") == ["access"]
+
+
+def test_a_full_disk_is_a_warning(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backstory.lineage.diagnosing.LOW_DISK_BYTES", 1 << 70)
+    assert names_of(home.doctor(), "warning") == ["disk"]

@@ -1,0 +1,62 @@
+import getpass
+from pathlib import Path
+
+import pytest
+
+import backstory
+from backstory.lineage.home import Home
+from tests.lineage.homes import feed
+
+
+def test_a_home_is_made_once(home: Home) -> None:
+    with pytest.raises(backstory.ConflictError, match="already"):
+        backstory.init(home.settings.home)
+
+
+def test_a_folder_with_something_in_it_becomes_no_home(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine")
+    with pytest.raises(backstory.InvalidError, match="not empty"):
+        backstory.init(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_home_is_found_from_below(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BACKSTORY_HOME", raising=False)
+    monkeypatch.chdir(tmp_path)
+    backstory.init().close()
+    below = tmp_path / "a" / "b"
+    below.mkdir(parents=True)
+    monkeypatch.chdir(below)
+    with backstory.open() as opened:
+        assert opened.settings.home == tmp_path / ".backstory"
+    with backstory.open(tmp_path) as opened:
+        assert opened.slices() == []
+    with pytest.raises(backstory.NotFoundError):
+        backstory.open(below)
+
+
+def test_the_lake_can_lie_elsewhere(tmp_path: Path) -> None:
+    with backstory.init(tmp_path / "home", lake=tmp_path / 'la"ke') as home:
+        feed(home)
+        assert home.verify().intact
+    assert (tmp_path / 'la"ke' / "thumbs__en").is_dir()
+
+
+def test_who_acts_is_the_user(home: Home) -> None:
+    feed(home)
+    assert home.history("thumbs/en")[0].commit.actor == getpass.getuser()
+
+
+def test_a_slice_is_read_at_versions_and_times(home: Home) -> None:
+    feed(home, 2)
+    at = home.history("thumbs/en")[1].commit.at
+    assert home.slice("thumbs/en").at(at).version == 1
+    assert home.slice("thumbs/en").at(2).rows == 8
+    with pytest.raises(backstory.NotFoundError):
+        home.slice("thumbs/en").at(3)
+
+
+def test_a_damaged_key_is_told(home: Home) -> None:
+    (home.settings.keys / "subject.json").write_text("{")
+    with pytest.raises(backstory.IntegrityError, match=r"subject\.json"):
+        backstory.open(home.settings.home)
