@@ -51,8 +51,6 @@ class Loaders:
                 by_type[type(detail)].prime(number, detail)
         for number in _of_type(trace, models.RunRecord):
             self.reads.prime(number, trace.reads.get(number, ()))
-        for number in _of_type(trace, slice_reads.SnapshotRecord):
-            self.pins.prime(number, trace.pins.get(number, ()))
         return trace
 
 

@@ -311,7 +311,7 @@ def _node(trace: Trace, node: Node) -> Document:
         "label": node.label,
         "distance": node.distance,
         "detail": document(detail) if detail is not None else None,
-        "pins": documents(trace.pins.get(node.id, ())),
+        "pin": document(trace.pins[node.id]) if node.id in trace.pins else None,
         "answers": trace.answers.get(node.id),
     }
 

@@ -4,7 +4,7 @@ Each line says what it is to the line above, in words that fit the direction; ho
 said when it was not observed; what stands further up already is marked and not told twice.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from backstory.cli.figures import (
@@ -73,7 +73,7 @@ def _branch(trace: Trace, place: TreeNode) -> Branch:
     on_edge = _edge_notes(trace, place.edges)
     told: list[Note] = [("told above", TEXT)] if place.repeated else []
     if not place.repeated:
-        told += _notes(detail, trace.pins.get(node.id, ()), of_edge=bool(on_edge))
+        told += _notes(detail, trace.pins.get(node.id), of_edge=bool(on_edge))
     if answers := trace.answers.get(node.id):
         told.append((count(answers, "answer"), TEXT))
     if node.id in trace.graph.frontier:
@@ -119,11 +119,11 @@ def _selection(read: ReadRecord, snapshot: Detail | None) -> str:
     return f"{rows}{where}{columns}{role}"
 
 
-def _notes(detail: Detail | None, pins: Sequence[PinRecord], *, of_edge: bool) -> list[Note]:
+def _notes(detail: Detail | None, pin: PinRecord | None, *, of_edge: bool) -> list[Note]:
     """What is told of a thing itself; a snapshot's rows are told by the edge that read them."""
     match detail:
         case SnapshotRecord():
-            pinned: list[Note] = [(pin.strength, STATE) for pin in pins[:1]]
+            pinned: list[Note] = [(pin.strength, STATE)] if pin else []
             rows: list[Note] = [] if of_edge else [(count(detail.rows, "row"), TEXT)]
             files = (count(detail.files, "file"), TEXT)
             return [*rows, files, (detail.digest, DIGEST), *pinned]

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, assert_never
 
 from backstory.lake.errors import InvalidError, NotFoundError
 from backstory.lineage import refs
-from backstory.lineage.graph import EntityKind
+from backstory.lineage.graph import EntityKind, Node
 from backstory.lineage.parts import Parts
 from backstory.lineage.store import models, names, reads, slices
 from backstory.lineage.times import time_text
@@ -134,12 +134,32 @@ def resolve_slice_at(parts: Parts, text: str) -> SliceAt:
     return found
 
 
-def node_of(found: Resolved, text: str) -> int:
-    """The graph node of what was resolved.
+def find_node(conn: Any, text: str) -> Node:
+    """The graph node that a ref names; read at once where the ref is a node's key.
 
     Raises:
-        NotFoundError: it is in no graph: nobody has used that version, or it is an environment.
+        InvalidError: the text is no ref, or names what is no node.
+        NotFoundError: nothing has that name, or nobody has used that version of a slice.
     """
+    ref = refs.parse_ref(text)
+    node = reads.entity_by_key(conn, str(ref)) if _is_key(ref) else None
+    if node is None:
+        number = _node_of(resolve_ref(conn, ref), text)
+        node = reads.entities(conn, [number])[number]
+    return node
+
+
+def _is_key(ref: refs.Ref) -> bool:
+    match ref:
+        case refs.NameRef(at=refs.Version(), kind=None):
+            return True
+        case refs.RunRef() | refs.DeploymentRef() | refs.ComponentRef():
+            return True
+        case _:
+            return False
+
+
+def _node_of(found: Resolved, text: str) -> int:
     match found:
         case SliceAt(snapshot=None):
             raise NotFoundError(

@@ -27,8 +27,7 @@ from backstory.lineage.graph import (
     tree,
 )
 from backstory.lineage.parts import Parts
-from backstory.lineage.refs import parse_ref
-from backstory.lineage.resolving import node_of, resolve_ref
+from backstory.lineage.resolving import find_node
 from backstory.lineage.store import audit_log, models, reads, slices
 
 DEFAULT_DEPTH = 20
@@ -54,7 +53,7 @@ class Trace:
         direction: to the causes or to the effects.
         details: what the store knows of a node, by node id.
         reads: what the runs of the graph read, by run id.
-        pins: the pins that hold snapshots of the graph, by snapshot id.
+        pins: the pin that has held a snapshot of the graph longest, by snapshot id.
         answers: how many interactions a model version answered, by version id; counted in an
             impact only.
         known_since: the first moment of this home's records.
@@ -64,7 +63,7 @@ class Trace:
     direction: Direction
     details: Mapping[int, Detail]
     reads: Mapping[int, Sequence[models.ReadRecord]]
-    pins: Mapping[int, Sequence[slices.PinRecord]]
+    pins: Mapping[int, slices.PinRecord]
     answers: Mapping[int, int] = field(default_factory=dict)
     known_since: datetime | None
 
@@ -126,10 +125,8 @@ def path(parts: Parts, src: str, dst: str, *, depth: int = DEFAULT_DEPTH) -> Tra
 def _walk(parts: Parts, ref: str, direction: Direction, depth: int, limit: int) -> Trace:
     if not 0 < depth <= MAX_DEPTH or not 0 < limit <= MAX_LIMIT:
         raise InvalidError(f"depth goes from 1 to {MAX_DEPTH}, limit from 1 to {MAX_LIMIT}")
-    parsed = parse_ref(ref)
     with parts.store.reader() as conn:
-        root = node_of(resolve_ref(conn, parsed), ref)
-        graph = reads.walk(conn, root, direction, depth=depth, limit=limit)
+        graph = reads.walk(conn, find_node(conn, ref), direction, depth=depth, limit=limit)
         if direction is Direction.UPSTREAM:
             graph = of_its_runs(graph)
         ids = _by_kind(graph.nodes)
@@ -138,7 +135,7 @@ def _walk(parts: Parts, ref: str, direction: Direction, depth: int, limit: int) 
             direction=direction,
             details=_details(conn, ids),
             reads=_group(models.reads_of(conn, ids.get(EntityKind.RUN, [])), "run"),
-            pins=slices.pins_of(conn, ids.get(EntityKind.SNAPSHOT, [])),
+            pins=slices.longest_pins_of(conn, ids.get(EntityKind.SNAPSHOT, [])),
             known_since=audit_log.first_time(conn),
         )
 
@@ -201,8 +198,7 @@ def _count_answers(parts: Parts, versions: Sequence[models.VersionRecord]) -> di
 
 def _key(parts: Parts, ref: str) -> str:
     with parts.store.reader() as conn:
-        entity = node_of(resolve_ref(conn, parse_ref(ref)), ref)
-        return reads.entities(conn, [entity])[entity].key
+        return find_node(conn, ref).key
 
 
 def _along(found: Trace, edges: Sequence[Edge]) -> Trace:

@@ -243,7 +243,7 @@ class Story:
         self.screen.say(f"Why it ran: {run.trigger['kind']}, {run.trigger['reason']}.")
         self.screen.say(
             f"What it read: {snapshot.ref}, {read.rows:,} rows in {snapshot.files} files, "
-            f"digest {snapshot.digest[:12]}, pinned ({trace.pins[snapshot.id][0].strength})."
+            f"digest {snapshot.digest[:12]}, pinned ({trace.pins[snapshot.id].strength})."
         )
         outcome = "every byte is what was read then" if checked.intact else "NOT what was read then"
         self.screen.say(f"Verified now: {checked.files} files, {outcome}.")

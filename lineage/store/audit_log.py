@@ -16,10 +16,11 @@ from backstory.lake.findings import Finding
 from backstory.lineage.audit.leaf import Leaf, leaf_hash, parse_body
 from backstory.lineage.audit.replay import StoredLeaf, check_leaves, check_tree
 from backstory.lineage.audit.tree import Node, completed, left_siblings, peaks, root
+from backstory.lineage.store.prepared import Prepared
 from backstory.lineage.store.tables import audit_leaf, audit_node
 
 _HEAD = select(audit_leaf.c.seq, audit_leaf.c.at).order_by(audit_leaf.c.seq.desc()).limit(1)
-_FIRST_TIME = select(audit_leaf.c.at).where(audit_leaf.c.seq == 0)
+_FIRST_TIME = Prepared(select(audit_leaf.c.at).where(audit_leaf.c.seq == 0))
 _FIRST_OF_ACTION = (
     select(audit_leaf.c.body)
     .where(audit_leaf.c.action == bindparam("action"))
@@ -58,7 +59,8 @@ def head(connection: Connection) -> tuple[int, datetime | None]:
 
 def first_time(connection: Connection) -> datetime | None:
     """When recording began; what lies before is unknown, not absent."""
-    return connection.execute(_FIRST_TIME).scalar_one_or_none()
+    rows = _FIRST_TIME.rows(connection)
+    return rows[0][0] if rows else None
 
 
 def first_facts(connection: Connection, action: str) -> dict[str, Any]:

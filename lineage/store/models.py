@@ -8,11 +8,12 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, or_, select
+from sqlalchemy import Connection, bindparam, func, literal_column, or_, select
 
 from backstory.lineage.run import RunState, StateChange, advance
 from backstory.lineage.store import tables as t
 from backstory.lineage.store.number_list import among
+from backstory.lineage.store.prepared import Prepared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,8 +118,8 @@ _RUNS = (
     .outerjoin(t.run_state, t.run_state.c.run == t.run.c.id)
     .order_by(t.run.c.id.desc(), t.run_state.c.at, t.run_state.c.id)
 )
-_RUNS_BY_ID = _RUNS.where(among(t.run.c.id, "ids"))
-_READS = (
+_RUNS_BY_ID = Prepared(_RUNS.where(among(t.run.c.id, "ids")))
+_READS = Prepared(
     select(
         t.run_read.c.run,
         t.run_read.c.snapshot,
@@ -130,9 +131,9 @@ _READS = (
     .where(among(t.run_read.c.run, "ids"))
     .order_by(t.run_read.c.id)
 )
-_READ_FIELDS = _READS.selected_columns.keys()
 _ALIASES = (
-    select(func.aggregate_strings(t.alias.c.alias, _COMMA))
+    # As a literal: a bound comma would be compiled anew for every execution.
+    select(func.aggregate_strings(t.alias.c.alias, literal_column(f"'{_COMMA}'")))  # type: ignore[arg-type]
     .where(
         t.alias.c.model == t.model_version.c.model,
         t.alias.c.model_version == t.model_version.c.id,
@@ -155,7 +156,7 @@ _VERSIONS = select(
     _ALIASES.label("aliases"),
 ).join(t.artifact, t.artifact.c.digest == t.model_version.c.artifact)
 _VERSION_FIELDS = _VERSIONS.selected_columns.keys()
-_VERSIONS_BY_ID = _VERSIONS.where(among(t.model_version.c.id, "ids"))
+_VERSIONS_BY_ID = Prepared(_VERSIONS.where(among(t.model_version.c.id, "ids")))
 _VERSION_BY_NUMBER = _VERSIONS.where(
     t.model_version.c.model == bindparam("model"), t.model_version.c.number == bindparam("number")
 )
@@ -178,7 +179,9 @@ _INTERVALS = (
     .where(t.deployment_interval.c.ended_seq.is_(None))
     .order_by(t.deployment_interval.c.from_at, t.deployment_interval.c.id)
 )
-_INTERVALS_BY_DEPLOYMENT = _INTERVALS.where(among(t.deployment_interval.c.deployment, "ids"))
+_INTERVALS_BY_DEPLOYMENT = Prepared(
+    _INTERVALS.where(among(t.deployment_interval.c.deployment, "ids"))
+)
 _COMPONENTS = select(
     t.component.c.id,
     t.component.c.kind,
@@ -186,7 +189,7 @@ _COMPONENTS = select(
     t.component.c.version,
     t.component.c.digest,
 )
-_COMPONENTS_BY_ID = _COMPONENTS.where(among(t.component.c.id, "ids"))
+_COMPONENTS_BY_ID = Prepared(_COMPONENTS.where(among(t.component.c.id, "ids")))
 
 
 def runs(
@@ -199,7 +202,7 @@ def runs(
 ) -> list[RunRecord]:
     """Runs, newest first: those of given ids, or of a model, or the last ones below `before`."""
     if ids is not None:
-        return _run_records(conn.execute(_RUNS_BY_ID, {"ids": ids}))
+        return _run_records(_RUNS_BY_ID.rows(conn, ids=ids))
     chosen = select(t.run.c.id).order_by(t.run.c.id.desc()).limit(limit)
     if model is not None:
         chosen = chosen.where(t.run.c.model == model)
@@ -222,20 +225,20 @@ def _run_records(rows: Iterable[Any]) -> list[RunRecord]:
 def _run_record(rows: Sequence[Any]) -> RunRecord:
     """A run with the state that its changes amount to, whatever order they came in."""
     told = [
-        StateChange(state=RunState(row.state), at=row.at, message=row.message)
-        for row in rows
-        if row.state is not None
+        StateChange(state=RunState(state), at=at, message=message)
+        for *_, state, at, message in rows
+        if state is not None
     ]
     last = reduce(advance, told, None)
     started = [change.at for change in told if change.state is RunState.STARTED]
-    run = rows[0]
+    number, run_id, namespace, job, model, trigger, *_ = rows[0]
     return RunRecord(
-        id=run.id,
-        run_id=run.run_id,
-        namespace=run.namespace,
-        job=run.job,
-        model=run.model,
-        trigger=run.trigger,
+        id=number,
+        run_id=run_id,
+        namespace=namespace,
+        job=job,
+        model=model,
+        trigger=trigger,
         state=last.state.value if last else "unknown",
         started=min(started, default=None),
         ended=last.at if last and last.state.ended else None,
@@ -264,8 +267,7 @@ def run_events(conn: Connection, run_id: str, limit: int = 1000) -> list[str]:
 
 def reads_of(conn: Connection, runs: Sequence[int]) -> list[ReadRecord]:
     """What runs read, in the order of reading."""
-    rows = conn.execute(_READS, {"ids": runs}) if runs else ()
-    return [ReadRecord(**dict(zip(_READ_FIELDS, row, strict=True))) for row in rows]
+    return _READS.records(conn, ReadRecord, ids=runs) if runs else []
 
 
 def readers_of(conn: Connection, snapshots: Sequence[int]) -> list[ReadRecord]:
@@ -329,8 +331,8 @@ def _version_record(row: Any) -> VersionRecord:
 
 def versions(conn: Connection, ids: Sequence[int]) -> dict[int, VersionRecord]:
     """Model versions by id."""
-    rows = conn.execute(_VERSIONS_BY_ID, {"ids": ids}) if ids else ()
-    return {row.id: _version_record(row) for row in rows}
+    rows = _VERSIONS_BY_ID.rows(conn, ids=ids) if ids else ()
+    return {row[0]: _version_record(row) for row in rows}
 
 
 def version(conn: Connection, model: str, number: int) -> VersionRecord | None:
@@ -415,8 +417,8 @@ def components_of(conn: Connection, version: int) -> list[ComponentRecord]:
 
 def components(conn: Connection, ids: Sequence[int]) -> dict[int, ComponentRecord]:
     """Components by id."""
-    rows = conn.execute(_COMPONENTS_BY_ID, {"ids": ids}) if ids else ()
-    return {row.id: ComponentRecord(**row._mapping) for row in rows}
+    found = _COMPONENTS_BY_ID.records(conn, ComponentRecord, ids=ids) if ids else []
+    return {component.id: component for component in found}
 
 
 def intervals(
@@ -441,9 +443,9 @@ def intervals(
 def intervals_of(conn: Connection, deployments: Sequence[int]) -> dict[int, list[IntervalRecord]]:
     """Intervals by deployment id."""
     found: dict[int, list[IntervalRecord]] = {}
-    rows = conn.execute(_INTERVALS_BY_DEPLOYMENT, {"ids": deployments}) if deployments else ()
-    for row in rows:
-        found.setdefault(row.deployment, []).append(IntervalRecord(**row._mapping))
+    known = _INTERVALS_BY_DEPLOYMENT.records(conn, IntervalRecord, ids=deployments)
+    for interval in known:
+        found.setdefault(interval.deployment, []).append(interval)
     return found
 
 

@@ -6,7 +6,6 @@ modules of their own beside this one.
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,6 +14,7 @@ from sqlalchemy.engine import Connection
 from backstory.lake.errors import IntegrityError
 from backstory.lineage.graph import Direction, Edge, EdgeKind, EntityKind, Evidence, Graph, Node
 from backstory.lineage.store.number_list import among
+from backstory.lineage.store.prepared import Prepared
 from backstory.lineage.store.tables import edge, entity
 
 DEFAULT_DEPTH = 20
@@ -24,22 +24,21 @@ _EDGES_PER_NODE = 8
 
 
 _ENTITY = sa.select(entity.c.id, entity.c.kind, entity.c.key, entity.c.label)
-_BY_KEY = _ENTITY.where(entity.c.key == sa.bindparam("key"))
+_BY_KEY = Prepared(_ENTITY.where(entity.c.key == sa.bindparam("key")))
 _BY_KIND = _ENTITY.where(entity.c.kind == sa.bindparam("kind")).order_by(entity.c.key)
-_BY_IDS = _ENTITY.where(among(entity.c.id, "ids"))
+_BY_IDS = Prepared(_ENTITY.where(among(entity.c.id, "ids")))
 _EDGE = tuple(edge.c[name] for name in ("src", "dst", "kind", "evidence", "run", "rows", "share"))
 
 
 def entity_by_key(connection: Connection, key: str) -> Node | None:
     """The thing with that key."""
-    row = connection.execute(_BY_KEY, {"key": key}).first()
-    return None if row is None else _node(*row)
+    rows = _BY_KEY.rows(connection, key=key)
+    return _node(*rows[0]) if rows else None
 
 
 def entities(connection: Connection, ids: Collection[int]) -> dict[int, Node]:
     """Things by number; unknown numbers are absent."""
-    rows = connection.execute(_BY_IDS, {"ids": list(ids)})
-    return {row.id: _node(*row) for row in rows}
+    return {row[0]: _node(*row) for row in _BY_IDS.rows(connection, ids=ids)}
 
 
 def of_kind(connection: Connection, kind: EntityKind) -> list[Node]:
@@ -54,7 +53,6 @@ def walk(
     *,
     depth: int = DEFAULT_DEPTH,
     limit: int = DEFAULT_LIMIT,
-    kinds: Collection[str] | None = None,
 ) -> Graph:
     """Everything within `depth` edges of `root`, nearest first, and all edges between.
 
@@ -68,15 +66,13 @@ def walk(
         direction: `upstream` to the causes, `downstream` to the effects.
         depth: at most this many edges away.
         limit: at most this many nodes, the root included.
-        kinds: follow edges of these kinds only.
     """
     start = root if isinstance(root, Node) else entities(connection, [root])[root]
-    step = _step(Direction(direction), some_kinds=kinds is not None)
-    bound = {} if kinds is None else {"kinds": sorted(kinds)}
+    step = _STEPS[Direction(direction)]
     found = _Found(start, Direction(direction), limit)
     level, distance = [start.id], 0
     while level and found.room > 0:
-        rows = connection.execute(step, {"ids": level, "most": found.room + 1, **bound}).all()
+        rows = step.rows(connection, ids=level, most=found.room + 1)
         distance += 1
         # Behind the last level nothing is added: only its edges and what leads on are told.
         level = found.take(level, rows, distance if distance <= depth else None)
@@ -135,22 +131,21 @@ class _Found:
         )
 
 
-@cache
-def _step(direction: Direction, *, some_kinds: bool) -> sa.Select[Any]:
+def _step(near: sa.Column[int], far: sa.Column[int]) -> Prepared:
     """The edges that lead on from a level, each with what it leads to."""
-    c = edge.c
-    near, far = (c.dst, c.src) if direction is Direction.UPSTREAM else (c.src, c.dst)
-    statement = (
+    return Prepared(
         sa.select(*_EDGE, entity.c.kind, entity.c.key, entity.c.label)
         .outerjoin(entity, entity.c.id == far)  # a lost thing must be seen
         .where(among(near, "ids"))
-        .order_by(near, far, c.id)  # an index's own order
+        .order_by(near, far, edge.c.id)  # an index's own order
         .limit(sa.bindparam("most"))
     )
-    if some_kinds:
-        statement = statement.where(c.kind.in_(sa.bindparam("kinds", expanding=True)))
-    return statement
 
+
+_STEPS = {
+    Direction.UPSTREAM: _step(edge.c.dst, edge.c.src),
+    Direction.DOWNSTREAM: _step(edge.c.src, edge.c.dst),
+}
 
 # Looked up several times faster than by calling the enums.
 _ENTITY_KINDS = {kind.value: kind for kind in EntityKind}

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, func, select
+from sqlalchemy import BigInteger, Connection, Select, bindparam, cast, func, select
 
 from backstory.lineage.store import tables as t
 from backstory.lineage.store.number_list import among
+from backstory.lineage.store.prepared import Prepared
 
 INTERACTIONS_PREFIX = "_interactions/"
 
@@ -93,6 +94,10 @@ class SourceShare:
     rows: int
 
 
+# PostgreSQL sums whole numbers to a decimal, which has no JSON form.
+_ROWS = cast(func.coalesce(func.sum(t.commit.c.rows), 0), BigInteger)
+
+
 def _slices() -> Select[Any]:
     return (
         select(
@@ -102,7 +107,7 @@ def _slices() -> Select[Any]:
             t.slice_.c.table_id,
             t.slice_.c.uri,
             func.coalesce(func.max(t.commit.c.version), -1).label("last_version"),
-            func.coalesce(func.sum(t.commit.c.rows), 0).label("rows"),
+            _ROWS.label("rows"),
             func.max(t.commit.c.at).label("last_at"),
         )
         .outerjoin(t.commit, t.commit.c.slice == t.slice_.c.id)
@@ -145,26 +150,37 @@ _SNAPSHOTS = (
         (t.commit.c.slice == t.snapshot.c.slice) & (t.commit.c.version == t.snapshot.c.version),
     )
 )
-_SNAPSHOT_FIELDS = _SNAPSHOTS.selected_columns.keys()
 _SNAPSHOT_OF = _SNAPSHOTS.where(
     t.snapshot.c.slice == bindparam("slice"), t.snapshot.c.version == bindparam("version")
 )
-_SNAPSHOTS_BY_ID = _SNAPSHOTS.where(among(t.snapshot.c.id, "ids"))
-_PINS_OF = (
-    select(
-        t.pin.c.id,
-        t.pin.c.pin_id,
-        t.pin.c.snapshot,
-        t.pin.c.holder,
-        t.pin.c.reason,
-        t.pin.c.strength,
-        t.pin.c.until,
-        t.pin.c.at,
-    )
-    .where(among(t.pin.c.snapshot, "ids"), t.pin.c.ended_seq.is_(None))
-    .order_by(t.pin.c.id)
+_SNAPSHOTS_BY_ID = Prepared(_SNAPSHOTS.where(among(t.snapshot.c.id, "ids")))
+_PINS = select(
+    t.pin.c.id,
+    t.pin.c.pin_id,
+    t.pin.c.snapshot,
+    t.pin.c.holder,
+    t.pin.c.reason,
+    t.pin.c.strength,
+    t.pin.c.until,
+    t.pin.c.at,
 )
-_PIN_FIELDS = _PINS_OF.selected_columns.keys()
+_PINS_OF = Prepared(
+    _PINS.where(among(t.pin.c.snapshot, "ids"), t.pin.c.ended_seq.is_(None)).order_by(t.pin.c.id)
+)
+_HOLDING = t.pin.alias("holding")
+_LONGEST_PIN = (
+    select(_HOLDING.c.id)
+    .where(_HOLDING.c.snapshot == t.snapshot.c.id, _HOLDING.c.ended_seq.is_(None))
+    .order_by(_HOLDING.c.id)
+    .limit(1)
+    .scalar_subquery()
+    .correlate(t.snapshot)
+)
+_LONGEST_PINS_OF = Prepared(
+    _PINS.select_from(t.snapshot.join(t.pin, t.pin.c.id == _LONGEST_PIN)).where(
+        among(t.snapshot.c.id, "ids")
+    )
+)
 
 
 def slices(conn: Connection, *, flavours: Sequence[str] = ()) -> list[SliceRecord]:
@@ -247,7 +263,7 @@ def shares_by_source(
         select(
             t.commit.c.source,
             func.count().label("commits"),
-            func.coalesce(func.sum(t.commit.c.rows), 0).label("rows"),
+            _ROWS.label("rows"),
         )
         .where(
             t.commit.c.slice == slice_id,
@@ -283,7 +299,7 @@ def contract_digests(conn: Connection, slice_id: int) -> dict[int, str]:
 
 
 def _snapshot(row: Any) -> SnapshotRecord:
-    return SnapshotRecord(**dict(zip(_SNAPSHOT_FIELDS, row, strict=True)))
+    return SnapshotRecord(**row._mapping)
 
 
 def snapshot_of(conn: Connection, slice_id: int, version: int) -> SnapshotRecord | None:
@@ -294,9 +310,8 @@ def snapshot_of(conn: Connection, slice_id: int, version: int) -> SnapshotRecord
 
 def snapshots(conn: Connection, ids: Sequence[int]) -> dict[int, SnapshotRecord]:
     """Snapshots by id."""
-    if not ids:
-        return {}
-    return {row.id: _snapshot(row) for row in conn.execute(_SNAPSHOTS_BY_ID, {"ids": ids})}
+    found = _SNAPSHOTS_BY_ID.records(conn, SnapshotRecord, ids=ids) if ids else []
+    return {snapshot.id: snapshot for snapshot in found}
 
 
 def snapshots_between(
@@ -312,10 +327,18 @@ def snapshots_between(
 def pins_of(conn: Connection, ids: Sequence[int]) -> dict[int, list[PinRecord]]:
     """The pins that hold now, by snapshot id."""
     found: dict[int, list[PinRecord]] = {}
-    for row in conn.execute(_PINS_OF, {"ids": ids}) if ids else ():
-        pin = PinRecord(**dict(zip(_PIN_FIELDS, row, strict=True)))
+    for pin in _PINS_OF.records(conn, PinRecord, ids=ids) if ids else ():
         found.setdefault(pin.snapshot, []).append(pin)
     return found
+
+
+def longest_pins_of(conn: Connection, ids: Sequence[int]) -> dict[int, PinRecord]:
+    """By snapshot id the pin that has held it longest of those that hold now.
+
+    A snapshot that many runs read has a pin of each; one says already that it is kept.
+    """
+    found = _LONGEST_PINS_OF.records(conn, PinRecord, ids=ids) if ids else []
+    return {pin.snapshot: pin for pin in found}
 
 
 def pin_by_id(conn: Connection, pin_id: str) -> tuple[PinRecord, int | None] | None:

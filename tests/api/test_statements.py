@@ -71,7 +71,7 @@ def test_what_a_trace_has_read_is_not_read_again(homes: list[Home]) -> None:
     detailed = count(
         homes[0],
         """{ trace(ref: "ranker@1") { nodes { entity {
-            ... on Snapshot { manifestDigest pins { holder } }
+            ... on Snapshot { manifestDigest rows }
             ... on Run { state reads { role snapshot { key } } }
             ... on ModelVersion { trainedBy { job } }
         } } } }""",

@@ -143,16 +143,6 @@ def test_more_edges_than_are_looked_at_are_said(store: Store) -> None:
     assert len(walk_from(store, n[2]).edges) == parallel + 1
 
 
-def test_only_some_kinds_are_followed(store: Store) -> None:
-    n = add_graph(store, 3, [(0, 1)], EdgeKind.READ)
-    with unit(store) as opened:
-        add_edge(opened, n[2], n[1], EdgeKind.FEEDBACK_ON, Evidence.OBSERVED)
-    assert keys(walk_from(store, n[1], kinds=[EdgeKind.READ])) == ["1", "0"]
-    assert keys(walk_from(store, n[1], kinds=[EdgeKind.FEEDBACK_ON])) == ["1", "2"]
-    assert keys(walk_from(store, n[1], kinds=[])) == ["1"]
-    assert keys(walk_from(store, n[1])) == ["1", "0", "2"]
-
-
 @pytest.mark.parametrize("size", [30, 300])
 def test_statements_are_a_level_each_and_one(store: Store, size: int) -> None:
     depth = 3
@@ -182,7 +172,7 @@ def test_every_statement_is_answered_by_an_index(fresh: Store) -> None:
     numbers = place(fresh, {(0, 1), (1, 2)})
     with statements(fresh.engine) as sent, fresh.reader() as connection:
         walk(connection, numbers[1], UP)
-        walk(connection, numbers[1], DOWN, kinds=["read"])
+        walk(connection, numbers[1], DOWN)
         plans = [
             connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", (1,) * sql.count("?")).all()
             for sql in list(sent)
