@@ -145,7 +145,7 @@ def _usage(exc: click.ClickException) -> Failure:
     message = exc.message if isinstance(exc, _MISSPELT) else exc.format_message()
     message, hint = message.rstrip("."), ""
     if isinstance(exc, _MISSPELT) and exc.possibilities:
-        hint = f"did you mean {' or '.join(map(repr, exc.possibilities[:2]))}?"
+        hint = f"did you mean {exc.possibilities[0]!r}?"
     elif isinstance(exc, click.UsageError) and exc.ctx is not None:
         hint = f"see `{exc.ctx.command_path} --help`"
     return Failure(

@@ -75,8 +75,11 @@ def count(value: int, what: str) -> str:
 
 def size(value: int) -> str:
     """`4.2 MB`."""
-    rank = min(len(_UNITS) - 1, int(math.log10(value) // 3)) if value else 0
-    return f"{value / 1000**rank:.{1 if rank else 0}f} {_UNITS[rank]}"
+    if value < 1000:
+        return f"{value} B"
+    # What would be rounded to 1000 is one of the next unit.
+    rank = next((r for r in range(1, len(_UNITS)) if value < 999.95 * 1000**r), len(_UNITS) - 1)
+    return f"{value / 1000**rank:,.1f} {_UNITS[rank]}"
 
 
 def share(value: float) -> str:

@@ -8,6 +8,7 @@ both the data and the views, and never ask which look it is. rich is imported on
 import contextlib
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 SECONDS_BETWEEN_LINES = 10
 READABLE = 13  # characters of a column, below which a table is no table any more
+_BLANK_ENDS = re.compile(r" +((?:\x1b\[[\d;]*m| )*)$", re.MULTILINE)
 DEFAULT_PAGER = "less -FRX"
 PIPED_WIDTH = 120  # of a drawing that somebody forced into a pipe with --color always
 
@@ -114,7 +116,7 @@ class Output:
                 if place:
                     console.print()
                 console.print(_drawn(view, console.width), soft_wrap=isinstance(view, Verbatim))
-        text = "\n".join(line.rstrip(" ") for line in capture.get().split("\n"))
+        text = _BLANK_ENDS.sub(r"\1", capture.get())
         tall = text.count("\n") >= console.height
         if not (self.pager and tall and sys.stdout.isatty() and _page(self.pager, text)):
             click.echo(text, nl=False, color=True)  # the text has its colours already
