@@ -1,7 +1,9 @@
 """The application: a home behind GraphQL, served on this machine, or asked in process.
 
-backstory.api.app.serve(home, "127.0.0.1", 8400)
-backstory.api.app.execute(home, "{ models { name } }")["data"]
+    execute(home, "{ models { name } }")["data"]
+    serve(home, "127.0.0.1", 8400)
+
+Both go the same way and within the same bounds; what may be told does not depend on who asks.
 """
 
 import asyncio

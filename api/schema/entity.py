@@ -93,11 +93,6 @@ class Entity(graphene.Interface):
         return _type_of(instance, info)
 
     @staticmethod
-    def resolve_id(root: Any, _info: Info) -> str:
-        """The id of a record."""
-        return id_of(key_of(root))
-
-    @staticmethod
     def resolve_key(root: Any, _info: Info) -> str:
         """The key of a record."""
         return key_of(root)

@@ -12,7 +12,7 @@ import pytest
 from backstory.api.app import execute
 from backstory.api.bounds import Bounds
 from backstory.api.service import Answer, GraphQLService, Outcome, Request
-from backstory.lineage.home import Home
+from backstory.lineage.home import Home, open_home
 from tests.api import small_home
 from tests.api.conftest import World
 
@@ -94,6 +94,42 @@ def test_many_requests_share_few_threads(world: World) -> None:
     told = asyncio.run(answers())
     assert len({str(answer.body["data"]) for answer in told}) == 1
     assert len({answer.request_id for answer in told}) == 40
+
+
+def test_the_lake_is_asked_by_many_threads_at_once(world: World) -> None:
+    queries = [
+        '{ diff(base: "thumbs/en@1", head: "thumbs/en@3") { rowsAdded } }',
+        '{ state(ref: "ext:zendesk:8812", verify: true) { ... on ModelState { digest } } }',
+        '{ impact(ref: "thumbs/en@3") { nodes { answers } } }',
+        '{ sliceVersion(ref: "thumbs/en") { key } }',
+    ]
+
+    async def answers() -> list[Answer]:
+        service = GraphQLService(world.home, Bounds())
+        asked = [service.answer(Request(query=queries[n % 4])) for n in range(48)]
+        try:
+            return await asyncio.gather(*asked)
+        finally:
+            service.close()
+
+    told = asyncio.run(answers())
+    assert [answer.body for answer in told if "errors" in answer.body] == []
+    assert len({str(answer.body["data"]) for answer in told}) == len(queries)
+
+
+def test_what_others_write_meanwhile_is_seen(tmp_path: Path) -> None:
+    query = """{ slice(name: "thumbs/en") { lastVersion }
+        models { versions { edges { node { key } } } }
+        diff(base: "thumbs/en@1", head: "thumbs/en") { rowsAdded } }"""
+    with small_home.make_home(tmp_path, retrainings=1) as home:
+        before = ask(home, query).body["data"]
+        with open_home(home.settings.home) as other:
+            small_home.give_feedback(other, 4)
+            small_home.retrain(other, tmp_path)
+        after = ask(home, query).body["data"]
+    assert (before["slice"]["lastVersion"], after["slice"]["lastVersion"]) == (3, 4)
+    assert (before["diff"]["rowsAdded"], after["diff"]["rowsAdded"]) == (20, 30)
+    assert len(after["models"][0]["versions"]["edges"]) == 2
 
 
 def test_a_document_that_is_known_is_not_read_again(world: World) -> None:
