@@ -19,7 +19,7 @@ from backstory.lake.location import translate_os_error
     "query",
     examples=(
         "backstory query trace.graphql --var ref=ranker@7",
-        "echo '{ slices { name version } }' | backstory query -",
+        "echo '{ slices { name lastVersion } }' | backstory query -",
     ),
 )
 @click.argument("file", metavar="FILE|-", type=click.Path(path_type=Path))
