@@ -22,6 +22,7 @@ import click
 import graphql
 
 import backstory
+from backstory.api.schema import printed
 from backstory.cli.errors import EXIT_CODES
 from backstory.cli.main import main as program
 from backstory.lake import errors
@@ -169,8 +170,7 @@ def graphql_page() -> str:
 
 def graphql_types() -> list[graphql.GraphQLNamedType]:
     """The schema's own types by name, `Query` and `Mutation` first."""
-    text = (REFERENCE / "schema.graphql").read_text("utf-8")
-    types = graphql.build_schema(text).type_map.values()
+    types = graphql.build_schema(printed()).type_map.values()
     own = [found for found in types if not found.name.startswith("__")]
     own = [found for found in own if found not in graphql.specified_scalar_types.values()]
     return sorted(own, key=lambda found: (found.name not in {"Query", "Mutation"}, found.name))
@@ -272,6 +272,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "facets.md": facets_page,
     "graphql.md": graphql_page,
     "python.md": sdk_page,
+    "schema.graphql": printed,
     "settings.md": settings_page,
 }
 

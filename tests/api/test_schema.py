@@ -26,7 +26,7 @@ def test_the_committed_schema_is_the_one_that_answers() -> None:
     committed = COMMITTED.read_text("utf-8")
     breaking = find_breaking_changes(build_schema(committed), build_schema(printed()))
     assert printed() == committed, (
-        "write docs/reference/schema.graphql again, and tell in CHANGELOG.md what breaks clients: "
+        "run `.venv/bin/python docs/generate.py`, and tell in CHANGELOG.md what breaks clients: "
         f"{[change.description for change in breaking]}"
     )
 
