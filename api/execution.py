@@ -5,7 +5,8 @@ resolver of ours, no list. GraphQL's general way around such a field costs ten t
 short way is taken only when it ends in a value, so that every fault is told by the general way.
 """
 
-from collections.abc import Callable, Mapping
+from asyncio import gather
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -13,6 +14,7 @@ from graphene.types.resolver import dict_or_attr_resolver
 from graphql import (
     ExecutionContext,
     FieldNode,
+    GraphQLEnumType,
     GraphQLField,
     GraphQLObjectType,
     GraphQLSchema,
@@ -41,20 +43,36 @@ def execution_context(schema: GraphQLSchema) -> type[ExecutionContext]:
     plain = plain_fields(schema)
 
     class PlainFieldsContext(ExecutionContext):
-        def execute_field(
+        def execute_fields(
             self,
             parent_type: GraphQLObjectType,
-            source: Any,
-            field_nodes: list[FieldNode],
-            path: Path,
-        ) -> AwaitableOrValue[Any]:
-            tell = plain.get((parent_type.name, field_nodes[0].name.value))
-            told = Undefined if tell is None else tell(source)
-            if told is not Undefined:
-                return told
-            return super().execute_field(parent_type, source, field_nodes, path)
+            source_value: Any,
+            path: Path | None,
+            fields: dict[str, list[FieldNode]],
+        ) -> AwaitableOrValue[dict[str, Any]]:
+            of = parent_type.name
+            results: dict[str, Any] = {}
+            waiting: list[str] = []
+            for name, nodes in fields.items():
+                tell = plain.get((of, nodes[0].name.value), _untold)
+                told = tell(source_value)
+                if told is Undefined:
+                    told = self.execute_field(
+                        parent_type, source_value, nodes, Path(path, name, of)
+                    )
+                    if self.is_awaitable(told):
+                        waiting.append(name)
+                results[name] = told
+            return _awaited(results, waiting) if waiting else results
 
     return PlainFieldsContext
+
+
+async def _awaited(results: dict[str, Any], waiting: Iterable[str]) -> dict[str, Any]:
+    """The results with what had to be waited for, all at once."""
+    found = await gather(*(results[name] for name in waiting))
+    results.update(zip(waiting, found, strict=True))
+    return results
 
 
 def _plain(field: GraphQLField) -> _Tell | None:
@@ -67,14 +85,28 @@ def _plain(field: GraphQLField) -> _Tell | None:
         return None
     if resolve.func is not dict_or_attr_resolver:
         return None
+    name, default = resolve.args
+    serialize = _enum_names(leaf) if isinstance(leaf, GraphQLEnumType) else leaf.serialize
     absent = Undefined if required else None
-    serialize = leaf.serialize
 
     def tell(source: Any) -> Any:
         try:
-            value = resolve(source, None)
+            if isinstance(source, dict):
+                value = source.get(name, default)
+            else:
+                value = getattr(source, name, default)
             return absent if value is None else serialize(value)
         except Exception:  # noqa: BLE001 - the general way meets it again, and tells it
             return Undefined
 
     return tell
+
+
+def _untold(_source: Any) -> Any:
+    return Undefined
+
+
+def _enum_names(of: GraphQLEnumType) -> _Tell:
+    """The names of an enum's values; our enums are texts, equal to those in the store."""
+    names = {found.value.value: name for name, found in of.values.items()}
+    return lambda value: names.get(value, Undefined)

@@ -4,8 +4,7 @@ Edges name their ends by key, so that a client joins the two lists without a sec
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import graphene
 
@@ -19,8 +18,7 @@ from backstory.lineage.tracing import Trace
 Direction = enum(graph.Direction, name="Direction")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlacedNode:
+class PlacedNode(NamedTuple):
     """A node with what is known of it."""
 
     kind: graph.EntityKind
@@ -31,8 +29,7 @@ class PlacedNode:
     answers: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NamedEdge:
+class NamedEdge(NamedTuple):
     """An edge whose ends are keys."""
 
     cause: str

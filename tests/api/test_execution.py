@@ -1,5 +1,6 @@
 """The short way around plain fields gives what GraphQL's general way gives, faults included."""
 
+from enum import StrEnum
 from typing import Any
 
 import graphene
@@ -9,8 +10,15 @@ from hypothesis import strategies as st
 
 from backstory.api.execution import execution_context, plain_fields
 from backstory.api.schema import schema as own
-from backstory.api.schema.fields import argument, many, maybe, one
+from backstory.api.schema.fields import argument, enum, many, maybe, one
 from backstory.api.schema.scalars import DateTime, Long
+
+
+class Colour(StrEnum):
+    """What an enum holds, and what it is called, are not the same."""
+
+    RED = "r"
+    BLUE = "b"
 
 
 class Thing(graphene.ObjectType):
@@ -20,6 +28,7 @@ class Thing(graphene.ObjectType):
     count = maybe(Long, "May be null.")
     size = one(graphene.Int, "Under another word.", source="bytes")
     at = maybe(DateTime, "A scalar of ours.")
+    colour = maybe(enum(Colour, name="Colour"), "An enum.")
     words = many(graphene.String, "A list.")
     asked = maybe(graphene.Int, "With an argument.", by=argument(graphene.Int, "What."))
     below = maybe(lambda: Thing, "An object.")
@@ -34,11 +43,12 @@ class Asked(graphene.ObjectType):
 SCHEMA = graphene.Schema(query=Asked).graphql_schema
 DOCUMENT = parse("""
     { thing { ...f below { ...f below { name } } } }
-    fragment f on Thing { name count n: count size at words asked __typename }
+    fragment f on Thing { name count n: count size at colour words asked __typename }
 """)
 
 anything = st.none() | st.integers() | st.text(max_size=3) | st.floats() | st.lists(st.integers())
-names = ("name", "count", "bytes", "at", "words", "asked")
+anything |= st.sampled_from([*Colour, "r", "RED", "violet"])
+names = ("name", "count", "bytes", "at", "colour", "words", "asked")
 things = st.recursive(
     st.fixed_dictionaries({}, optional=dict.fromkeys(names, anything)),
     lambda below: st.fixed_dictionaries({"below": below}, optional=dict.fromkeys(names, anything)),
@@ -58,7 +68,7 @@ def test_both_ways_give_the_same(thing: Any) -> None:
 
 def test_only_what_is_plain_takes_the_short_way() -> None:
     assert set(plain_fields(SCHEMA)) == {
-        ("Thing", name) for name in ("name", "count", "size", "at")
+        ("Thing", name) for name in ("name", "count", "size", "at", "colour")
     }
 
 
