@@ -79,15 +79,17 @@ def _branch(trace: Trace, place: TreeNode) -> Branch:
     if node.id in trace.graph.frontier:
         told.append(("more behind it", TEXT))
     return Branch(
-        relation=" and ".join(_relation(edge, trace.direction) for edge in place.edges),
+        relation=" and ".join(_relations(place.edges, trace.direction)),
         ref=node.key,
         notes=[*on_edge, *told],
         columns=_columns(node.kind, place, detail),
     )
 
 
-def _relation(edge: Edge, direction: Direction) -> str:
-    return _RELATIONS[edge.kind][direction]
+def _relations(edges: Iterable[Edge], direction: Direction) -> list[str]:
+    """Each once, in the order of their kinds, whatever the order of the walk."""
+    kinds = {edge.kind for edge in edges}
+    return [words[direction] for kind, words in _RELATIONS.items() if kind in kinds]
 
 
 def _edge_notes(trace: Trace, edges: Iterable[Edge]) -> list[Note]:

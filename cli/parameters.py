@@ -1,10 +1,13 @@
-"""Parameter types of our own."""
+"""Parameter types of our own: times, and refs that a shell completes from the home."""
 
 from datetime import datetime
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
+from backstory.cli.session import Session
+from backstory.lake.errors import BackstoryError
 from backstory.lineage.times import parse_time
 
 
@@ -23,4 +26,35 @@ class Instant(click.ParamType[datetime, str]):
         return value if isinstance(value, datetime) else parse_time(value)
 
 
+class RefText(click.ParamType[str, str]):
+    """A ref; what it means is found out by the use case that gets it."""
+
+    name = "ref"
+
+    def convert(
+        self,
+        value: Any,
+        param: click.Parameter | None,  # noqa: ARG002 - click's signature
+        ctx: click.Context | None,  # noqa: ARG002 - click's signature
+    ) -> str:
+        """The text as it is."""
+        return str(value)
+
+    def shell_complete(
+        self,
+        ctx: click.Context,
+        param: click.Parameter,  # noqa: ARG002 - click's signature
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        """The refs of the home that begin so; none where it cannot be asked."""
+        from backstory.lineage.inspecting import known_refs
+
+        try:
+            with Session.of(ctx).home(heal=False) as home:
+                return [CompletionItem(ref) for ref in known_refs(home, incomplete)]
+        except BackstoryError:
+            return []
+
+
 INSTANT = Instant()
+REF_TEXT = RefText()

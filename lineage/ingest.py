@@ -42,6 +42,27 @@ def create_slice(parts: Parts, contract: Contract | str | Path) -> SliceTable:
     return table
 
 
+def ensure_slice(parts: Parts, name: str, contract: str | Path) -> None:
+    """Make a slice from its contract where there is none of that name.
+
+    Raises:
+        InvalidError: the contract does not hold together, or is another slice's.
+    """
+    if name in parts.lake.names():
+        return
+    agreed = _contract_of(contract)
+    if agreed.slice != name:
+        raise InvalidError(
+            f"that is the contract of {agreed.slice}, not of {name}",
+            hint=f"name the slice {agreed.slice}, or change the contract",
+        )
+    try:
+        create_slice(parts, agreed)
+    except ConflictError:
+        if name not in parts.lake.names():
+            raise
+
+
 def link_slice(parts: Parts, name: str, uri: str) -> LinkedTable:
     """Read a table that others write as a slice; its contract is inferred.
 

@@ -11,7 +11,7 @@ from backstory.lake.snapshot import Snapshot
 from backstory.lineage.parts import Parts
 from backstory.lineage.pinning import open_at
 from backstory.lineage.resolving import ModelNamed, SliceAt, resolve, resolve_slice_at
-from backstory.lineage.store import audit_log, models, slices, upgrade
+from backstory.lineage.store import audit_log, models, names, slices, upgrade
 
 DEFAULT_ROWS = 10
 MAX_ROWS = 10_000
@@ -164,6 +164,17 @@ def show(
         rows=_head(snapshot, rows, columns, where, system=system),
         matching=snapshot.count(where),
     )
+
+
+def known_refs(parts: Parts, beginning: str, *, limit: int = 100) -> list[str]:
+    """Refs that begin so, for a shell to complete: names, versions, aliases and environments."""
+    with parts.store.reader() as conn:
+        found = [*names.names(conn), *(f"env:{name}" for name in models.environments(conn))]
+        for model in names.names(conn, "model"):
+            if model.startswith(beginning) or beginning.startswith(f"{model}@"):
+                found += [version.ref for version in models.versions_of(conn, model, limit=limit)]
+                found += [f"{model}@{alias}" for alias in models.alias_names(conn, model)]
+    return sorted(ref for ref in found if ref.startswith(beginning))[:limit]
 
 
 def list_runs(

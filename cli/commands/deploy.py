@@ -6,7 +6,7 @@ import click
 
 from backstory.cli.command import verb
 from backstory.cli.intervals import interval_table
-from backstory.cli.parameters import INSTANT
+from backstory.cli.parameters import INSTANT, REF_TEXT
 from backstory.cli.session import Session
 
 
@@ -17,7 +17,7 @@ from backstory.cli.session import Session
         "backstory deploy ranker@8 --to prod-eu --mode canary --share 0.1",
     ),
 )
-@click.argument("version")
+@click.argument("version", type=REF_TEXT)
 @click.option("--to", metavar="ENV", required=True, help="The environment.")
 @click.option(
     "--share",

@@ -7,6 +7,7 @@ import click
 from backstory.cli.command import verb
 from backstory.cli.errors import Exit
 from backstory.cli.figures import NUMBER, TEXT, TIME, count
+from backstory.cli.parameters import REF_TEXT
 from backstory.cli.session import Session
 from backstory.cli.views import Facts, Table, View
 
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
         "backstory diff thumbs/en@2026-11-01 thumbs/en --exit-code",
     ),
 )
-@click.argument("a")
-@click.argument("b")
+@click.argument("a", type=REF_TEXT)
+@click.argument("b", type=REF_TEXT)
 @click.option("--exit-code", "by_code", is_flag=True, help="Exit with 10 if the two differ.")
 def command(session: Session, a: str, b: str, *, by_code: bool) -> Exit | None:
     """Show what changed between two versions of a slice.

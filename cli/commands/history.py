@@ -4,6 +4,7 @@ import click
 
 from backstory.cli.command import verb
 from backstory.cli.figures import DIGEST, NUMBER, REF, TEXT, TIME
+from backstory.cli.parameters import REF_TEXT
 from backstory.cli.session import Session
 from backstory.cli.views import Table
 from backstory.lineage.graph import run_key
@@ -24,7 +25,7 @@ _COLUMNS = (
     "history",
     examples=("backstory history thumbs/en", "backstory history thumbs/en@58 --limit 5"),
 )
-@click.argument("ref", metavar="SLICE[@VERSION]")
+@click.argument("ref", type=REF_TEXT, metavar="SLICE[@VERSION]")
 @click.option("--limit", metavar="N", default=50, show_default=True, help="How many at most.")
 def command(session: Session, ref: str, limit: int) -> None:
     """Show a slice's commits, newest first.

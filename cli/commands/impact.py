@@ -3,6 +3,7 @@
 import click
 
 from backstory.cli.command import verb
+from backstory.cli.parameters import REF_TEXT
 from backstory.cli.session import Session
 from backstory.cli.walks import show_walk, walk_options
 
@@ -11,7 +12,7 @@ from backstory.cli.walks import show_walk, walk_options
     "impact",
     examples=("backstory impact thumbs/en@58", "backstory impact thumbs/en@58 --depth 2 --json"),
 )
-@click.argument("ref")
+@click.argument("ref", type=REF_TEXT)
 @walk_options
 def command(session: Session, ref: str, depth: int, limit: int, *, dot: bool) -> None:
     """Show what something led to.

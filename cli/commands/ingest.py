@@ -8,6 +8,7 @@ import click
 
 from backstory.cli.command import verb
 from backstory.cli.figures import NUMBER, REF, STATE, TEXT
+from backstory.cli.parameters import REF_TEXT
 from backstory.cli.session import Session
 from backstory.cli.views import Table
 from backstory.lake.errors import InvalidError
@@ -33,7 +34,7 @@ _COLUMNS = (
         "zcat events.gz | backstory ingest thumbs/en - --format jsonl --source app --offset 42",
     ),
 )
-@click.argument("slice_name", metavar="SLICE")
+@click.argument("slice_name", type=REF_TEXT, metavar="SLICE")
 @click.argument(
     "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
@@ -72,7 +73,7 @@ def command(
     One row that does not fit refuses its whole file, and nothing of it is written. A file that was
     stored before is recognised. `-` reads standard input.
     """
-    from backstory.lineage.ingest import ingest_files
+    from backstory.lineage.ingest import ensure_slice, ingest_files
 
     paths = [STDIN if str(path) == "-" else path for path in files]
     if STDIN in paths and file_format is None:
@@ -82,8 +83,8 @@ def command(
         )
     done: list[tuple[Path, Receipt]] = []
     with session.home() as home:
-        if contract is not None and slice_name not in home.lake.names():
-            home.create_slice(contract)
+        if contract is not None:
+            ensure_slice(home, slice_name, contract)
         stored = ingest_files(
             home, slice_name, paths, source=source, offset=offset, file_format=file_format
         )

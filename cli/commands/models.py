@@ -6,7 +6,7 @@ import click
 
 from backstory.cli.command import Family, verb
 from backstory.cli.figures import DIGEST, REF, SIZE, TEXT, TIME
-from backstory.cli.parameters import INSTANT
+from backstory.cli.parameters import INSTANT, REF_TEXT
 from backstory.cli.session import Session
 from backstory.cli.views import Sentence, Table
 
@@ -21,7 +21,7 @@ _COLUMNS = (
 
 
 @verb("list", examples=("backstory models", "backstory models ranker --json"))
-@click.argument("model", required=False)
+@click.argument("model", type=REF_TEXT, required=False)
 def _list(session: Session, model: str | None) -> None:
     """List the model versions.
 
@@ -56,7 +56,7 @@ def _list(session: Session, model: str | None) -> None:
         "backstory models alias ranker@6 champion --at 2026-11-14T09:41Z",
     ),
 )
-@click.argument("ref")
+@click.argument("ref", type=REF_TEXT)
 @click.argument("name")
 @click.option("--at", metavar="TIME", type=INSTANT, help="Since when; now by default.")
 @click.option("--reason", metavar="TEXT", default="", help="Why, for the audit log.")

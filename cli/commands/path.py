@@ -3,6 +3,7 @@
 import click
 
 from backstory.cli.command import verb
+from backstory.cli.parameters import REF_TEXT
 from backstory.cli.session import Session
 from backstory.cli.walks import show_walk
 
@@ -14,8 +15,8 @@ from backstory.cli.walks import show_walk
         "backstory path thumbs/en@58 env:prod-eu#3 --json",
     ),
 )
-@click.argument("a")
-@click.argument("b")
+@click.argument("a", type=REF_TEXT)
+@click.argument("b", type=REF_TEXT)
 @click.option("--dot", is_flag=True, help="Write a graph for Graphviz.")
 def command(session: Session, a: str, b: str, *, dot: bool) -> None:
     """Show the shortest way from a cause to an effect.

@@ -8,7 +8,7 @@ import click
 
 from backstory.cli.command import verb
 from backstory.cli.figures import ID, REF, STATE, TEXT, TIME
-from backstory.cli.parameters import INSTANT
+from backstory.cli.parameters import INSTANT, REF_TEXT
 from backstory.cli.session import Session
 from backstory.cli.views import Sentence, Table
 
@@ -32,7 +32,7 @@ _COLUMNS = (
         "backstory pin --list thumbs/en",
     ),
 )
-@click.argument("ref", required=False)
+@click.argument("ref", type=REF_TEXT, required=False)
 @click.option("--reason", metavar="TEXT", help="Why it is kept, or let go.")
 @click.option("--holder", metavar="NAME", help="In whose name; yours by default.")
 @click.option("--until", metavar="TIME", type=INSTANT, help="When the pin ends by itself.")

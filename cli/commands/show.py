@@ -20,6 +20,7 @@ from backstory.cli.figures import (
     Kind,
     count,
 )
+from backstory.cli.parameters import REF_TEXT
 from backstory.cli.session import Session
 from backstory.cli.views import Facts, Table, Verbatim, View
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
         'backstory show thumbs/en@58 --where "rating < 3" --columns at,rating --rows 20',
     ),
 )
-@click.argument("ref")
+@click.argument("ref", type=REF_TEXT)
 @click.option("--rows", metavar="N", type=int, help="Show that many rows, and nothing else.")
 @click.option("--columns", metavar="A,B", help="Show these columns only.")
 @click.option("--where", metavar="SQL", help="Show rows that meet a condition only.")

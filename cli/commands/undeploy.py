@@ -6,7 +6,7 @@ import click
 
 from backstory.cli.command import verb
 from backstory.cli.intervals import interval_table
-from backstory.cli.parameters import INSTANT
+from backstory.cli.parameters import INSTANT, REF_TEXT
 from backstory.cli.session import Session
 
 
@@ -17,7 +17,7 @@ from backstory.cli.session import Session
         "backstory undeploy env:prod-eu#3",
     ),
 )
-@click.argument("ref", metavar="VERSION|DEPLOYMENT")
+@click.argument("ref", type=REF_TEXT, metavar="VERSION|DEPLOYMENT")
 @click.option("--from", "environment", metavar="ENV", help="Where, if it serves in several.")
 @click.option("--at", metavar="TIME", type=INSTANT, help="Since when; now by default.")
 @click.option("--reason", metavar="TEXT", default="", help="Why, for the audit log.")

@@ -5,6 +5,7 @@ import click
 from backstory.cli.command import verb
 from backstory.cli.errors import Exit
 from backstory.cli.figures import STATE, TEXT, count, size
+from backstory.cli.parameters import REF_TEXT
 from backstory.cli.session import Session
 from backstory.cli.views import Sentence, Table, View
 
@@ -18,7 +19,7 @@ _COLUMNS = (
 
 
 @verb("verify", examples=("backstory verify", "backstory verify ranker@7 --json"))
-@click.argument("ref", required=False)
+@click.argument("ref", type=REF_TEXT, required=False)
 def command(session: Session, ref: str | None) -> Exit | None:
     """Check that the bytes are still what was recorded.
 

@@ -102,7 +102,7 @@ def make_shop(folder: Path) -> Shop:
 def _retrain(home: Home, folder: Path, number: int, ref: str, trigger: backstory.Trigger) -> None:
     weights = folder / "weights.bin"
     weights.write_bytes(bytes([number]) * 5000)
-    with home.retraining("ranker", trigger=trigger) as run:
+    with home.retraining("ranker", trigger=trigger, code=folder) as run:
         run.read(ref, where="rating >= 1" if number == 1 else None)
         run.log_params(depth=4)
         run.log_metrics(ndcg=0.41)

@@ -1,0 +1,114 @@
+"""The home itself: doctor, db, completion, help, serve."""
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import httpx
+import pytest
+
+from backstory.lineage.store import upgrade
+from tests.cli.running import PROGRAM, draw, environment, run
+from tests.cli.shop import Shop
+
+
+def test_a_home_that_is_well(shop: Shop) -> None:
+    found = run("doctor", home=shop.home)
+    assert found.code == 0
+    assert {row[1] for row in found.rows} <= {"ok", "warning"}
+    assert draw("doctor", home=shop.home)[0].split()[:2] == ["check", "health"]
+
+
+def test_a_home_that_is_not(own_shop: Shop) -> None:
+    for path in (own_shop.home / "keys").iterdir():
+        path.chmod(0o644)
+    found = run("doctor", "--json", home=own_shop.home)
+    assert found.code == 1
+    (problem,) = [check for check in found.data if check["health"] == "problem"]
+    assert problem["name"] == "keys"
+    assert problem["remedy"].startswith("chmod 600 ")
+
+
+def test_the_store_is_at_the_revision_that_is_needed(shop: Shop) -> None:
+    current = run("db", "current", "--json", home=shop.home).data
+    assert current["current"] == current["needed"] == upgrade.HEAD
+    check = run("db", "check", home=shop.home)
+    assert (check.code, check.err) == (0, f"{current['store']} is up to date\n")
+    assert run("db", "upgrade", home=shop.home).code == 0
+
+
+def test_the_verbs_of_a_family_without_a_default_are_listed(shop: Shop) -> None:
+    assert "upgrade  Bring the store" in run("db", home=shop.home).out
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts(shell: str) -> None:
+    assert "_BACKSTORY_COMPLETE" in run("completion", shell).out
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        ("backstory dep", ["deploy", "deployments"]),
+        ("backstory runs s", ["show"]),
+        ("backstory trace --d", ["--depth", "--dot"]),
+        ("backstory trace rank", ["ranker", "ranker@1", "ranker@2", "ranker@3", "ranker@champion"]),
+        ("backstory history th", ["thumbs/en"]),
+        ("backstory undeploy env:", ["env:prod-eu"]),
+    ],
+)
+def test_words_are_completed(words: str, completed: list[str], shop: Shop, tmp_path: Path) -> None:
+    typed = words.split()
+    done = subprocess.run(
+        PROGRAM,
+        cwd=shop.folder,
+        env=environment(
+            _BACKSTORY_COMPLETE="bash_complete",
+            COMP_WORDS=words,
+            COMP_CWORD=str(len(typed) - 1),
+        ),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert [line.partition(",")[2] for line in done.stdout.splitlines()] == completed
+
+
+@pytest.mark.parametrize("topic", ["refs", "environment", "exit-codes", "json", "trace"])
+def test_topics(topic: str) -> None:
+    assert run("help", topic).out.strip()
+
+
+def test_help_alone_is_the_help_of_the_program() -> None:
+    assert run("help").out == run("--help").out == run().out
+
+
+def test_every_variable_that_is_read_is_explained() -> None:
+    assert {"BACKSTORY_HOME", "BACKSTORY_PAGER", "NO_COLOR"} <= set(
+        run("help", "environment").out.split()
+    )
+
+
+def test_serving_until_interrupted(shop: Shop) -> None:
+    with subprocess.Popen(
+        [*PROGRAM, "serve", "--port", "0", "--json"],
+        cwd=shop.folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as server:
+        assert server.stdout
+        body = "".join(server.stdout.readline() for _ in range(6))
+        url = json.loads(body)["data"]["url"]
+        answer = httpx.post(url, json={"query": "{ models { name } }"}, timeout=60)
+        assert answer.json()["data"] == {"models": [{"name": "ranker"}]}
+        os.kill(server.pid, signal.SIGINT)
+        assert server.wait(60) == 0
+
+
+def test_others_are_never_served(shop: Shop) -> None:
+    refused = run("serve", "--host", "0.0.0.0", home=shop.home)  # noqa: S104 - what is refused
+    assert refused.code == 6

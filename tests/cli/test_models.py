@@ -1,0 +1,98 @@
+"""Runs, versions, aliases and what serves: runs, models, deploy, undeploy, deployments."""
+
+import pytest
+
+from tests.cli.running import draw, run
+from tests.cli.shop import Shop
+
+
+def test_runs_are_listed_newest_first(shop: Shop) -> None:
+    found = run("runs", "--json", home=shop.home).data
+    assert [r["state"] for r in found] == ["failed", "completed", "completed", "completed"]
+    assert found[0]["message"] == "ZeroDivisionError: division by zero"
+    assert found[-1]["trigger"]["kind"] == "threshold"
+    drawn = draw("runs", home=shop.home, width=160)
+    assert drawn[0].split() == ["run", "model", "state", "started", "took", "trigger"]
+    assert "✗ failed" in drawn[1]
+    assert "thumbs/en@1, +1,200 rows" in drawn[4]
+
+
+def test_runs_of_a_model(shop: Shop) -> None:
+    assert len(run("runs", "--model", "ranker", home=shop.home).rows) == 4
+    unknown = run("runs", "--model", "rankr", home=shop.home)
+    assert unknown.code == 3
+    assert "did you mean 'ranker'?" in unknown.err
+
+
+def test_a_run_is_shown_whole(shop: Shop) -> None:
+    first = run("runs", "--json", home=shop.home).data[-1]["ref"]
+    found = run("runs", "show", first[:17], "--json", home=shop.home).data
+    assert found["ref"] == first
+    assert [v["ref"] for v in found["versions"]] == ["ranker@1"]
+    (read,) = found["reads"]
+    assert (read["filter"], read["snapshot"]["ref"]) == ("rating >= 1", "thumbs/en@1")
+    drawn = draw("runs", "show", first, home=shop.home)
+    assert "made     ranker@1" in drawn
+    assert "ndcg     0.41" in drawn
+
+
+def test_versions_are_listed(shop: Shop) -> None:
+    found = run("models", "ranker", "--json", home=shop.home).data
+    assert [(v["ref"], v["aliases"]) for v in found] == [
+        ("ranker@3", []),
+        ("ranker@2", ["champion"]),
+        ("ranker@1", []),
+    ]
+    assert found[0]["artifact"]["bytes"] == 5000
+
+
+def test_an_alias_moves(own_shop: Shop) -> None:
+    moved = run("models", "alias", "ranker@3", "champion", "--json", home=own_shop.home).data
+    assert (moved["version"], moved["before"]) == ("ranker@3", "ranker@2")
+    assert run("models", "ranker@champion", home=own_shop.home).rows[0][0] == "ranker@3"
+
+
+def test_deployments_have_intervals(shop: Shop) -> None:
+    found = run("deployments", "prod-eu", "--json", home=shop.home).data
+    assert [(d["ref"], d["version"], d["mode"], d["share"]) for d in found] == [
+        ("env:prod-eu#1", "ranker@1", "live", 1.0),
+        ("env:prod-eu#1", "ranker@1", "live", 0.9),
+        ("env:prod-eu#2", "ranker@2", "canary", 0.1),
+    ]
+    assert found[0]["until"] == found[2]["from"]
+
+
+def test_what_served_at_a_time(shop: Shop) -> None:
+    found = run("deployments", "prod-eu", "--json", home=shop.home).data
+    then = run("deployments", "prod-eu", "--at", found[0]["from"], home=shop.home)
+    assert [row[1] for row in then.rows] == ["ranker@1"]
+    before = run("deployments", "prod-eu", "--at", "2020-01-01", "--json", home=shop.home)
+    assert before.data == []
+    assert before.err == "nothing served then\n"
+
+
+def test_deploying_and_undeploying_record(own_shop: Shop) -> None:
+    made = run("deploy", "ranker@3", "--to", "prod-us", "--reason", "new", home=own_shop.home)
+    assert made.rows[0][:4] == ["env:prod-us#1", "ranker@3", "live", "1.0"]
+    assert "rolls nothing out" in made.err
+    ended = run("undeploy", "env:prod-us#1", "--json", home=own_shop.home).data
+    assert [d["ref"] for d in ended] == ["env:prod-us#1"]
+    assert run("undeploy", "env:prod-us#1", home=own_shop.home).code == 3
+
+
+def test_what_is_undeployed_is_told_with_its_end(own_shop: Shop) -> None:
+    at = "2030-01-01T00:00:00Z"
+    ended = run("undeploy", "ranker@2", "--at", at, "--json", home=own_shop.home).data
+    assert [d["until"] for d in ended] == [at]
+
+
+def test_shares_that_do_not_fit_are_refused_with_the_split(own_shop: Shop) -> None:
+    args = ("deploy", "ranker@3", "--to", "prod-eu", "--share", "0.5")
+    refused = run(*args, home=own_shop.home)
+    assert refused.code == 6
+    assert "ranker@1 90 % (live), ranker@2 10 % (canary)" in refused.err
+
+
+@pytest.mark.parametrize("share", ["0", "1.5", "nan", "half"])
+def test_a_share_is_above_0_and_at_most_1(share: str, shop: Shop) -> None:
+    assert run("deploy", "ranker@3", "--to", "x", "--share", share, home=shop.home).code == 2
