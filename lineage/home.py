@@ -63,6 +63,7 @@ from backstory.lineage.store.unit_of_work import Store
 from backstory.lineage.times import utc_now
 
 GITIGNORE = "*\n"
+STORE_FILE = "lineage.db"
 ENTROPY_BYTES = 10  # of a UUIDv7 beyond its time
 
 
@@ -201,6 +202,8 @@ def _furnish(
         (folder / name).mkdir(mode=0o700)
     key = create_key(folder / "keys", entropy)
     _write_settings(folder, database_url, lake)
+    if database_url is None:
+        (folder / STORE_FILE).touch(mode=0o600)
     home = _assemble(load_settings(folder), clock, entropy, must_exist=False)
     with home:
         upgrade.upgrade(home.store.engine)
@@ -264,7 +267,7 @@ def _os_user() -> str:
 def _write_settings(folder: Path, database_url: str | None, lake: str | Path | None) -> None:
     text = TEMPLATE
     if database_url is not None:
-        text = text.replace('"sqlite:///lineage.db"', _toml(database_url))
+        text = text.replace(f'"sqlite:///{STORE_FILE}"', _toml(database_url))
     if lake is not None:
         text = text.replace('path = "lake"', f"path = {_toml(str(Path(lake).resolve()))}")
     path = folder / SETTINGS_FILE

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
         Interaction,
         Part,
     )
+    from backstory.lineage.recording import InteractionLog
     from backstory.lineage.registering import Registration
     from backstory.lineage.retraining import Retraining
     from backstory.lineage.state import (
@@ -91,6 +92,7 @@ _HOMES = {
     "Home": "backstory.lineage.home",
     "IntegrityError": "backstory.lake.errors",
     "Interaction": "backstory.lineage.interaction",
+    "InteractionLog": "backstory.lineage.recording",
     "InvalidError": "backstory.lake.errors",
     "LimitExceededError": "backstory.lake.errors",
     "Manual": "backstory.lineage.trigger",
@@ -132,6 +134,7 @@ __all__ = [
     "Home",
     "IntegrityError",
     "Interaction",
+    "InteractionLog",
     "InvalidError",
     "LimitExceededError",
     "Manual",
