@@ -6,10 +6,8 @@ import pytest
 
 from backstory.lineage.store.engine import connect
 from backstory.lineage.store.unit_of_work import Store
-from tests.databases import Databases, databases, postgresql, sqlite
+from tests.databases import Databases
 from tests.lineage.store.recording import ticking
-
-__all__ = ["databases", "postgresql", "sqlite"]
 
 
 @pytest.fixture
