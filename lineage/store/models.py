@@ -1,11 +1,9 @@
 """What the store knows of runs, model versions, aliases, components and deployments."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import reduce
-from itertools import groupby
-from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, literal_column, or_, select
@@ -102,23 +100,15 @@ class IntervalRecord:
 
 _COMMA = ","  # no alias holds one
 
-# A run with each change of its state.
-_RUNS = (
-    select(
-        t.run.c.id,
-        t.run.c.run_id,
-        t.run.c.namespace,
-        t.run.c.job,
-        t.run.c.model,
-        t.run.c.trigger,
-        t.run_state.c.state,
-        t.run_state.c.at,
-        t.run_state.c.message,
-    )
-    .outerjoin(t.run_state, t.run_state.c.run == t.run.c.id)
-    .order_by(t.run.c.id.desc(), t.run_state.c.at, t.run_state.c.id)
-)
+_RUNS = select(
+    t.run.c.id, t.run.c.run_id, t.run.c.namespace, t.run.c.job, t.run.c.model, t.run.c.trigger
+).order_by(t.run.c.id.desc())
 _RUNS_BY_ID = Prepared(_RUNS.where(among(t.run.c.id, "ids")))
+_STATES = Prepared(
+    select(t.run_state.c.run, t.run_state.c.state, t.run_state.c.at, t.run_state.c.message)
+    .where(among(t.run_state.c.run, "ids"))
+    .order_by(t.run_state.c.run, t.run_state.c.at, t.run_state.c.id)
+)
 _READS = Prepared(
     select(
         t.run_read.c.run,
@@ -202,36 +192,34 @@ def runs(
 ) -> list[RunRecord]:
     """Runs, newest first: those of given ids, or of a model, or the last ones below `before`."""
     if ids is not None:
-        return _run_records(_RUNS_BY_ID.rows(conn, ids=ids))
-    chosen = select(t.run.c.id).order_by(t.run.c.id.desc()).limit(limit)
+        return _run_records(conn, _RUNS_BY_ID.rows(conn, ids=ids))
+    query = _RUNS.limit(limit)
     if model is not None:
-        chosen = chosen.where(t.run.c.model == model)
+        query = query.where(t.run.c.model == model)
     if before is not None:
-        chosen = chosen.where(t.run.c.id < before)
-    return _run_records(conn.execute(_RUNS.where(t.run.c.id.in_(chosen))))
+        query = query.where(t.run.c.id < before)
+    return _run_records(conn, conn.execute(query).all())
 
 
 def runs_with_prefix(conn: Connection, prefix: str, limit: int = 3) -> list[RunRecord]:
     """Runs whose id begins so."""
-    begins = t.run.c.run_id.startswith(prefix, autoescape=True)
-    chosen = select(t.run.c.id).where(begins).limit(limit)
-    return _run_records(conn.execute(_RUNS.where(t.run.c.id.in_(chosen))))
+    query = _RUNS.where(t.run.c.run_id.startswith(prefix, autoescape=True)).limit(limit)
+    return _run_records(conn, conn.execute(query).all())
 
 
-def _run_records(rows: Iterable[Any]) -> list[RunRecord]:
-    return [_run_record(list(told)) for _, told in groupby(rows, key=itemgetter(0))]
+def _run_records(conn: Connection, rows: Sequence[Any]) -> list[RunRecord]:
+    """Runs, each with the state that its changes amount to, whatever order they came in."""
+    told: dict[int, list[StateChange]] = {}
+    for run, state, at, message in _STATES.rows(conn, ids=[row[0] for row in rows]) if rows else ():
+        change = StateChange(state=RunState(state), at=at, message=message)
+        told.setdefault(run, []).append(change)
+    return [_run_record(row, told.get(row[0], [])) for row in rows]
 
 
-def _run_record(rows: Sequence[Any]) -> RunRecord:
-    """A run with the state that its changes amount to, whatever order they came in."""
-    told = [
-        StateChange(state=RunState(state), at=at, message=message)
-        for *_, state, at, message in rows
-        if state is not None
-    ]
+def _run_record(row: Any, told: Sequence[StateChange]) -> RunRecord:
+    number, run_id, namespace, job, model, trigger = row
     last = reduce(advance, told, None)
     started = [change.at for change in told if change.state is RunState.STARTED]
-    number, run_id, namespace, job, model, trigger, *_ = rows[0]
     return RunRecord(
         id=number,
         run_id=run_id,

@@ -78,6 +78,8 @@ class Store:
 
     def __init__(self, engine: Engine, clock: Callable[[], datetime]) -> None:
         self.engine = engine
+        # SQLite's readers see one state anyway; PostgreSQL's have to ask for it.
+        self._readers = engine if is_sqlite(engine) else engine.execution_options(**_ONE_STATE)
         self._clock = clock
         self._open = threading.local()
 
@@ -88,13 +90,7 @@ class Store:
     @contextmanager
     def reader(self) -> Iterator[Connection]:
         """A transaction that sees one state of the store and never waits for a writer."""
-        # SQLite's readers see one state anyway; PostgreSQL's have to ask for it.
-        options = {} if is_sqlite(self.engine) else _ONE_STATE
-        with (
-            translated(self.engine),
-            self.engine.connect().execution_options(**options) as connection,
-            connection.begin(),
-        ):
+        with translated(self.engine), self._readers.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
