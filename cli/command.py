@@ -17,6 +17,7 @@ import click
 
 from backstory.cli.errors import Exit
 from backstory.cli.session import Session, global_options
+from backstory.lake.errors import BackstoryError
 
 HELP_NAMES = ["-h", "--help"]
 _P = ParamSpec("_P")
@@ -30,6 +31,14 @@ class Verb(click.Command):
         super().__init__(*args, **kwargs)
         self.examples = tuple(examples)
         self.params += global_options(hidden=True)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; an error that has no hint of its own gets the command's help."""
+        try:
+            return super().invoke(ctx)
+        except BackstoryError as exc:
+            exc.hint = exc.hint or f"see `{ctx.command_path} --help`"
+            raise
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
         """Write the examples."""

@@ -1,6 +1,7 @@
-"""Parameter types of our own: times, and refs that a shell completes from the home."""
+"""Parameter types: times, refs that a shell completes from the home, files and folders."""
 
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import click
@@ -58,3 +59,5 @@ class RefText(click.ParamType[str, str]):
 
 INSTANT = Instant()
 REF_TEXT = RefText()
+FILE = click.Path(dir_okay=False, path_type=Path)
+FOLDER = click.Path(file_okay=False, path_type=Path)

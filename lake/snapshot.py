@@ -204,6 +204,21 @@ class Snapshot:
         with engine_errors(str(self)):
             return self._relation(schema, where, repeatable=True)
 
+    def head(
+        self,
+        rows: int,
+        columns: Sequence[str] | None = None,
+        where: str | None = None,
+        *,
+        system: bool = False,
+    ) -> list[dict[str, Any]]:
+        """The first rows as Python values by column; no more is read than they need."""
+        schema = self._selected(columns, system=system)
+        with engine_errors(str(self)):
+            found = self._relation(schema, where).limit(rows).to_arrow_table().cast(schema)
+        values: list[dict[str, Any]] = found.to_pylist()
+        return values
+
     def count(self, where: str | None = None) -> int:
         """Count rows, without reading any where there is no condition."""
         if where is None:

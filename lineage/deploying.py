@@ -29,7 +29,7 @@ from backstory.lineage.resolving import (
 )
 from backstory.lineage.store import models, names, tables, writes
 from backstory.lineage.store.unit_of_work import Unit
-from backstory.lineage.times import in_utc
+from backstory.lineage.times import in_utc, time_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +162,7 @@ def alias(
         last = moves[-1] if moves else None
         if last is not None and last.from_at > since:
             raise RefusedError(
-                f"{found.model}@{name} has moved at {last.from_at.isoformat()} already",
+                f"{found.model}@{name} has moved at {time_text(last.from_at)} already",
                 hint="give a later --at",
             )
         named = {"model": found.model, "alias": name}

@@ -161,7 +161,7 @@ def show(
         snapshot=snapshot,
         contract=parts.lake.table(found.slice.name).contract,
         pins=pins,
-        rows=_head(snapshot, rows, columns, where, system=system),
+        rows=snapshot.head(rows, columns, where, system=system),
         matching=snapshot.count(where),
     )
 
@@ -202,19 +202,6 @@ def show_run(parts: Parts, ref: str) -> RunSummary:
             facets=models.run_facets(conn, found.id),
             events=models.run_events(conn, found.run_id),
         )
-
-
-def _head(
-    snapshot: Snapshot,
-    rows: int,
-    columns: Sequence[str] | None,
-    where: str | None,
-    *,
-    system: bool,
-) -> list[dict[str, Any]]:
-    relation = snapshot.duckdb(columns=columns, where=where, system=system).limit(rows)
-    found: list[dict[str, Any]] = relation.to_arrow_table().to_pylist()
-    return found
 
 
 def _readers(conn: Any, snapshots: Sequence[int]) -> dict[int, list[str]]:

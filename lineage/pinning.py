@@ -17,6 +17,7 @@ from backstory.lineage.parts import Parts
 from backstory.lineage.resolving import SliceAt, resolve_slice_at
 from backstory.lineage.store import slices, tables, writes
 from backstory.lineage.store.unit_of_work import Unit
+from backstory.lineage.times import time_text
 
 MAX_REASON = 2000
 
@@ -132,6 +133,10 @@ def pin(
         raise InvalidError(
             f"a pin's reason has 1 to {MAX_REASON} characters",
             hint="say why this snapshot must be kept, e.g. --reason 'audit 2026-Q4'",
+        )
+    if until is not None and until <= parts.clock():
+        raise InvalidError(
+            f"a pin until {time_text(until)} has ended already", hint="name a later time, or none"
         )
     found = resolve_slice_at(parts, ref)
     snapshot = open_at(parts, found)

@@ -15,11 +15,12 @@ from backstory.cli.views import Verbatim
         "backstory completion fish > ~/.config/fish/completions/backstory.fish",
     ),
 )
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.argument("shell", metavar="SHELL", type=click.Choice(["bash", "zsh", "fish"]))
 def command(session: Session, shell: str) -> None:
     """Print a shell's completion script.
 
-    Put it where the shell looks for such scripts, or evaluate it in the shell's start file.
+    SHELL is bash, zsh or fish. Put the script where the shell looks for such, or evaluate it in
+    the shell's start file.
     """
     root = click.get_current_context().find_root().command
     made = get_completion_class(shell)

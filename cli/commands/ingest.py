@@ -8,7 +8,7 @@ import click
 
 from backstory.cli.command import verb
 from backstory.cli.figures import NUMBER, REF, STATE, TEXT
-from backstory.cli.parameters import REF_TEXT
+from backstory.cli.parameters import FILE, REF_TEXT
 from backstory.cli.session import Session
 from backstory.cli.views import Table
 from backstory.lake.errors import InvalidError
@@ -35,9 +35,7 @@ _COLUMNS = (
     ),
 )
 @click.argument("slice_name", type=REF_TEXT, metavar="SLICE")
-@click.argument(
-    "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path)
-)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILE)
 @click.option("--source", metavar="NAME", help="Who sent them; by default the file says.")
 @click.option(
     "--offset",
@@ -54,7 +52,7 @@ _COLUMNS = (
 @click.option(
     "--contract",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=FILE,
     help="Make the slice from this contract if there is none.",
 )
 def command(

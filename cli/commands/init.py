@@ -7,6 +7,7 @@ import click
 
 from backstory.cli.command import verb
 from backstory.cli.figures import TEXT
+from backstory.cli.parameters import FOLDER
 from backstory.cli.session import Session
 from backstory.cli.views import Facts, Sentence
 
@@ -18,12 +19,12 @@ from backstory.cli.views import Facts, Sentence
         "backstory init shop --db postgresql://app@db/lineage --lake /data/lake",
     ),
 )
-@click.argument("path", required=False, type=click.Path(path_type=Path))
+@click.argument("path", required=False, type=FOLDER)
 @click.option("--db", metavar="URL", help="Where the store is; SQLite in the home by default.")
 @click.option(
     "--lake",
     metavar="PATH",
-    type=click.Path(path_type=Path),
+    type=FOLDER,
     help="The folder of the tables; in the home by default.",
 )
 def command(session: Session, path: Path | None, db: str | None, lake: Path | None) -> None:

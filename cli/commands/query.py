@@ -10,6 +10,7 @@ import click
 
 from backstory.cli.command import verb
 from backstory.cli.errors import Exit
+from backstory.cli.parameters import FILE
 from backstory.cli.session import Session
 from backstory.lake.errors import InvalidError, NotFoundError
 from backstory.lake.location import translate_os_error
@@ -22,7 +23,7 @@ from backstory.lake.location import translate_os_error
         "echo '{ slices { name lastVersion } }' | backstory query -",
     ),
 )
-@click.argument("file", metavar="FILE|-", type=click.Path(path_type=Path))
+@click.argument("file", metavar="FILE|-", type=FILE)
 @click.option(
     "--var",
     "variables",

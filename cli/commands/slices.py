@@ -6,6 +6,7 @@ import click
 
 from backstory.cli.command import Family, verb
 from backstory.cli.figures import NUMBER, REF, TEXT, TIME
+from backstory.cli.parameters import FILE
 from backstory.cli.session import Session
 from backstory.cli.views import Facts, Sentence, Table
 
@@ -55,7 +56,7 @@ def _list(session: Session, *, interactions: bool) -> None:
         "backstory slices create contracts/clicks.yaml",
     ),
 )
-@click.argument("contract", type=click.Path(path_type=Path))
+@click.argument("contract", type=FILE)
 def _create(session: Session, contract: Path) -> None:
     """Make a slice from a contract.
 
