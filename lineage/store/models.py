@@ -343,12 +343,6 @@ def versions_of(
     return [_version_record(row) for row in conn.execute(query)]
 
 
-def versions_by_artifact(conn: Connection, digest: str) -> list[VersionRecord]:
-    """The versions whose artifact has this digest."""
-    query = _VERSIONS.where(t.model_version.c.artifact == digest)
-    return [_version_record(row) for row in conn.execute(query)]
-
-
 def versions_made_by(conn: Connection, run: int) -> list[VersionRecord]:
     """The versions that a run made."""
     query = _VERSIONS.where(t.model_version.c.run == run)
