@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -23,6 +24,9 @@ class Databases(Protocol):
 
     def laid(self) -> str:
         """The URL of a database with an empty store."""
+
+    def drop(self, url: str) -> None:
+        """Forget a database: hundreds of them are gigabytes for PostgreSQL to write and delete."""
 
 
 class SqliteFiles:
@@ -43,6 +47,9 @@ class SqliteFiles:
         shutil.copy(self._template, url.removeprefix("sqlite:///"))
         return url
 
+    def drop(self, url: str) -> None:
+        Path(url.removeprefix("sqlite:///")).unlink(missing_ok=True)
+
 
 class PostgresqlServer:
     """Databases of a PostgreSQL server that lives as long as the tests."""
@@ -62,6 +69,10 @@ class PostgresqlServer:
 
     def laid(self) -> str:
         return self._create(f"d{self._count} TEMPLATE laid")
+
+    def drop(self, url: str) -> None:
+        name = urlsplit(url).path.removeprefix("/")
+        self._server.psql(f"DROP DATABASE {name} WITH (FORCE)")
 
     def stop(self) -> None:
         self._server.cleanup()

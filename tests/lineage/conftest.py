@@ -16,7 +16,7 @@ __all__ = ["databases", "postgresql", "sqlite"]
 @pytest.fixture
 def home(databases: Databases, tmp_path: Path) -> Iterator[Home]:
     """A new home whose clock goes on by a second each time it is read."""
-    with backstory.init(
-        tmp_path / "home", database_url=databases.laid(), clock=ticking()
-    ) as opened:
+    url = databases.laid()
+    with backstory.init(tmp_path / "home", database_url=url, clock=ticking()) as opened:
         yield opened
+    databases.drop(url)

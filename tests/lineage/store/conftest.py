@@ -11,9 +11,11 @@ from tests.lineage.store.recording import ticking
 
 
 @pytest.fixture
-def url(databases: Databases) -> str:
+def url(databases: Databases) -> Iterator[str]:
     """An empty store's."""
-    return databases.laid()
+    url = databases.laid()
+    yield url
+    databases.drop(url)
 
 
 @pytest.fixture
