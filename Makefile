@@ -4,6 +4,7 @@ JOBS   ?= 2
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+PEERS  := build/peers
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check bench bench-peers soak docs lock
 
@@ -35,8 +36,14 @@ check: $(READY) ## lint, types, docs drift and the tests, architecture among the
 bench: $(READY) ## benchmarks beside their floors, as ratios
 	@$(BIN)/python -m tests.benchmarks
 
-bench-peers: $(READY) ## benchmarks beside MLflow, installed into its own environment
+bench-peers: $(READY) $(PEERS)/.ready ## benchmarks beside MLflow, installed into its own environment
 	@$(BIN)/python -m tests.benchmarks --peers
+
+$(PEERS)/.ready: tests/benchmarks/peers.lock
+	@test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	@echo "installing MLflow into $(PEERS) (about a minute the first time)"
+	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
 
 soak: $(READY) ## long crash and race runs; prints seeds and a histogram
 	@$(BIN)/python -m pytest -m soak -s --timeout=0
@@ -45,6 +52,8 @@ docs: $(READY) ## check the generated reference, build the documentation strictl
 	@$(BIN)/python docs/generate.py --check
 	@$(BIN)/mkdocs build --strict --site-dir site  # with --quiet its warnings would not count
 
-lock: $(READY) ## resolve requirements.lock again from pyproject.toml
+lock: $(READY) ## resolve the locks again from pyproject.toml and tests/benchmarks/peers.in
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	  --no-emit-index-url --all-extras --group dev pyproject.toml -o requirements.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-emit-index-url tests/benchmarks/peers.in -o tests/benchmarks/peers.lock
