@@ -100,10 +100,24 @@ def _measure(name: str, worlds: Mapping[int, World], rounds: int) -> Topic:
     works: dict[str, Work] = {}
     for size, world in worlds.items():
         works |= {f"{what} of {size:,}": work for what, work in _works(world).items()}
+    for world in worlds.values():
+        _check(world)
     times = interleaved(works, rounds)
     largest = list(worlds)[-1]
     measures = [*_growths(times, worlds), *_beside(times, worlds), _statements(worlds[largest])]
     return Topic(name=name, measures=measures)
+
+
+def _check(world: World) -> None:
+    """That each question is answered in full, before anybody looks at how fast."""
+    found = [
+        len(world.home.trace(world.version(1), depth=2).graph.nodes),
+        len(world.home.impact(world.base(1), depth=2).graph.nodes),
+        len(world.home.trace(world.version(1), depth=GENERATION * GENERATIONS).graph.nodes),
+    ]
+    snapshots = 2 * GENERATIONS + 1
+    if found != [5, 1 + 2 * GENERATIONS, snapshots + 2 * GENERATIONS]:
+        raise AssertionError(f"{world.versions} versions: the graph has other things: {found}")
 
 
 def _works(world: World) -> dict[str, Work]:
