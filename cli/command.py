@@ -17,7 +17,7 @@ import click
 
 from backstory.cli.errors import Exit
 from backstory.cli.session import Session, global_options
-from backstory.lake.errors import BackstoryError
+from backstory.lake.errors import BackstoryError, IntegrityError
 
 HELP_NAMES = ["-h", "--help"]
 _P = ParamSpec("_P")
@@ -33,9 +33,12 @@ class Verb(click.Command):
         self.params += global_options(hidden=True)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; an error that has no hint of its own gets the command's help."""
+        """Run the command; an error that has no hint of its own gets one."""
         try:
             return super().invoke(ctx)
+        except IntegrityError as exc:
+            exc.hint = exc.hint or "`backstory verify` names what is damaged"
+            raise
         except BackstoryError as exc:
             exc.hint = exc.hint or f"see `{ctx.command_path} --help`"
             raise

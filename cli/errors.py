@@ -11,7 +11,8 @@ unless `-v` asks for it.
 import json
 import secrets
 import traceback
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from pathlib import Path
 from typing import TextIO
@@ -30,6 +31,7 @@ from backstory.lake.errors import (
     RefusedError,
     UnavailableError,
 )
+from backstory.lake.location import translate_os_error
 from backstory.lineage.redaction import redact_text
 
 ERRORS_FOLDER = "errors"
@@ -102,6 +104,10 @@ def failure_of(exc: BaseException, *, home: Path | None = None) -> Failure:
             return _known(exc)
         case click.ClickException():
             return _usage(exc)
+        case OSError():
+            return replace(
+                _known(translate_os_error(exc, "the system says")), details=_traceback(exc)
+            )
         case KeyboardInterrupt() | click.Abort():
             return Failure(
                 exit=Exit.INTERRUPTED,
@@ -155,26 +161,30 @@ def _usage(exc: click.ClickException) -> Failure:
 
 def _unexpected(exc: BaseException, home: Path | None) -> Failure:
     number = secrets.token_hex(4)
-    text = redact_text("".join(traceback.format_exception(exc)))
+    lines = _traceback(exc)
     hint = "run it again with -v to see where"
-    if home is not None and (path := _keep(home, number, text)):
+    if home is not None and (path := _keep(home, number, lines)):
         hint = f"this is a fault of Backstory: please report it with {path}"
     return Failure(
         exit=Exit.FAILURE,
         code="INTERNAL",
         message=f"unexpected {type(exc).__name__} (id {number})",
         hint=hint,
-        details=tuple(text.splitlines()),
+        details=lines,
     )
 
 
-def _keep(home: Path, number: str, text: str) -> Path | None:
+def _traceback(exc: BaseException) -> tuple[str, ...]:
+    return tuple(redact_text("".join(traceback.format_exception(exc))).splitlines())
+
+
+def _keep(home: Path, number: str, lines: Sequence[str]) -> Path | None:
     """Write a traceback into the home; None where that cannot be."""
     path = home / ERRORS_FOLDER / f"{number}.txt"
     try:
         path.parent.mkdir(mode=0o700, exist_ok=True)
         path.touch(mode=0o600)
-        path.write_text(text, "utf-8")
+        path.write_text("\n".join(lines) + "\n", "utf-8")
     except OSError:
         return None
     return path

@@ -59,5 +59,5 @@ class RefText(click.ParamType[str, str]):
 
 INSTANT = Instant()
 REF_TEXT = RefText()
-FILE = click.Path(dir_okay=False, path_type=Path)
-FOLDER = click.Path(file_okay=False, path_type=Path)
+FILE = click.Path(dir_okay=False, readable=False, path_type=Path)  # who reads it says why not
+FOLDER = click.Path(file_okay=False, readable=False, path_type=Path)

@@ -35,6 +35,7 @@ LOG_SETTINGS: Mapping[str, str] = MappingProxyType(
 )
 
 _OS_ERROR = re.compile(r"\(os error (\d+)\)")
+_BACKTRACE = re.compile(r"\n\s*0: .*", re.DOTALL)
 _DECORATION = re.compile(r"\x1b\[[\d;]*m|↳")
 
 
@@ -112,8 +113,9 @@ def not_now(exc: Exception, what: str) -> UnavailableError:
 
 
 def one_line(exc: Exception) -> str:
-    """A library's message without colours and line breaks."""
-    return " ".join(_DECORATION.sub(" ", str(exc)).split()) or type(exc).__name__
+    """A library's message without backtrace, colours and line breaks."""
+    text = _BACKTRACE.sub("", str(exc))
+    return " ".join(_DECORATION.sub(" ", text).split()) or type(exc).__name__
 
 
 def sync_log(folder: Path, version: int) -> None:

@@ -7,7 +7,7 @@ from backstory.cli.errors import Exit
 from backstory.cli.figures import STATE, TEXT, count, size
 from backstory.cli.parameters import REF_TEXT
 from backstory.cli.session import Session
-from backstory.cli.views import Sentence, Table, View
+from backstory.cli.views import Facts, Sentence, Table
 
 _COLUMNS = (
     ("problem", STATE),
@@ -32,18 +32,13 @@ def command(session: Session, ref: str | None) -> Exit | None:
     with session.home() as home, session.output.working(f"verifying {ref or 'everything'}"):
         found = home.verify(ref)
     rows = [(f.problem, f.where, f.path, f.expected, f.found) for f in found.findings]
-    views: list[View] = [Table(columns=_COLUMNS, rows=rows)] if rows else []
     hashed = f"{count(found.files, 'file')}, {size(found.size)}"
     if found.intact:
-        text = f"intact: {hashed} hashed ({_some(found.checked)})"
-        views.append(Sentence(text=text, state="intact"))
-        session.output.result(document(found), *views)
+        checked = Facts(heading="", lines=[("checked", what, TEXT) for what in found.checked])
+        said = Sentence(text=f"intact: {hashed} hashed", state="intact")
+        session.output.result(document(found), said, checked)
         return None
     text = f"{count(len(found.findings), 'finding')} in {hashed}"
-    session.output.result(document(found), *views, Sentence(text=text, state="damaged"))
+    table = Table(columns=_COLUMNS, rows=rows)
+    session.output.result(document(found), table, Sentence(text=text, state="damaged"))
     return Exit.INTEGRITY
-
-
-def _some(checked: tuple[str, ...], most: int = 4) -> str:
-    more = f" and {len(checked) - most} more" if len(checked) > most else ""
-    return ", ".join(checked[:most]) + more

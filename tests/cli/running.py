@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import termios
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,10 +65,10 @@ def environment(**more: str) -> dict[str, str]:
     return {**kept, "TERM": "xterm-256color", **more}
 
 
-def process(*args: str | Path, folder: Path, **more: Any) -> Ran:
-    """Run a command as a process in a pipe."""
+def process(*args: str | Path, folder: Path, before: Sequence[str] = (), **more: Any) -> Ran:
+    """Run a command as a process in a pipe, by another program where one stands before it."""
     done = subprocess.run(
-        [*PROGRAM, *map(str, args)],
+        [*before, *PROGRAM, *map(str, args)],
         cwd=folder,
         env=more.pop("env", environment()),
         capture_output=True,

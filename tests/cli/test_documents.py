@@ -1,0 +1,103 @@
+"""The JSON of every command keeps its shape: who reads it can rely on it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backstory.cli.documents import document
+from tests.cli.running import run
+from tests.cli.shop import Shop, write_jsonl
+
+GOLDEN = Path(__file__).parent / "golden"
+# Keys below these come from others: producers of facets, triggers' own conditions, users' columns.
+OPEN = {"facets", "condition", "sample", "partition", "attributes", "columns"}
+ASKED = {
+    "db current": ["db", "current"],
+    "deployments": ["deployments"],
+    "diff": ["diff", "thumbs/en@1", "thumbs/en@2"],
+    "doctor": ["doctor"],
+    "history": ["history", "thumbs/en"],
+    "impact": ["impact", "thumbs/en@1"],
+    "models": ["models"],
+    "path": ["path", "thumbs/en@1", "ranker@3"],
+    "pin --list": ["pin", "--list"],
+    "runs": ["runs"],
+    "runs show": ["runs", "show", "RUN"],
+    "show": ["show", "thumbs/en@1"],
+    "show --files": ["show", "thumbs/en@1", "--files"],
+    "slices": ["slices"],
+    "state": ["state", "ext:zendesk:8812"],
+    "trace": ["trace", "ranker@3"],
+    "verify": ["verify", "thumbs/en@1"],
+}
+DONE = {
+    "deploy": ["deploy", "ranker@3", "--to", "prod-us"],
+    "ingest": ["ingest", "thumbs/en", "FILE"],
+    "models alias": ["models", "alias", "ranker@3", "champion"],
+    "pin": ["pin", "thumbs/en@1", "--reason", "audit"],
+    "undeploy": ["undeploy", "ranker@2"],
+}
+
+
+def shape(value: Any) -> Any:
+    """The names and kinds in a JSON value; what a list holds is one shape, null is any kind."""
+    if isinstance(value, dict):
+        return {
+            name: "open" if name in OPEN else shape(inner) for name, inner in sorted(value.items())
+        }
+    if isinstance(value, list):
+        merged: Any = None
+        for inner in value:
+            merged = merge(merged, shape(inner))
+        return [] if merged is None else [merged]
+    return None if value is None else type(value).__name__
+
+
+def merge(one: Any, other: Any) -> Any:
+    """What two values of one place have in common: a kind, or both sets of names."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return {n: merge(one.get(n), other.get(n)) for n in sorted({*one, *other})}
+    return one or other
+
+
+def check_shape(name: str, data: Any) -> None:
+    path = GOLDEN / "json_shapes.json"
+    golden = json.loads(path.read_text())
+    assert shape(data) == golden[name]
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_what_is_asked_has_its_shape(name: str, shop: Shop) -> None:
+    args = list(ASKED[name])
+    if "RUN" in args:
+        args[args.index("RUN")] = run("runs", "--json", home=shop.home).data[-1]["ref"]
+    check_shape(name, run(*args, "--json", home=shop.home).data)
+
+
+@pytest.mark.parametrize("name", DONE)
+def test_what_is_done_has_its_shape(name: str, own_shop: Shop) -> None:
+    file = write_jsonl(own_shop.folder / "a.jsonl", 9)
+    args = [str(file) if word == "FILE" else word for word in DONE[name]]
+    check_shape(name, run(*args, "--json", home=own_shop.home).data)
+
+
+def test_names_are_camel_case() -> None:
+    text = (GOLDEN / "json_shapes.json").read_text()
+    commands = json.loads(text)
+
+    def names(value: Any) -> set[str]:
+        if isinstance(value, list):
+            return {name for inner in value for name in names(inner)}
+        if isinstance(value, dict):
+            return {*value, *(name for inner in value.values() for name in names(inner))}
+        return set()
+
+    found = {name for value in commands.values() for name in names(value)}
+    assert [name for name in sorted(found) if not name[:1].islower() or not name.isalnum()] == []
+
+
+def test_an_unknown_record_is_no_document() -> None:
+    with pytest.raises(TypeError, match="int has no JSON form"):
+        document(3)
