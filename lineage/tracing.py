@@ -130,12 +130,13 @@ def _walk(parts: Parts, ref: str, direction: Direction, depth: int, limit: int) 
         if direction is Direction.UPSTREAM:
             graph = of_its_runs(graph)
         ids = _by_kind(graph.nodes)
+        snapshots, pins = slices.kept_snapshots(conn, ids.get(EntityKind.SNAPSHOT, []))
         return Trace(
             graph=graph,
             direction=direction,
-            details=_details(conn, ids),
+            details={**snapshots, **_details(conn, ids)},
             reads=_group(models.reads_of(conn, ids.get(EntityKind.RUN, [])), "run"),
-            pins=slices.longest_pins_of(conn, ids.get(EntityKind.SNAPSHOT, [])),
+            pins=pins,
             known_since=audit_log.first_time(conn),
         )
 
@@ -155,8 +156,8 @@ def _deployment_details(conn: Any, ids: list[int]) -> dict[int, models.IntervalR
     return {i: intervals[-1] for i, intervals in models.intervals_of(conn, ids).items()}
 
 
+# Of snapshots they are read with their pins.
 _DETAILS: Mapping[EntityKind, Callable[[Any, list[int]], Mapping[int, Detail]]] = {
-    EntityKind.SNAPSHOT: slices.snapshots,
     EntityKind.RUN: _run_details,
     EntityKind.MODEL_VERSION: models.versions,
     EntityKind.COMPONENT: models.components,
@@ -165,7 +166,7 @@ _DETAILS: Mapping[EntityKind, Callable[[Any, list[int]], Mapping[int, Detail]]] 
 
 
 def _details(conn: Any, ids: Mapping[EntityKind, list[int]]) -> dict[int, Detail]:
-    """One statement (for versions and runs two) per kind of node."""
+    """One statement (for runs two) per kind of node."""
     found: dict[int, Detail] = {}
     for kind, read in _DETAILS.items():
         if kind in ids:

@@ -4,7 +4,6 @@ An expanding IN would be compiled again for every length, and both databases bou
 parameters. SQLite takes a JSON array apart; PostgreSQL has arrays.
 """
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,7 +27,7 @@ class _Numbers(sa.TypeDecorator[Sequence[int]]):
 
     def process_bind_param(self, value: Sequence[int] | None, dialect: sa.Dialect) -> Any:
         numbers = list(value or ())
-        return numbers if dialect.name == "postgresql" else json.dumps(numbers)
+        return numbers if dialect.name == "postgresql" else f"[{','.join(map(str, numbers))}]"
 
 
 class _Among(FunctionElement[bool]):

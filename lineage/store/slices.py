@@ -153,8 +153,9 @@ _SNAPSHOTS = (
 _SNAPSHOT_OF = _SNAPSHOTS.where(
     t.snapshot.c.slice == bindparam("slice"), t.snapshot.c.version == bindparam("version")
 )
-_SNAPSHOTS_BY_ID = Prepared(_SNAPSHOTS.where(among(t.snapshot.c.id, "ids")))
-_PINS = select(
+_BY_ID = _SNAPSHOTS.where(among(t.snapshot.c.id, "ids"))
+_SNAPSHOTS_BY_ID = Prepared(_BY_ID)
+_PIN = (
     t.pin.c.id,
     t.pin.c.pin_id,
     t.pin.c.snapshot,
@@ -165,7 +166,9 @@ _PINS = select(
     t.pin.c.at,
 )
 _PINS_OF = Prepared(
-    _PINS.where(among(t.pin.c.snapshot, "ids"), t.pin.c.ended_seq.is_(None)).order_by(t.pin.c.id)
+    select(*_PIN)
+    .where(among(t.pin.c.snapshot, "ids"), t.pin.c.ended_seq.is_(None))
+    .order_by(t.pin.c.id)
 )
 _HOLDING = t.pin.alias("holding")
 _LONGEST_PIN = (
@@ -176,11 +179,7 @@ _LONGEST_PIN = (
     .scalar_subquery()
     .correlate(t.snapshot)
 )
-_LONGEST_PINS_OF = Prepared(
-    _PINS.select_from(t.snapshot.join(t.pin, t.pin.c.id == _LONGEST_PIN)).where(
-        among(t.snapshot.c.id, "ids")
-    )
-)
+_KEPT_SNAPSHOTS = Prepared(_BY_ID.add_columns(*_PIN).outerjoin(t.pin, t.pin.c.id == _LONGEST_PIN))
 
 
 def slices(conn: Connection, *, flavours: Sequence[str] = ()) -> list[SliceRecord]:
@@ -332,13 +331,21 @@ def pins_of(conn: Connection, ids: Sequence[int]) -> dict[int, list[PinRecord]]:
     return found
 
 
-def longest_pins_of(conn: Connection, ids: Sequence[int]) -> dict[int, PinRecord]:
-    """By snapshot id the pin that has held it longest of those that hold now.
+def kept_snapshots(
+    conn: Connection, ids: Sequence[int]
+) -> tuple[dict[int, SnapshotRecord], dict[int, PinRecord]]:
+    """Snapshots by id, and by the same id the pin that has held one longest of those that hold now.
 
     A snapshot that many runs read has a pin of each; one says already that it is kept.
     """
-    found = _LONGEST_PINS_OF.records(conn, PinRecord, ids=ids) if ids else []
-    return {pin.snapshot: pin for pin in found}
+    snapshots, pins = {}, {}
+    width = len(_SNAPSHOTS_BY_ID.fields)
+    for row in _KEPT_SNAPSHOTS.rows(conn, ids=ids) if ids else ():
+        known = zip(_SNAPSHOTS_BY_ID.fields, row[:width], strict=True)
+        snapshots[row[0]] = SnapshotRecord(**dict(known))
+        if row[width] is not None:
+            pins[row[0]] = PinRecord(**dict(zip(_PINS_OF.fields, row[width:], strict=True)))
+    return snapshots, pins
 
 
 def pin_by_id(conn: Connection, pin_id: str) -> tuple[PinRecord, int | None] | None:
