@@ -18,7 +18,7 @@ from backstory.lake.commits import LOG_FOLDER
 from backstory.lake.contract import Contract
 from backstory.lake.errors import ConflictError, InvalidError, NotFoundError, RefusedError
 from backstory.lake.linked import LINK_FILE, LINKS_FOLDER, LinkedTable, link
-from backstory.lake.location import folder_of, name_of
+from backstory.lake.location import check_openable, folder_of, name_of
 from backstory.lake.snapshot import Table
 from backstory.lake.table import CONTRACT_FOLDER, SliceTable, newest_contract
 
@@ -88,6 +88,7 @@ class Lake:
             ConflictError: the name is taken.
             UnavailableError: disk full, no permission.
         """
+        check_openable(self.root)
         if self._is_linked(contract.slice):
             raise ConflictError(f"{contract.slice} is a linked table", hint="choose another name")
         return self._open.setdefault(

@@ -45,6 +45,7 @@ _HINTS = {
     errno.ENAMETOOLONG: "choose a shorter name or a folder nearer to the root",
     errno.EMFILE: "raise the limit of open files (ulimit -n)",
 }
+_UNOPENABLE = re.compile(r"[\[\]|^\\\x00-\x1f]|%[0-9A-Fa-f]{2}")
 
 
 def check_name(name: str) -> str:
@@ -95,6 +96,20 @@ def name_of(folder: str) -> str:
         InvalidError: the folder is not one that `folder_of` makes.
     """
     return check_table_name(_SEPARATOR.sub("/", folder))
+
+
+def check_openable(folder: Path) -> None:
+    """Refuse a place where delta-rs would look elsewhere or panic.
+
+    Raises:
+        InvalidError: the folder's path has characters that delta-rs cannot take.
+    """
+    found = _UNOPENABLE.search(str(folder.absolute()))
+    if found:
+        raise InvalidError(
+            f"a Delta table cannot be opened at {folder}: {found.group()!r} is in its path",
+            hint="move or rename that folder",
+        )
 
 
 def inside(root: Path, relative: str) -> Path:

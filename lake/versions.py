@@ -24,19 +24,15 @@ from deltalake.exceptions import DeltaError
 from backstory.lake.errors import (
     GoneError,
     IntegrityError,
-    InvalidError,
     NotFoundError,
     RefusedError,
 )
-from backstory.lake.location import inside
+from backstory.lake.location import check_openable, inside
 from backstory.lake.manifest import Manifest, ManifestFile
 from backstory.lake.segments import log_files
 
 _OURS = re.compile(r"part-[0-9a-f-]{36}-([0-9a-f]{64})\.parquet")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
-_UNOPENABLE = re.compile(
-    r"[\[\]|^\\\x00-\x1f]|%[0-9A-Fa-f]{2}"
-)  # delta-rs panics or looks elsewhere
 _HARMLESS_FEATURES = frozenset({"timestampNtz"})
 
 
@@ -91,12 +87,7 @@ def open_delta(folder: Path, version: int | None = None, *, name: str) -> DeltaT
         GoneError: the version existed and its log entries are no longer there or damaged.
         InvalidError: the folder's path has characters that delta-rs cannot take.
     """
-    found = _UNOPENABLE.search(str(folder.absolute()))
-    if found:
-        raise InvalidError(
-            f"a Delta table cannot be opened at {folder}: {found.group()!r} is in its path",
-            hint="move or rename that folder",
-        )
+    check_openable(folder)
     try:
         with delta_damage(name):
             return DeltaTable(str(folder), version=version)

@@ -25,7 +25,7 @@ from typing import Any, Self
 
 from backstory.lake.errors import ConflictError, InvalidError
 from backstory.lake.lakehouse import Lake
-from backstory.lake.location import translate_os_error
+from backstory.lake.location import check_openable, translate_os_error
 from backstory.lake.snapshot import Snapshot
 from backstory.lake.table import Receipt
 from backstory.lineage import (
@@ -172,6 +172,7 @@ def init(
         raise ConflictError(
             f"{folder} is a Backstory home already", hint="use it as it is, or name another folder"
         )
+    check_openable(Path(lake) if lake is not None else folder)
     # Made aside and renamed into place: a killed init leaves no half home.
     try:
         if folder.exists() and any(folder.iterdir()):

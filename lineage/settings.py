@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import quote, unquote
 
 from backstory.lake.errors import InvalidError, LimitExceededError, NotFoundError, RefusedError
 from backstory.lineage.openlineage.transport import check_transport
@@ -180,7 +181,8 @@ def _database_url(url: str, home: Path) -> str:
     """Anchor a relative SQLite path at the home; `sqlite:///x` is relative, `sqlite:////x` not."""
     prefix = "sqlite:///"
     if url.startswith(prefix) and not url.startswith(prefix + "/"):
-        return f"{prefix}{(home / url.removeprefix(prefix)).resolve()}"
+        path = (home / unquote(url.removeprefix(prefix))).resolve()
+        return prefix + quote(str(path))  # a folder may be called `a?b` or `100%`
     return url
 
 

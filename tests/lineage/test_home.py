@@ -60,3 +60,23 @@ def test_a_damaged_key_is_told(home: Home) -> None:
     (home.settings.keys / "subject.json").write_text("{")
     with pytest.raises(backstory.IntegrityError, match=r"subject\.json"):
         backstory.open(home.settings.home)
+
+
+@pytest.mark.parametrize("folder", ["a b", "h?q", "100%", "x#y", "ü"])
+def test_a_home_lies_in_any_folder_and_keeps_to_it(folder: str, tmp_path: Path) -> None:
+    place = tmp_path / folder / ".backstory"
+    with backstory.init(place) as home:
+        home.create_slice("slice: s\npurpose: p\ncolumns: {a: {type: int64}}")
+        home.slice("s").append([{"a": 1}])
+        assert home.show("s").matching == 1
+    assert [path.name for path in tmp_path.iterdir()] == [folder]
+    assert (place / "lineage.db").stat().st_size > 0
+
+
+@pytest.mark.parametrize("folder", ["h [x]", "h%41"])
+def test_a_folder_where_tables_could_not_be_read_is_refused_at_once(
+    folder: str, tmp_path: Path
+) -> None:
+    with pytest.raises(backstory.InvalidError, match="is in its path"):
+        backstory.init(tmp_path / folder / ".backstory")
+    assert list(tmp_path.iterdir()) == []
