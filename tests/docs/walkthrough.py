@@ -40,9 +40,8 @@ _SAVED = re.compile(r"`([\w./-]+)`:$")
 _ADDED = re.compile(r"\bAdd to `([\w./-]+)`:$")
 _COMMAND = re.compile(r"^\$ (.*(?:\n> .*)*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
 _MARK = "\x1e"
-_PROGRESS = re.compile(
-    r"\x1b\[\?25l.*?\x1b\[\?25h(\s*\x1b\[1A\x1b\[2K)*", re.DOTALL
-)  # leaves no trace
+# A bar of progress, which takes itself away again, and the switches of bold text.
+_PASSING = re.compile(r"\x1b\[\?25l.*?\x1b\[\?25h(\s*\x1b\[1A\x1b\[2K)*|\x1b\[[\d;]*m", re.DOTALL)
 _DIFFERS = (
     (r"\b[0-9a-f]{8}-[0-9a-f]{4}(-[0-9a-f]{4}){2}-[0-9a-f]{12}\b", "ID"),
     (r"\b(run|int):[0-9a-f]{8}-[0-9a-f]{4}\b", r"\1:ID"),
