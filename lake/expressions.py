@@ -11,6 +11,7 @@ whatever would answer differently tomorrow (`now()`, `random()`). It runs nothin
 """
 
 import difflib
+import re
 
 import pyarrow as pa
 import sqlglot
@@ -23,6 +24,7 @@ MAX_EXPRESSION_CHARS = 10_000
 MAX_EXPRESSION_DEPTH = 100
 
 _DIALECT = "duckdb"
+_CLASS = re.compile(r"<class '[^']*'>")  # sqlglot names its own classes
 
 _VALUES = (
     *(exp.Column, exp.Identifier, exp.Literal, exp.Boolean, exp.Null, exp.Neg, exp.Array),
@@ -74,7 +76,8 @@ def _parse(text: str) -> exp.Expr:
     try:
         trees = sqlglot.parse(text, dialect=_DIALECT)
     except SqlglotError as exc:
-        reason = str(exc).partition(". Line")[0].partition("\n")[0].rstrip(".")
+        first = str(exc).partition(". Line")[0].partition("\n")[0].rstrip(".")
+        reason = _CLASS.sub("an operator", first)
         raise InvalidError(f"where: {_short(text)!r} is no SQL expression: {reason}") from exc
     except RecursionError as exc:
         raise _too_deep() from exc
