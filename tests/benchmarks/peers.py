@@ -20,7 +20,7 @@ from tests.benchmarks.trace import SIZES
 from tests.benchmarks.world import GENERATIONS, World, family, grow
 
 PYTHON = Path(__file__).resolve().parents[2] / "build/peers/bin/python"
-ROUNDS = 40
+ROUNDS = 15  # MLflow takes seconds for an impact among 100,000
 WARM = 3
 FASTER = 10
 
