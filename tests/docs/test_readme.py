@@ -20,7 +20,7 @@ def test_the_demo_prints_what_the_readme_shows_of_it(folder: Path) -> None:
     assert shown
     (printed,) = walk("```console\n$ backstory demo\n```\n", folder)
     rest = settled(printed)
-    for passage in shown[1].split(f"\n{CUT}\n"):
+    for passage in filter(str.strip, shown[1].split(f"\n{CUT}\n")):
         _, found, rest = rest.partition(settled(passage))
         assert found, f"the demo does not say, or not there:\n{passage}"
 
