@@ -39,6 +39,9 @@ class EdgeKind(StrEnum):
     FEEDBACK_ON = "feedback_on"  # earlier model version -> snapshot; rows and share: the loop share
 
 
+_KINDS = list(EdgeKind)  # the order in which edges between the same two nodes are told
+
+
 class Evidence(StrEnum):
     """How an edge is known."""
 
@@ -253,5 +256,9 @@ def _neighbours(graph: Graph, direction: Direction) -> dict[int, dict[int, tuple
             near, far = far, near
         if near in known and far in known:
             beside = found.setdefault(near, {})
-            beside[far] = (*beside.get(far, ()), edge)
+            beside[far] = tuple(sorted((*beside.get(far, ()), edge), key=_kind_rank))
     return found
+
+
+def _kind_rank(edge: Edge) -> int:
+    return _KINDS.index(edge.kind)

@@ -8,6 +8,7 @@ from backstory.cli.command import Family, verb
 from backstory.cli.figures import (
     DIGEST,
     DURATION,
+    INSTANT,
     NUMBER,
     REF,
     STATE,
@@ -57,7 +58,9 @@ def _list(session: Session, model: str | None, limit: int) -> None:
         for run in found
     ]
     session.output.result(
-        documents(found), Table(columns=_COLUMNS, rows=rows), empty="no run is recorded yet"
+        documents(found),
+        Table(columns=_COLUMNS, rows=rows, optional=("took", "model")),
+        empty="no run is recorded yet",
     )
 
 
@@ -98,8 +101,8 @@ def _facts(found: "RunSummary") -> Facts:
             ("made", ", ".join(version.ref for version in found.versions) or None, REF),
             ("model", run.model, TEXT),
             ("job", f"{run.namespace}/{run.job}", TEXT),
-            ("started", run.started, TIME),
-            ("ended", run.ended, TIME),
+            ("started", run.started, INSTANT),
+            ("ended", run.ended, INSTANT),
             ("trigger", _trigger(run), TEXT),
             ("seed", training.get("seed"), TEXT),
             ("trained on", dataset.get("rows"), NUMBER),
