@@ -25,8 +25,8 @@ SHORT_DIGEST = 12
 SHORT_ID = 13  # of a UUIDv7: its time to the millisecond
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 _MARKS = {
-    "✓": {"ok", "verified", "intact", "accepted", "completed", "held", "copied"},
-    "✗": {"problem", "missing", "failed", "aborted", "damaged", "rejected"},
+    "✓": {"ok", "verified", "intact", "accepted", "completed", "held", "copied", "live", "yes"},
+    "✗": {"problem", "missing", "failed", "aborted", "damaged", "rejected", "no"},
     "!": {"warning", "abandoned", "erased", "watched"},
     "…": {"started", "running"},
     "=": {"duplicate"},
@@ -90,11 +90,6 @@ def share(value: float) -> str:
 def digest(value: str) -> str:
     """The first digits, enough to tell one from another."""
     return value[:SHORT_DIGEST]
-
-
-def minute(value: datetime) -> str:
-    """An instant to the minute, in UTC, as it may be written in a ref."""
-    return f"{time_text(value)[:16]}Z"
 
 
 def moment(value: datetime) -> str:
@@ -178,8 +173,7 @@ NUMBER = Kind(people=number, plain=str, right=True)
 SIZE = Kind(people=size, plain=str, right=True)
 SHARE = Kind(people=share, plain=str, right=True)
 DIGEST = Kind(people=digest, plain=str, style="yellow", whole=True)
-TIME = Kind(people=minute, plain=time_text, style="dim", whole=True)
-INSTANT = Kind(people=moment, plain=time_text, style="dim", whole=True)
+TIME = Kind(people=moment, plain=time_text, style="dim", whole=True)
 DURATION = Kind(people=duration, plain=lambda d: f"{d.total_seconds():.6f}", right=True)
 REF = Kind(people=ref, plain=str, style="cyan", whole=True)
 ID = Kind(people=str, plain=str, whole=True)

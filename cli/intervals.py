@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from backstory.cli.figures import REF, SHARE, TEXT, TIME
+from backstory.cli.figures import REF, SHARE, STATE, TIME
 from backstory.cli.views import Table
 from backstory.lineage.graph import deployment_key
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _COLUMNS = (
     ("deployment", REF),
     ("version", REF),
-    ("mode", TEXT),
+    ("mode", STATE),
     ("share", SHARE),
     ("from", TIME),
     ("until", TIME),

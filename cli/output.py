@@ -21,14 +21,16 @@ from typing import TYPE_CHECKING, Any, TextIO, assert_never
 
 import click
 
-from backstory.cli.figures import Kind, one_line
+from backstory.cli.figures import REF, STATE, Kind, one_line, state, state_style
 from backstory.cli.views import Branch, Facts, Sentence, Table, Verbatim, View
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
+    from rich.text import Text
 
 SCHEMA_VERSION = 1
 SECONDS_BETWEEN_LINES = 10
+READABLE = 13  # characters of a column, below which a table is no table any more
 _BLANK_ENDS = re.compile(r" +((?:\x1b\[[\d;]*m| )*)$", re.MULTILINE)
 DEFAULT_PAGER = "less -FRX"
 PIPED_WIDTH = 120  # of a drawing that somebody forced into a pipe with --color always
@@ -108,14 +110,12 @@ class Output:
                 click.echo(line)
 
     def _draw(self, views: tuple[View, ...]) -> None:
-        from backstory.cli.drawing import drawn
-
         console = _console(sys.stdout, color=self.color)
         with console.capture() as capture:
             for place, view in enumerate(views):
                 if place:
                     console.print()
-                console.print(drawn(view, console.width), soft_wrap=isinstance(view, Verbatim))
+                console.print(_drawn(view, console.width), soft_wrap=isinstance(view, Verbatim))
         text = _BLANK_ENDS.sub(r"\1", capture.get())
         tall = text.count("\n") >= console.height
         if not (self.pager and tall and sys.stdout.isatty() and _page(self.pager, text)):
@@ -147,11 +147,9 @@ class Output:
 
 def drawn_lines(view: View) -> list[str]:
     """A view as people see it, without colour, for a program that writes it elsewhere."""
-    from backstory.cli.drawing import drawn
-
     console = _console(sys.stdout, color=False)
     with console.capture() as capture:
-        console.print(drawn(view, console.width))
+        console.print(_drawn(view, console.width))
     return [line.rstrip() for line in capture.get().splitlines()]
 
 
@@ -243,3 +241,130 @@ def _plain(value: Any, kind: Kind) -> str:
 
 def _separated(cells: Iterator[str] | tuple[str, ...]) -> str:
     return "\t".join(one_line(cell) for cell in cells)
+
+
+def _drawn(view: View, width: int) -> "RenderableType":
+    from rich.text import Text
+
+    match view:
+        case Table():
+            return _drawn_table(view) if _fits(view, width) else _drawn_records(view)
+        case Facts():
+            return _drawn_facts(view)
+        case Branch():
+            return _drawn_tree(view)
+        case Verbatim():
+            return Text(view.text.rstrip("\n"))
+        case Sentence():
+            mark = state(view.state).partition(" ")[0] + " " if view.state else ""
+            return Text(mark + one_line(view.text), style=state_style(view.state))
+        case _:
+            assert_never(view)
+
+
+def _cell(value: Any, kind: Kind) -> "Text":
+    from rich.text import Text
+
+    if value is None:
+        return Text("-", style="dim")
+    style = state_style(value) if kind is STATE else kind.style
+    text = one_line(kind.people(value))
+    if kind.cut:  # by the cell and not by its column, so that the widest column gives way first
+        return Text(text, style=style, no_wrap=True, overflow="ellipsis")
+    return Text(text, style=style)
+
+
+def _drawn_table(view: Table) -> "RenderableType":
+    from rich.table import Table as RichTable
+
+    table = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    used = _used(view)
+    for place in used:
+        name, kind = view.columns[place]
+        table.add_column(
+            name,
+            justify="right" if kind.right else "left",
+            no_wrap=kind.whole or kind.right,
+            min_width=_least_width(view, place),
+            overflow="fold",
+        )
+    for row in view.rows:
+        table.add_row(*(_cell(row[place], view.columns[place][1]) for place in used))
+    return table
+
+
+def _used(view: Table) -> list[int]:
+    """The columns that are drawn."""
+    return [
+        place
+        for place, _ in enumerate(view.columns)
+        if view.whole or any(row[place] is not None for row in view.rows)
+    ]
+
+
+def _fits(view: Table, width: int) -> bool:
+    """Whether every column gets what it needs at least beside the others."""
+    return sum(_least_width(view, place) + 2 for place in _used(view)) <= width + 2
+
+
+def _least_width(view: Table, place: int) -> int:
+    """All characters of what is not wrapped, as half an id is none; some of any other column."""
+    name, kind = view.columns[place]
+    told = (kind.people(row[place]) for row in view.rows if row[place] is not None)
+    widest = max(len(one_line(text)) for text in (name, *told))
+    return widest if kind.whole or kind.right else min(widest, READABLE)
+
+
+def _drawn_records(view: Table) -> "RenderableType":
+    """A table that is too wide: one value a line, row by row."""
+    from rich.console import Group
+
+    return Group(
+        *(
+            _drawn_facts(
+                Facts(
+                    heading=f"row {number}",
+                    lines=[
+                        (name, value, kind)
+                        for (name, kind), value in zip(view.columns, row, strict=True)
+                    ],
+                )
+            )
+            for number, row in enumerate(view.rows, start=1)
+        )
+    )
+
+
+def _drawn_facts(view: Facts) -> "RenderableType":
+    from rich.console import Group
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    table = RichTable.grid(padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for label, value, kind in view.told:
+        table.add_row(label, _cell(value, kind))
+    return Group(Text(one_line(view.heading), style="bold cyan"), table) if view.heading else table
+
+
+def _drawn_tree(root: Branch) -> "RenderableType":
+    from rich.tree import Tree
+
+    drawn = Tree(_drawn_branch(root), guide_style="dim")
+    above = [drawn]
+    for depth, branch in root.walk():
+        if depth:
+            del above[depth:]
+            above.append(above[-1].add(_drawn_branch(branch)))
+    return drawn
+
+
+def _drawn_branch(branch: Branch) -> "Text":
+    from rich.text import Text
+
+    relation = Text(f"{branch.relation} ", style="dim") if branch.relation else Text()
+    line = relation + _cell(branch.ref, REF)
+    for place, (value, kind) in enumerate(branch.notes):
+        line += Text("  " if not place else " · ", style="dim") + _cell(value, kind)
+    return line

@@ -15,13 +15,11 @@ class Table:
         columns: names with the kinds of their values.
         rows: one value a column; None where there is none.
         whole: a terminal shows columns without any value too.
-        optional: columns that a narrow terminal leaves out, the first one first.
     """
 
     columns: Sequence[tuple[str, Kind]]
     rows: Sequence[Sequence[Any]]
     whole: bool = False
-    optional: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,9 +51,7 @@ def command(session: Session, ref: str, limit: int) -> None:
         for use in found
     ]
     session.output.result(
-        documents(found),
-        Table(columns=_COLUMNS, rows=rows, optional=("operation", "pins")),
-        empty=f"{ref} has no commits",
+        documents(found), Table(columns=_COLUMNS, rows=rows), empty=f"{ref} has no commits"
     )
     if len(found) == limit:
         session.output.note(f"there may be more: the last {limit} are shown, see --limit")

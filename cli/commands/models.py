@@ -44,7 +44,7 @@ def _list(session: Session, model: str | None) -> None:
     ]
     session.output.result(
         documents(found),
-        Table(columns=_COLUMNS, rows=rows, optional=("artifact", "size")),
+        Table(columns=_COLUMNS, rows=rows),
         empty="there are no model versions yet; a retraining makes one",
     )
 

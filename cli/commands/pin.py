@@ -101,4 +101,4 @@ def _table(found: Sequence["Pinned"]) -> Table:
         )
         for pinned in found
     ]
-    return Table(columns=_COLUMNS, rows=rows, optional=("holder", "strength"))
+    return Table(columns=_COLUMNS, rows=rows)

@@ -8,7 +8,6 @@ from backstory.cli.command import Family, verb
 from backstory.cli.figures import (
     DIGEST,
     DURATION,
-    INSTANT,
     NUMBER,
     REF,
     STATE,
@@ -58,9 +57,7 @@ def _list(session: Session, model: str | None, limit: int) -> None:
         for run in found
     ]
     session.output.result(
-        documents(found),
-        Table(columns=_COLUMNS, rows=rows, optional=("took", "model")),
-        empty="no run is recorded yet",
+        documents(found), Table(columns=_COLUMNS, rows=rows), empty="no run is recorded yet"
     )
 
 
@@ -101,8 +98,8 @@ def _facts(found: "RunSummary") -> Facts:
             ("made", ", ".join(version.ref for version in found.versions) or None, REF),
             ("model", run.model, TEXT),
             ("job", f"{run.namespace}/{run.job}", TEXT),
-            ("started", run.started, INSTANT),
-            ("ended", run.ended, INSTANT),
+            ("started", run.started, TIME),
+            ("ended", run.ended, TIME),
             ("trigger", _trigger(run), TEXT),
             ("seed", training.get("seed"), TEXT),
             ("trained on", dataset.get("rows"), NUMBER),

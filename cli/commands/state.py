@@ -6,7 +6,7 @@ import click
 
 from backstory.cli.command import verb
 from backstory.cli.errors import Exit
-from backstory.cli.figures import DIGEST, DIGITS, INSTANT, REF, STATE, TEXT
+from backstory.cli.figures import DIGEST, DIGITS, REF, STATE, TEXT, TIME
 from backstory.cli.session import Session
 from backstory.cli.views import Facts, Sentence, Table, View
 
@@ -50,10 +50,7 @@ def command(session: Session, ref: str, *, verify: bool) -> Exit | None:
         )
         for part in found.parts
     ]
-    views: list[View] = [
-        _facts(found),
-        Table(columns=_COLUMNS, rows=rows, optional=("kind",)),
-    ]
+    views: list[View] = [_facts(found), Table(columns=_COLUMNS, rows=rows)]
     views += [Sentence(text=text, state="warning") for text in found.disagreements]
     session.output.result(document(found), *views)
     return Exit.INTEGRITY if verify and any(map(_differs, found.missing)) else None
@@ -65,7 +62,7 @@ def _facts(found: "ModelState") -> Facts:
         heading=f"int:{asked.id}",
         lines=[
             ("answered by", found.version or asked.model, REF),
-            ("at", asked.at, INSTANT),
+            ("at", asked.at, TIME),
             ("environment", asked.environment, TEXT),
             ("request", _shortened(asked.request), TEXT),
             ("response", _shortened(asked.response), TEXT),

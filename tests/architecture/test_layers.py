@@ -24,7 +24,7 @@ HOMES = {
     "psycopg": ["lineage/store"],
     "pyarrow": ["lake"],
     "rfc8785": ["lineage/audit"],
-    "rich": ["cli/drawing.py", "cli/output.py", "cli/demo"],
+    "rich": ["cli/output.py", "cli/demo"],
     "sklearn": ["cli/demo"],
     "threadpoolctl": ["cli/demo"],
     "sqlalchemy": ["lineage/store", "migrations"],
