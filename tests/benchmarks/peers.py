@@ -1,7 +1,7 @@
 """Our trace beside MLflow's, in process, on SQLite, over equally many versions.
 
 MLflow runs in its own environment and process, which `make bench-peers` lays from `peers.lock`; the
-two are asked in turn, a few questions at a time, and each measures itself. Its trace is what its documentation shows: the
+two are asked in turn, and each measures itself. Its trace is what its documentation shows: the
 model version, then its run, then the data sets that the run read; it gives names and digests.
 """
 
@@ -11,7 +11,6 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -21,12 +20,12 @@ from tests.benchmarks.trace import SIZES
 from tests.benchmarks.world import GENERATIONS, World, family, grow
 
 PYTHON = Path(__file__).resolve().parents[2] / "build/peers/bin/python"
-TURNS = {"trace": 21, "impact": 4}  # MLflow takes seconds for an impact among 100,000
-BURST = 5  # questions a turn; the first turn warms
+ROUNDS = 15  # MLflow takes seconds for an impact among 100,000
+WARM = 3
 FASTER = 10
 
 
-def measure(sizes: tuple[int, ...] = SIZES) -> Iterator[Topic]:
+def measure(sizes: tuple[int, ...] = SIZES, rounds: int = ROUNDS) -> Iterator[Topic]:
     """MLflow and ourselves, in turn.
 
     Raises:
@@ -42,31 +41,25 @@ def measure(sizes: tuple[int, ...] = SIZES) -> Iterator[Topic]:
         for size in sizes:
             world = grow(first, f"sqlite:///{folder}/{size}.db", size)
             ask("grow", size)
-            times |= dict(_times(world, ask))
+            times |= _times(world, ask, rounds)
         yield Topic(name=f"beside MLflow {version}, on SQLite", measures=_measures(times, sizes))
 
 
-def _times(world: World, ask: Callable[..., Any]) -> Iterator[tuple[str, float]]:
-    """Medians; each question has rounds of its own, or a slow one would chill all others."""
+def _times(world: World, ask: Callable[..., Any], rounds: int) -> Mapping[str, float]:
     home, size = world.home, world.versions
     ours: Mapping[str, Callable[[int], object]] = {
         "trace": lambda at: home.trace(world.version(at), depth=2),
         "impact": lambda at: home.impact(world.base(at), depth=2),
     }
-    for work, do in ours.items():
-        taken: dict[str, list[float]] = {work: [], f"MLflow's {work}": []}
-        for turn in range(TURNS[work]):
-            asked = range(turn * BURST, (turn + 1) * BURST)
-            taken[work] += [_milliseconds(partial(do, at)) for at in asked]
-            taken[f"MLflow's {work}"] += [ask(work, size, at) for at in asked]
-        for who, times in taken.items():
-            yield f"{who} of {size:,}", statistics.median(times[BURST:])
-
-
-def _milliseconds(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    work()
-    return (time.perf_counter() - started) * 1_000
+    taken: dict[str, list[float]] = {}
+    for at in range(WARM + rounds):
+        for work, do in ours.items():
+            started = time.perf_counter()
+            do(at)
+            elapsed = (time.perf_counter() - started) * 1_000
+            for who, took in ((work, elapsed), (f"MLflow's {work}", ask(work, size, at))):
+                taken.setdefault(f"{who} of {size:,}", []).append(took)
+    return {what: statistics.median(each[WARM:]) for what, each in taken.items()}
 
 
 def _measures(times: Mapping[str, float], sizes: tuple[int, ...]) -> list[Measure]:
