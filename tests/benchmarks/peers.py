@@ -1,8 +1,9 @@
 """Our trace beside MLflow's, in process, on SQLite, over equally many versions.
 
 MLflow runs in its own environment and process, which `make bench-peers` lays from `peers.lock`; the
-two are asked in turn, and each measures itself. Its trace is what its documentation shows: the
-model version, then its run, then the data sets that the run read; it gives names and digests.
+two are asked in turn, a few questions at a time, and each measures itself. MLflow's trace is what
+its documentation shows: the model version, then its run, then the data sets that the run read; it
+gives names and digests.
 """
 
 import json
