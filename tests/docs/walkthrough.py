@@ -9,9 +9,9 @@
 All of it is one bash session on a terminal of `COLUMNS` columns, in an empty folder. Commands have
 to succeed. What differs from one walk to the next is not compared, see `settled`.
 
-    .venv/bin/python -m tests.docs.walkthrough README.md
+    REWRITE_PAGES=yes make test
 
-walks a page in an empty folder and rewrites the outputs that are not what it says.
+writes what is printed into the pages, where it is not what they say.
 """
 
 import fcntl
@@ -26,7 +26,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -138,22 +137,31 @@ def walk(page: str, folder: Path, replace: Mapping[str, str] | None = None) -> l
 
 
 def check(page: Path, folder: Path, replace: Mapping[str, str] | None = None) -> None:
-    """Fail at the first step that prints something else than its page says."""
+    """Fail at the first step that prints something else than its page says, or mend the page."""
     text = page.read_text("utf-8")
-    for step, output in zip(steps(text), walk(text, folder, replace), strict=True):
+    outputs = walk(text, folder, replace)
+    if os.environ.get("REWRITE_PAGES"):
+        page.write_text(rewritten(text, outputs), "utf-8")
+        return
+    for step, output in zip(steps(text), outputs, strict=True):
         if settled(output) != settled(step.output or ""):
             pytest.fail(f"{page.name} is not true: {step.script}\n\n{output}", pytrace=False)
 
 
 def rewritten(page: str, outputs: list[str]) -> str:
-    """The page with the outputs that differ from what it says."""
+    """The page with the outputs that differ from what it says.
+
+    Raises:
+        ValueError: something is printed where the page has no place for it.
+    """
     for step, output in reversed(list(zip(steps(page), outputs, strict=True))):
+        if settled(output) == settled(step.output or ""):
+            continue
         if step.output is None:
-            assert not output, f"nothing is said about what this prints: {step.script}\n{output}"
-        elif settled(output) != settled(step.output):
-            kept = "\n" if step.output.endswith("\n\n") else ""
-            shown = "\n".join(line.rstrip() for line in output.splitlines())
-            page = page[: step.span[0]] + f"{shown}\n{kept}".lstrip("\n") + page[step.span[1] :]
+            raise ValueError(f"nothing is said about what this prints: {step.script}\n{output}")
+        end = "\n" if step.output.endswith("\n\n") else ""
+        shown = "\n".join(line.rstrip() for line in output.strip("\n").splitlines())
+        page = page[: step.span[0]] + f"{shown}\n{end}" + page[step.span[1] :]
     return page
 
 
@@ -219,16 +227,3 @@ def _environment() -> dict[str, str]:
         "LC_ALL": "C.UTF-8",
         "BACKSTORY_PAGER": "cat",
     }
-
-
-def main(*pages: str) -> None:
-    """Walk pages and rewrite what is not true in them."""
-    for name in pages:
-        page = Path(name)
-        text = page.read_text("utf-8")
-        with TemporaryDirectory() as folder:
-            page.write_text(rewritten(text, walk(text, Path(folder))), "utf-8")
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
