@@ -1,5 +1,6 @@
 """The demo as a person sees it, and as the next program does."""
 
+import os
 import re
 import subprocess
 import sys
@@ -20,6 +21,8 @@ def _told(folder: Path, seed: int = 0) -> str:
         check=True,
         capture_output=True,
         text=True,
+        # COLUMNS says how wide to draw; readline puts it into the environment of a whole process.
+        env={name: value for name, value in os.environ.items() if name != "COLUMNS"},
     )
     assert done.stderr == ""
     return done.stdout.replace(str(folder), "FOLDER")
