@@ -5,6 +5,7 @@ A test that needs more than Python says so by a marker: `browser`, `node`, or `d
 the reason; with `CI=true` it fails instead, so that a green CI has run everything.
 """
 
+import logging
 import os
 import shutil
 import sys
@@ -78,3 +79,14 @@ def one_identity() -> Iterator[None]:
     """`import lake` would work from here, and make classes unequal to `backstory.lake`'s."""
     yield
     assert not BARE_NAMES & sys.modules.keys()
+
+
+@pytest.fixture(autouse=True)
+def no_trace_of_another_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command sets up logging for its process, which here is the process of other tests too."""
+    monkeypatch.delenv("BACKSTORY_HOME", raising=False)
+    monkeypatch.delenv("COLUMNS", raising=False)
+    logger = logging.getLogger("backstory")
+    logger.handlers[:] = []
+    logger.setLevel(logging.NOTSET)
+    logger.propagate = True

@@ -1,7 +1,5 @@
-"""Homes to run commands on, and the loggers left as they were found."""
+"""Homes to run commands on."""
 
-import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,14 +17,3 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
 def own_shop(shop: Shop, tmp_path: Path) -> Shop:
     """A home to be changed."""
     return shop.copy(tmp_path / "shop")
-
-
-@pytest.fixture(autouse=True)
-def loggers_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A command sets up logging for its process, which is here the process of other tests too."""
-    monkeypatch.delenv("BACKSTORY_HOME", raising=False)
-    monkeypatch.delenv("COLUMNS", raising=False)
-    logger = logging.getLogger("backstory")
-    before = (logger.handlers[:], logger.level, logger.propagate)
-    yield
-    logger.handlers[:], logger.level, logger.propagate = before

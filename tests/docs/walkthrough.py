@@ -29,6 +29,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import REPOSITORY
+
 COLUMNS = 110
 SHOWN_FOLDER = "/home/ada/tour"  # where the pages say they are
 SERVE = "backstory serve"
@@ -226,4 +228,6 @@ def _environment() -> dict[str, str]:
         "NO_COLOR": "1",
         "LC_ALL": "C.UTF-8",
         "BACKSTORY_PAGER": "cat",
+        # The demo lies in this repository: what is uncommitted here is no part of a page.
+        "GIT_CEILING_DIRECTORIES": os.pathsep.join(map(str, (REPOSITORY / "cli", REPOSITORY))),
     }
