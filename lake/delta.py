@@ -9,7 +9,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -130,7 +130,8 @@ def sync_log(folder: Path, version: int) -> None:
         sync_file(entry)
         if checkpoint.exists():
             sync_file(checkpoint)
-            sync_file(entry.with_name("_last_checkpoint"))
+            with suppress(FileNotFoundError):  # who made the commit may not have written it yet
+                sync_file(entry.with_name("_last_checkpoint"))
             record_checkpoints(folder)
         sync_folder(entry.parent)
     except OSError as exc:

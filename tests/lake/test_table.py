@@ -244,6 +244,16 @@ def test_a_changed_log_setting_stops_appends(table: SliceTable) -> None:
         append(SliceTable.open(table.folder.parent, "thumbs/en"), rows(), offset=1)
 
 
+def test_a_batch_may_be_sent_again_before_its_checkpoint_is_pointed_at(table: SliceTable) -> None:
+    """Delta writes a checkpoint and then what points at it; another process comes in between."""
+    for n in range(CHECKPOINT_INTERVAL - 1):
+        append(table, rows(1, first=n), offset=n)
+    (table.folder / "_delta_log" / "_last_checkpoint").unlink()
+
+    again = append(table, rows(1, first=8), offset=8)
+    assert again.outcome is Outcome.DUPLICATE
+
+
 def test_every_version_stays_and_checkpoints_come(table: SliceTable) -> None:
     for n in range(2 * CHECKPOINT_INTERVAL):
         append(table, rows(1, first=n), offset=n)
