@@ -33,6 +33,12 @@ class BackstoryError(Exception):
         self.message = message
         self.hint = hint
 
+    def name(self, where: str) -> None:
+        """Say in front which of several inputs is at fault, unless the message says it already."""
+        if where not in self.message:
+            self.message = f"{where}: {self.message}"
+            self.args = (self.message,)
+
 
 class InvalidError(BackstoryError):
     """Input that cannot be taken."""

@@ -80,6 +80,7 @@ class Outcome(StrEnum):
 
     ACCEPTED = "accepted"
     DUPLICATE = "duplicate"
+    EMPTY = "empty"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,12 +89,12 @@ class Receipt:
 
     Attributes:
         slice: the table's name.
-        outcome: whether the rows are new.
+        outcome: whether the rows are new; empty where there was no row and no offset to record.
         accepted: rows that this append added.
         duplicate: rows that were there already.
         rejected: rows that were refused.
-        version: the Delta version that holds the batch.
-        contract_version: the contract that the stored rows passed.
+        version: the Delta version that holds the batch; None where there was nothing to commit.
+        contract_version: the contract that the stored rows passed; None likewise.
         source: who sent the batch.
         offset: end position of the batch in its source.
     """

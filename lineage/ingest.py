@@ -2,7 +2,7 @@
 
 An offset says where a batch ends in its source. Who has offsets (a log, a queue, a cursor) gives
 them; for the others Backstory counts rows: the same rows from the same source are then recognised
-by their digest and stored once.
+by their digest and stored once, and no rows at all are nothing to commit.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,13 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from backstory.lake.contract import Contract
-from backstory.lake.errors import ConflictError, InvalidError, NotFoundError, OffsetConflict
+from backstory.lake.errors import (
+    BackstoryError,
+    ConflictError,
+    InvalidError,
+    NotFoundError,
+    OffsetConflict,
+)
 from backstory.lake.gate import pass_gate
 from backstory.lake.linked import LinkedTable
 from backstory.lake.location import check_name, translate_os_error
 from backstory.lake.rows import batch_digest
 from backstory.lake.sources.files import read_file
-from backstory.lake.table import Receipt, SliceTable
+from backstory.lake.table import Outcome, Receipt, SliceTable
 from backstory.lineage.catch_up import register_commits
 from backstory.lineage.graph import EntityKind
 from backstory.lineage.parts import Parts
@@ -99,6 +105,8 @@ def append(
     """
     table = own_table(parts, slice_name)
     gated = pass_gate(rows, table.contract, parts.key)
+    if offset is None and not len(gated):
+        return _nothing(parts, table, source)
     receipt = _append(parts, table, gated, source=source, offset=offset, info=info or {})
     register_commits(parts, slice_name)
     return receipt
@@ -128,10 +136,15 @@ def ingest_files(
         raise InvalidError("an offset belongs to one file", hint="ingest the files one by one")
     table = own_table(parts, slice_name)
     for path in paths:
-        rows = read_file(path, table.contract, format=file_format)
         sender = source or f"file:{path.name.split('.')[0]}"
         info = {"file": path.name}
-        yield path, append(parts, slice_name, rows, source=sender, offset=offset, info=info)
+        try:
+            rows = read_file(path, table.contract, format=file_format)
+            receipt = append(parts, slice_name, rows, source=sender, offset=offset, info=info)
+        except BackstoryError as exc:
+            exc.name(path.name)
+            raise
+        yield path, receipt
 
 
 def own_table(parts: Parts, name: str) -> SliceTable:
@@ -197,6 +210,24 @@ def _append(
     raise AssertionError("unreachable")  # pragma: no cover
 
 
+def _nothing(parts: Parts, table: SliceTable, source: str) -> Receipt:
+    """The receipt of no rows, which leave the source where it is."""
+    register_commits(parts, table.name)
+    with parts.store.reader() as conn:
+        record = slices.slice_by_name(conn, table.name)
+        return Receipt(
+            slice=table.name,
+            outcome=Outcome.EMPTY,
+            accepted=0,
+            duplicate=0,
+            rejected=0,
+            version=None,
+            contract_version=None,
+            source=source,
+            offset=slices.last_offset(conn, record.id, source) if record else 0,
+        )
+
+
 def _next_offset(parts: Parts, table: SliceTable, source: str, digest: str, rows: int) -> int:
     register_commits(parts, table.name)
     with parts.store.reader() as conn:
@@ -205,7 +236,7 @@ def _next_offset(parts: Parts, table: SliceTable, source: str, digest: str, rows
             return rows
         if known := slices.commit_of_batch(conn, record.id, source, digest):
             return known.offset or 0
-        return slices.last_offset(conn, record.id, source) + max(rows, 1)
+        return slices.last_offset(conn, record.id, source) + rows
 
 
 def _contract_of(contract: str | Path) -> Contract:

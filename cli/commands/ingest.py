@@ -105,7 +105,7 @@ def _tell(session: Session, done: Sequence[tuple[Path, "Receipt"]]) -> None:
             path.name,
             str(receipt.outcome),
             receipt.accepted or receipt.duplicate,
-            f"{receipt.slice}@{receipt.version}",
+            f"{receipt.slice}@{receipt.version}" if receipt.version is not None else None,
             receipt.source,
             receipt.offset,
         )
@@ -115,3 +115,6 @@ def _tell(session: Session, done: Sequence[tuple[Path, "Receipt"]]) -> None:
         [{"file": path.name, **document(receipt)} for path, receipt in done],
         Table(columns=_COLUMNS, rows=rows),
     )
+    for path, receipt in done:
+        if receipt.version is None:
+            session.output.note(f"{path.name} has no rows: nothing to ingest")

@@ -168,7 +168,8 @@ def _records(lines: Iterator[bytes], rejections: Rejections) -> Iterator[Row]:
 def _check_header(header: list[str], contract: Contract, rejections: Rejections) -> None:
     names = [column.name for column in contract.columns]
     if not set(header) & set(names):  # perhaps it is no header but somebody's data
-        rejections.add(f"a header with {', '.join(names)}", f"{len(header)} other cells")
+        found = f"{len(header)} other cells" if header else "none"
+        rejections.add(f"a header with {', '.join(names)}", found)
         return
     for name in sorted(set(names) - set(header)):
         rejections.add("the column in the header", "no such column", column=name)

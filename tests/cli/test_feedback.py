@@ -90,6 +90,14 @@ def test_files_are_ingested_once(own_shop: Shop) -> None:
     assert again.rows == [["10.jsonl", "duplicate", "20", "thumbs/en@4", "file:10", "20"]]
 
 
+def test_an_empty_file_is_nothing_to_ingest(own_shop: Shop) -> None:
+    (own_shop.folder / "empty.jsonl").touch()
+    done = run("ingest", "thumbs/en", own_shop.folder / "empty.jsonl", home=own_shop.home)
+    assert done.rows == [["empty.jsonl", "empty", "0", "", "file:empty", "0"]]
+    assert (done.code, done.err) == (0, "empty.jsonl has no rows: nothing to ingest\n")
+    assert run("slices", "--json", home=own_shop.home).data[0]["version"] == 3
+
+
 def test_packed_files_and_named_sources(own_shop: Shop) -> None:
     packed = own_shop.folder / "events.csv.gz"
     packed.write_bytes(
@@ -147,7 +155,8 @@ def test_a_file_that_is_refused_does_not_hide_the_ones_before(own_shop: Shop) ->
     assert done.code == 2
     assert [receipt["file"] for receipt in done.data] == ["good.jsonl"]
     assert json.loads(done.err)["error"]["code"] == "INVALID"
-    assert "row 1, column at" in json.loads(done.err)["error"]["message"]
+    message = json.loads(done.err)["error"]["message"]
+    assert message.startswith("bad.jsonl: thumbs/en: row 1, column at")
 
 
 def test_history_names_who_used_a_commit(shop: Shop) -> None:

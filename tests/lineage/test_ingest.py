@@ -29,6 +29,23 @@ def test_without_offsets_rows_are_counted_and_known_again(home: Home) -> None:
     assert [use.commit.offset for use in home.history("thumbs/en")] == [8, 4, None]
 
 
+def test_no_rows_without_an_offset_are_nothing_to_record(home: Home, tmp_path: Path) -> None:
+    feed(home, 2)
+    (tmp_path / "none.jsonl").touch()
+    [(_, of_file)] = ingest_files(home, "thumbs/en", [tmp_path / "none.jsonl"], source="app")
+    for nothing in (of_file, home.slice("thumbs/en").append([], source="app")):
+        assert (nothing.outcome, nothing.accepted, nothing.duplicate) == ("empty", 0, 0)
+        assert (nothing.version, nothing.offset) == (None, 2)
+    assert home.slice("thumbs/en").append([]).offset == 0
+    assert home.slice("thumbs/en").at().version == 2
+
+
+def test_no_rows_at_an_offset_record_how_far_a_source_is(home: Home) -> None:
+    feed(home, 2)
+    passed = home.slice("thumbs/en").append([], source="app", offset=9)
+    assert (passed.outcome, passed.accepted, passed.version) == ("accepted", 0, 3)
+
+
 def test_a_name_means_one_thing(home: Home) -> None:
     train(home, model="thumbs/en")
     with pytest.raises(backstory.BackstoryError, match="taken by a model"):
@@ -81,6 +98,27 @@ def test_files_are_taken_one_by_one(home: Home, tmp_path: Path) -> None:
     assert home.history("thumbs/en")[0].commit.source == "file:day"
     with pytest.raises(backstory.InvalidError, match="one file"):
         list(ingest_files(home, "thumbs/en", [path, path], offset=3))
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (b'{"event_id": "b", "stars": "x"}\n', "b.jsonl: thumbs/en: row 1, column stars"),
+        (b'{"event_id": "b", "stars": 3}\n', "b.jsonl: source 'app': offset 1 "),
+        (b"\x1f\x8b", "b.jsonl: the gzip stream is damaged"),
+    ],
+    ids=["a row", "its offset", "the whole"],
+)
+def test_a_file_at_fault_is_named_once(
+    home: Home, tmp_path: Path, content: bytes, fault: str
+) -> None:
+    feed(home, 2)
+    (tmp_path / "b.jsonl").write_bytes(content)
+    with pytest.raises(backstory.BackstoryError) as caught:
+        list(ingest_files(home, "thumbs/en", [tmp_path / "b.jsonl"], source="app", offset=1))
+    assert str(caught.value).startswith(fault)
+    assert str(caught.value) == caught.value.message
+    assert caught.value.message.count("b.jsonl") == 1
 
 
 def test_a_contract_is_read_from_a_file(home: Home, tmp_path: Path) -> None:

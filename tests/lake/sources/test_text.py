@@ -240,7 +240,7 @@ def test_csv_cells_that_are_refused(cell: str, type_: str) -> None:
 
 
 REFUSED_FILES: dict[str, tuple[str | bytes, str]] = {
-    "nothing": ("", "batch: expected a header with a, b, found 0 other cells"),
+    "nothing": ("", "batch: expected a header with a, b, found none"),
     "no header": ("1,x\n2,y", "batch: expected a header with a, b, found 2 other cells"),
     "a column missing": (
         "a\n1",
