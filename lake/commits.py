@@ -9,8 +9,7 @@ Reading costs what is new: `read_commits(folder, after=n)` opens the entries beh
 
 import itertools
 import json
-from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -207,19 +206,6 @@ def latest_version(folder: Path, *, after: int | None = None) -> int:
     if not versions:
         raise NotFoundError(f"{folder.name} is no Delta table: it has no log")
     return max(versions)
-
-
-def version_at(commits: Sequence[Commit], when: datetime) -> Commit:
-    """The commit that was the newest at an instant.
-
-    Raises:
-        NotFoundError: the first commit came later.
-    """
-    index = bisect_right(commits, when, key=lambda commit: commit.at)
-    if index == 0:
-        first = f"its first commit was at {commits[0].at.isoformat()}" if commits else "no commits"
-        raise NotFoundError(f"nothing was there at {when.isoformat()}: {first}")
-    return commits[index - 1]
 
 
 def log_entry(folder: Path, version: int) -> Path:

@@ -16,7 +16,6 @@ from backstory.lake.commits import (
     log_entry,
     read_commit,
     read_commits,
-    version_at,
 )
 from backstory.lake.errors import IntegrityError, LimitExceededError, NotFoundError
 from tests.lake.thumbs import NOW, create, new_id, rows
@@ -89,19 +88,6 @@ def test_history_is_the_same_after_a_copy_with_other_file_times(
     assert read_commits(copy) == read_commits(folder)
 
 
-def test_time_asks_the_newest_commit_before_it(folder: Path) -> None:
-    commits = read_commits(folder)
-
-    assert version_at(commits, NOW).version == 0
-    assert version_at(commits, NOW + DAY - timedelta(microseconds=1)).version == 0
-    assert version_at(commits, NOW + DAY).version == 1
-    assert version_at(commits, NOW + 100 * DAY).version == 5
-    with pytest.raises(NotFoundError, match="first commit"):
-        version_at(commits, NOW - timedelta(microseconds=1))
-    with pytest.raises(NotFoundError, match="no commits"):
-        version_at([], NOW)
-
-
 def test_time_never_runs_backwards(tmp_path: Path) -> None:
     for version, hour in enumerate([9, 12, 10, 11, 13]):
         write_entry(tmp_path, version, info(NOW.replace(hour=hour)))
@@ -111,13 +97,6 @@ def test_time_never_runs_backwards(tmp_path: Path) -> None:
 
     assert hours == [9, 12, 12, 12, 13]
     assert [c.at.hour for c in rest] == [12, 12, 13]
-
-
-def test_among_equal_times_the_newest_version_counts(tmp_path: Path) -> None:
-    for version in range(3):
-        write_entry(tmp_path, version, info(NOW))
-
-    assert version_at(read_commits(tmp_path, name="t"), NOW).version == 2
 
 
 def test_foreign_commits_say_what_they_say(tmp_path: Path) -> None:
