@@ -134,7 +134,7 @@ def _hint(checkpoint: LogFile) -> bytes:
         file = pq.ParquetFile(checkpoint.path)
         adds = file.read(["add.path"])["add"]
         rows = file.metadata.num_rows
-    except (pa.ArrowException, OSError) as exc:
+    except (pa.ArrowException, KeyError, OSError) as exc:
         raise LogDamageError(checkpoint.path, f"does not parse: {exc}") from exc
     size = checkpoint.path.stat().st_size
     hint = {
