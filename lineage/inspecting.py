@@ -149,7 +149,8 @@ def show(
     """
     if not 0 <= rows <= MAX_ROWS:
         raise LimitExceededError(
-            f"show gives up to {MAX_ROWS} rows", hint="read it in Python with home.slice(...)"
+            f"show gives 0 to {MAX_ROWS} rows, not {rows}",
+            hint="read all of them in Python with home.slice(...).at(...)",
         )
     found = resolve_slice_at(parts, ref)
     snapshot = open_at(parts, found)

@@ -67,13 +67,14 @@ def command(
     if schema:
         contract = json.loads(shown.contract.to_json())
         session.output.result(contract, Verbatim(text=shown.contract.to_yaml()))
+        _say_what_is_added(session, shown)
     elif files:
         session.output.result(document(shown)["files"], _files(shown))
     elif rows is not None or columns or where:
-        session.output.result(
-            document(shown)["sample"], _sample(shown), empty=f"no row of {shown.at.ref} matches"
-        )
-        _say_how_many(session, shown)
+        how_many = _how_many(shown, selected=where is not None)
+        session.output.result(document(shown)["sample"], _sample(shown), empty=how_many)
+        if shown.rows and how_many:
+            session.output.note(how_many)
     else:
         views: list[View] = [_facts(shown)]
         session.output.result(document(shown), *views, *([_sample(shown)] if shown.rows else []))
@@ -118,8 +119,19 @@ def _kind(values: Sequence[object]) -> Kind:
     return VALUE_NUMBER if numbers else VALUE
 
 
-def _say_how_many(session: Session, shown: "Shown") -> None:
-    if len(shown.rows) < shown.matching:
-        session.output.note(
-            f"{len(shown.rows):,} of {count(shown.matching, 'row')} that match; see --rows"
-        )
+def _how_many(shown: "Shown", *, selected: bool) -> str:
+    """How many rows there are, where the sample does not show them all."""
+    if not shown.matching:
+        return f"no row of {shown.at.ref} matches" if selected else f"{shown.at.ref} has no rows"
+    if len(shown.rows) == shown.matching:
+        return ""
+    which = " that match" if selected else ""
+    return f"{len(shown.rows):,} of {count(shown.matching, 'row')}{which}; see --rows"
+
+
+def _say_what_is_added(session: Session, shown: "Shown") -> None:
+    """Name the columns that stand in no contract, as Backstory writes them."""
+    own = shown.snapshot.schema.names
+    added = [name for name in shown.snapshot.full_schema.names if name not in own]
+    if added:
+        session.output.note(f"every row also has {', '.join(added)}; ask for them with --columns")

@@ -191,9 +191,25 @@ def test_show_selects(shop: Shop) -> None:
     some = run(*args, "--rows", "3", home=shop.home)
     assert some.out.splitlines()[0] == "event_id\trating"
     assert [row[1] for row in some.rows] == ["3", "4", "3"]
-    assert "3 of 561 rows that match" in some.err
-    none = run("show", "thumbs/en", "--where", "rating > 9", "--json", home=shop.home)
-    assert (none.data, "matches" in none.err) == ([], True)
+    assert some.err == "3 of 561 rows that match; see --rows\n"
+
+
+@pytest.mark.parametrize(
+    ("ref", "options", "said"),
+    [
+        ("thumbs/en", "--rows 0", "0 of 1,540 rows; see --rows\n"),
+        ("thumbs/en", "--rows 1", "1 of 1,540 rows; see --rows\n"),
+        ("thumbs/en", "--rows 0 --where rating>2", "0 of 561 rows that match; see --rows\n"),
+        ("thumbs/en", "--rows 2 --where rating>9", "no row of thumbs/en@3 matches\n"),
+        ("thumbs/en@0", "--rows 2", "thumbs/en@0 has no rows\n"),
+        ("thumbs/en@1", "--rows 1200", ""),
+    ],
+)
+def test_show_says_how_many_rows_there_are(ref: str, options: str, said: str, shop: Shop) -> None:
+    shown = run("show", ref, *options.split(), "--json", home=shop.home)
+    assert shown.err == said
+    drawn = run("show", ref, *options.split(), "--color", "always", home=shop.home)
+    assert (drawn.out == "", drawn.err) == (not shown.data, said)
 
 
 def test_show_gives_the_contract_as_it_was_written(shop: Shop, own_shop: Shop) -> None:
@@ -201,8 +217,11 @@ def test_show_gives_the_contract_as_it_was_written(shop: Shop, own_shop: Shop) -
     contract = own_shop.folder / "again.yaml"
     contract.write_text(text.replace("slice: thumbs/en", "slice: again"))
     assert run("slices", "create", contract, home=own_shop.home).code == 0
-    as_json = run("show", "thumbs/en", "--schema", "--json", home=shop.home).data
-    assert as_json["slice"] == "thumbs/en"
+    as_json = run("show", "thumbs/en", "--schema", "--json", home=shop.home)
+    assert as_json.data["slice"] == "thumbs/en"
+    assert "every row also has _source, _offset, _ingested_at" in as_json.err
+    system = run("show", "thumbs/en", "--columns", "_source,_offset", "--rows", "1", home=shop.home)
+    assert system.rows == [["app", "1200"]]
 
 
 def test_show_gives_the_files(shop: Shop) -> None:

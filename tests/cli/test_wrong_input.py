@@ -51,7 +51,8 @@ show thumbs/en@99                                3  has no version 99; its last 
 show thumbs/en@2000-01-01                        3  did not exist at 2000-01-01T00:00:00Z
 show thumbs/en@2026-11-14T09:41                  2  has no time zone
 show thumbs/en@champion                          2  a slice has versions and times, no aliases
-show thumbs/en --rows 10001                      2  show gives up to 10000 rows
+show thumbs/en --rows 10001                      2  show gives 0 to 10000 rows, not 10001
+show thumbs/en --rows -1                         2  show gives 0 to 10000 rows, not -1
 show thumbs/en --columns ratin                   2  there is no column 'ratin'
 show thumbs/en --where 'drop table x'            2  is not allowed
 show thumbs/en --where "rating > 'a'"            2  Could not convert string 'a'
