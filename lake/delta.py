@@ -24,6 +24,7 @@ from backstory.lake.contract import Contract
 from backstory.lake.errors import IntegrityError, NotFoundError, UnavailableError
 from backstory.lake.files import sync_file, sync_folder
 from backstory.lake.location import translate_os_error
+from backstory.lake.messages import plain
 
 CHECKPOINT_INTERVAL = 10
 LOG_SETTINGS: Mapping[str, str] = MappingProxyType(
@@ -35,8 +36,6 @@ LOG_SETTINGS: Mapping[str, str] = MappingProxyType(
 )
 
 _OS_ERROR = re.compile(r"\(os error (\d+)\)")
-_BACKTRACE = re.compile(r"\n\s*0: .*", re.DOTALL)
-_DECORATION = re.compile(r"\x1b\[[\d;]*m|↳")
 
 
 def create_delta(
@@ -96,7 +95,7 @@ def log_errors(name: str) -> Iterator[None]:
         raise not_now(exc, f"reading the log of {name}") from exc
     except DeltaError as exc:
         raise IntegrityError(
-            f"{name}: its log cannot be read: {one_line(exc)}",
+            f"{name}: its log cannot be read: {plain(exc)}",
             hint="`backstory verify` names the damaged file",
         ) from exc
 
@@ -109,13 +108,7 @@ def not_now(exc: Exception, what: str) -> UnavailableError:
         return translate_os_error(OSError(code, os.strerror(code)), what)
     if isinstance(exc, OSError) and exc.errno:
         return translate_os_error(exc, what)
-    return UnavailableError(f"{what}: {one_line(exc)}", hint="nothing was changed; try again")
-
-
-def one_line(exc: Exception) -> str:
-    """A library's message without backtrace, colours and line breaks."""
-    text = _BACKTRACE.sub("", str(exc))
-    return " ".join(_DECORATION.sub(" ", text).split()) or type(exc).__name__
+    return UnavailableError(f"{what}: {plain(exc)}", hint="nothing was changed; try again")
 
 
 def sync_log(folder: Path, version: int) -> None:

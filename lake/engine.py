@@ -28,6 +28,7 @@ import duckdb
 import pyarrow as pa
 
 from backstory.lake.errors import IntegrityError, InvalidError, UnavailableError
+from backstory.lake.messages import plain
 
 BATCH_ROWS = 65_536
 
@@ -133,15 +134,15 @@ def engine_errors(what: str) -> Iterator[None]:
         yield
     except _USERS_FAULTS as exc:
         raise InvalidError(
-            f"{what}: {_first_line(exc)}", hint="compare columns with values of their own type"
+            f"{what}: {plain(exc)}", hint="compare columns with values of their own type"
         ) from exc
     except duckdb.OutOfMemoryException as exc:
         raise UnavailableError(
-            f"{what}: {_first_line(exc)}", hint="read fewer columns, or read in batches"
+            f"{what}: {plain(exc)}", hint="read fewer columns, or read in batches"
         ) from exc
     except (duckdb.Error, pa.ArrowInvalid) as exc:
         raise IntegrityError(
-            f"{what}: rows cannot be read: {_first_line(exc)}",
+            f"{what}: rows cannot be read: {plain(exc)}",
             hint="run `backstory verify` to see which bytes are not what was recorded",
         ) from exc
 
@@ -156,8 +157,3 @@ def _constants(values: Mapping[str, str | None], kinds: Mapping[str, str]) -> st
         f"CAST({literal(value)} AS {kinds[name]}) AS {quoted(name)}"
         for name, value in values.items()
     )
-
-
-def _first_line(exc: Exception) -> str:
-    # An error of the stream that DuckDB reads comes with its traceback.
-    return str(exc).partition("\n")[0].partition(". Detail: Python exception")[0]

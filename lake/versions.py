@@ -29,6 +29,7 @@ from backstory.lake.errors import (
 )
 from backstory.lake.location import check_openable, inside
 from backstory.lake.manifest import Manifest, ManifestFile
+from backstory.lake.messages import plain
 from backstory.lake.segments import log_files
 
 _OURS = re.compile(r"part-[0-9a-f-]{36}-([0-9a-f]{64})\.parquet")
@@ -69,7 +70,7 @@ def delta_damage(name: str) -> Iterator[None]:
         if not isinstance(exc, DeltaError) and type(exc).__name__ != "PanicException":
             raise
         raise IntegrityError(
-            f"{name}: its log or a data file is damaged: {_first_line(exc)}",
+            f"{name}: its log or a data file is damaged: {plain(exc)}",
             hint="run `backstory verify` to see which bytes are not what was recorded",
         ) from exc
 
@@ -178,13 +179,9 @@ def _unopened(folder: Path, version: int | None, name: str, exc: Exception) -> N
         )
     at = "its latest version" if version is None else f"version {version}"
     return GoneError(
-        f"{name}: {at} can no longer be opened: {_first_line(exc.__cause__ or exc)}",
+        f"{name}: {at} can no longer be opened: {plain(exc.__cause__ or exc)}",
         hint="a pinned version reopens from its pin; `backstory verify` names damaged log entries",
     )
-
-
-def _first_line(exc: BaseException) -> str:
-    return str(exc).partition("\n")[0]
 
 
 def _features(table: DeltaTable) -> frozenset[str]:
