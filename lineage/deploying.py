@@ -118,7 +118,11 @@ def undeploy(
                 unit.connection, environment=from_environment, model_version=found.id
             )
         else:
-            raise InvalidError(f"{ref!r} is neither a deployment nor a model version")
+            where = found.name if isinstance(found, EnvironmentNamed) else "prod-eu"
+            raise InvalidError(
+                f"{ref!r} is neither a deployment nor a model version",
+                hint=f"write it like {deployment_key(where, 1)} or ranker@7",
+            )
         open_now = [i for i in serving if i.until_at is None or i.until_at > until]
         _one_environment(ref, open_now)
         for interval in open_now:

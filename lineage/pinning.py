@@ -127,18 +127,15 @@ def pin(
 
     Raises:
         NotFoundError: there is no such version.
+        InvalidError: no reason is given, or the pin would have ended already.
         RefusedError: the table cannot promise that strength.
     """
-    if not reason.strip() or len(reason) > MAX_REASON:
-        raise InvalidError(
-            f"a pin's reason has 1 to {MAX_REASON} characters",
-            hint="say why this snapshot must be kept, e.g. --reason 'audit 2026-Q4'",
-        )
+    found = resolve_slice_at(parts, ref)
+    _check_reason(reason, "say why this snapshot must be kept, e.g. --reason 'audit 2026-Q4'")
     if until is not None and until <= parts.clock():
         raise InvalidError(
             f"a pin until {time_text(until)} has ended already", hint="name a later time, or none"
         )
-    found = resolve_slice_at(parts, ref)
     snapshot = open_at(parts, found)
     with parts.unit("pin", found.ref, reason=reason) as unit:
         kept = hold(
@@ -160,11 +157,13 @@ def release(parts: Parts, pin_id: str, *, reason: str) -> None:
 
     Raises:
         NotFoundError: no pin has that id, or it has ended.
+        InvalidError: no reason is given.
     """
     with parts.unit("pin.release", f"pin:{pin_id}", reason=reason) as unit:
         found = slices.pin_by_id(unit.connection, pin_id)
         if found is None or found[1] is not None:
             raise NotFoundError(f"no pin {pin_id} holds now", hint="see `backstory pin --list`")
+        _check_reason(reason, "say why it may go, e.g. --reason 'the audit is over'")
         record = slices.snapshots(unit.connection, [found[0].snapshot])[found[0].snapshot]
         writes.end(unit, tables.pin, found[0].id)
     lake_pins.release(parts.lake.table(record.slice_name), pin_id)
@@ -178,6 +177,11 @@ def pins(parts: Parts, ref: str | None = None) -> list[Pinned]:
         records = slices.snapshots(conn, ids)
         held = slices.pins_of(conn, ids)
     return [_pinned(p, records[i]) for i in ids for p in held.get(i, ())]
+
+
+def _check_reason(reason: str, hint: str) -> None:
+    if not reason.strip() or len(reason) > MAX_REASON:
+        raise InvalidError(f"a pin's reason has 1 to {MAX_REASON} characters", hint=hint)
 
 
 def _strength(text: str | None) -> Strength | None:

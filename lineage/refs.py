@@ -20,14 +20,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from backstory.lake.errors import InvalidError, LimitExceededError
+from backstory.lake.errors import InvalidError, LimitExceededError, NotFoundError
 from backstory.lake.location import check_name, check_table_name
 from backstory.lineage.times import parse_time, time_text
 
 MAX_REF_LENGTH = 1024
 MIN_PREFIX = 6
+MAX_DIGITS = 18  # of a version, which is a signed 64-bit number in Delta and in the store
 
-_VERSION = re.compile(r"\d{1,18}", re.ASCII)
+_NUMBER = re.compile(r"\d+", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d", re.ASCII)
 _ALIAS = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _RUN = re.compile(rf"[^\s@#]{{{MIN_PREFIX},}}")
@@ -158,6 +159,7 @@ def parse_ref(text: str) -> Ref:
 
     Raises:
         InvalidError: it is none; the hint shows how one looks.
+        NotFoundError: it has a number that nothing can have.
     """
     if len(text) > MAX_REF_LENGTH:
         raise LimitExceededError(f"a ref has at most {MAX_REF_LENGTH} characters", hint=_EXAMPLES)
@@ -188,16 +190,25 @@ def _name(text: str, kind: Literal["model", "slice"] | None) -> NameRef:
 
 
 def _at(at: str, text: str) -> Version | Time | Alias:
-    if _VERSION.fullmatch(at):
-        return Version(number=int(at))
+    if _NUMBER.fullmatch(at):
+        return Version(number=_number(at, text))
     if _DATE.match(at):
         return Time(at=parse_time(at))
-    if _ALIAS.fullmatch(at) and not at.isdigit():
+    if _ALIAS.fullmatch(at):
         return Alias(name=at)
     raise InvalidError(
         f"{text!r}: after '@' comes a version, a time or an alias",
         hint="for example ranker@7, thumbs/en@2026-11-14T09:41Z or ranker@champion",
     )
+
+
+def _number(digits: str, text: str) -> int:
+    if len(digits) > MAX_DIGITS:
+        raise NotFoundError(
+            f"{text!r} names nothing: no number has more than {MAX_DIGITS} digits",
+            hint=_EXAMPLES,
+        )
+    return int(digits)
 
 
 def _id(shape: re.Pattern[str], prefix: str, text: str) -> str:
@@ -222,11 +233,11 @@ def _environment(rest: str, text: str) -> EnvironmentRef | DeploymentRef:
     name, hash_sign, number = rest.partition("#")
     if not hash_sign:
         return EnvironmentRef(name=check_name(name))
-    if _VERSION.fullmatch(number) is None:
+    if _NUMBER.fullmatch(number) is None:
         raise InvalidError(
             f"{text!r}: expected a deployment's number after '#'", hint="for example env:prod-eu#3"
         )
-    return DeploymentRef(environment=check_name(name), number=int(number))
+    return DeploymentRef(environment=check_name(name), number=_number(number, text))
 
 
 def _component(rest: str, text: str) -> ComponentRef:

@@ -190,10 +190,11 @@ def _named(conn: Any, ref: refs.NameRef) -> Resolved:
         return _slice_at(conn, ref)
     kind_and_id = names.named(conn, ref.name)
     if kind_and_id is None or (ref.kind is not None and ref.kind != kind_and_id[0]):
+        environments = [] if ref.kind else [f"env:{name}" for name in models.environments(conn)]
         raise _unknown(
             f"no {ref.kind or 'slice or model'} is called {ref.name!r}",
             ref.name,
-            names.names(conn, ref.kind),
+            [*names.names(conn, ref.kind), *environments],
         )
     kind, entity = kind_and_id
     if kind == EntityKind.SLICE:

@@ -33,7 +33,7 @@ _COLUMNS = (
     ),
 )
 @click.argument("ref", type=REF_TEXT, required=False)
-@click.option("--reason", metavar="TEXT", help="Why it is kept, or let go.")
+@click.option("--reason", metavar="TEXT", default="", help="Why it is kept, or let go.")
 @click.option("--holder", metavar="NAME", help="In whose name; yours by default.")
 @click.option("--until", metavar="TIME", type=INSTANT, help="When the pin ends by itself.")
 @click.option(
@@ -47,7 +47,7 @@ def command(
     session: Session,
     *,
     ref: str | None,
-    reason: str | None,
+    reason: str,
     holder: str | None,
     until: datetime | None,
     strength: str | None,
@@ -66,14 +66,14 @@ def command(
             found = home.pins(ref)
             session.output.result(documents(found), _table(found), empty="nothing is pinned")
         elif release is not None:
-            home.release(release, reason=_required(reason, "a pin is let go"))
+            home.release(release, reason=reason)
             session.output.result(
                 {"released": release}, Sentence(text=f"released the pin {release}", state="ok")
             )
         elif ref is not None:
             kept = home.pin(
                 ref,
-                reason=_required(reason, "this snapshot must be kept"),
+                reason=reason,
                 holder=holder,
                 until=until,
                 strength=strength,
@@ -81,12 +81,6 @@ def command(
             session.output.result(document(kept), _table([kept]))
         else:
             raise click.UsageError("name what to pin, or use --list or --release ID")
-
-
-def _required(reason: str | None, what: str) -> str:
-    if reason is None:
-        raise click.UsageError(f"say why {what} with --reason TEXT")
-    return reason
 
 
 def _table(found: Sequence["Pinned"]) -> Table:

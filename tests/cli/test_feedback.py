@@ -264,10 +264,16 @@ def test_pins_are_made_listed_and_released(own_shop: Shop) -> None:
     assert again.code == 3
 
 
-@pytest.mark.parametrize(
-    "args", [["pin"], ["pin", "thumbs/en@1"], ["pin", "--release", "x"]], ids=" ".join
-)
-def test_a_pin_without_what_it_needs_is_told(args: list[str], shop: Shop) -> None:
-    said = run(*args, home=shop.home)
+def test_a_pin_without_anything_is_told_what_it_takes(shop: Shop) -> None:
+    said = run("pin", home=shop.home)
     assert said.code == 2
     assert said.err.splitlines()[1] == "hint: see `backstory pin --help`"
+
+
+@pytest.mark.parametrize("args", ["thumbs/en@1", "--release ID"])
+def test_a_pin_without_a_reason_is_told_when_it_could_have_one(args: str, own_shop: Shop) -> None:
+    kept = run("pin", "thumbs/en@0", "--reason", "audit", "--json", home=own_shop.home).data
+    said = run("pin", *args.replace("ID", kept["id"]).split(), home=own_shop.home)
+    assert said.code == 2
+    assert "--reason" in said.err.splitlines()[1]
+    assert kept["id"] in run("pin", "--list", home=own_shop.home).out

@@ -48,6 +48,8 @@ history thumb                                    3  no slice or model is called 
 history ranker@1                                 2  'ranker@1' is not a slice
 history thumbs/en --limit 0                      2  a history shows 1 to 10000 commits
 show thumbs/en@99                                3  has no version 99; its last one is 3
+show thumbs/en@99999999999999999999999           3  no number has more than 18 digits
+trace ranker@99999999999999999999999             3  no number has more than 18 digits
 show thumbs/en@2000-01-01                        3  did not exist at 2000-01-01T00:00:00Z
 show thumbs/en@2026-11-14T09:41                  2  has no time zone
 show thumbs/en@champion                          2  a slice has versions and times, no aliases
@@ -58,6 +60,9 @@ show thumbs/en --where 'drop table x'            2  is not allowed
 show thumbs/en --where "rating > 'a'"            2  Could not convert string 'a'
 diff thumbs/en ranker@1                          2  'ranker@1' is not a slice
 diff thumbs/en                                   2  missing argument 'B'
+pin thumbs/en@99                                 3  has no version 99; its last one is 3
+pin --release nothing                            3  no pin nothing holds now
+pin thumbs/en@1                                  2  a pin's reason has 1 to 2000 characters
 pin thumbs/en@1 --reason ' '                     2  a pin's reason has 1 to 2000 characters
 pin thumbs/en@1 --reason x --until soon          2  'soon' is not a time
 pin thumbs/en@1 --reason x --until 2020-01-01    2  has ended already
@@ -79,6 +84,8 @@ deploy ranker@3 --to prod-eu --share 0.5         6  does not fit; the split is
 undeploy ranker@3                                3  ranker@3 serves nowhere now
 undeploy env:prod-eu#9                           3  has no deployment 9
 undeploy thumbs/en                               2  is neither a deployment nor
+undeploy env:prod-eu                             2  is neither a deployment nor
+undeploy prod-eu                                 3  no slice or model is called 'prod-eu'
 deployments prod                                 3  nothing was ever deployed to 'prod'
 deployments --at noon                            2  'noon' is not a time
 trace int:019a8f3c                               2  names an interaction

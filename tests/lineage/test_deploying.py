@@ -55,8 +55,13 @@ def test_undeploy_ends_what_serves(home: Home) -> None:
     assert other.environment == "test"
     with pytest.raises(backstory.NotFoundError, match="serves nowhere"):
         home.undeploy("ranker@1")
-    with pytest.raises(backstory.InvalidError, match="neither"):
-        home.undeploy("ranker")
+    for ref, example in {"ranker": "env:prod-eu#1", "env:prod": "env:prod#1"}.items():
+        with pytest.raises(backstory.InvalidError, match="neither") as caught:
+            home.undeploy(ref)
+        assert f"write it like {example} or ranker@7" in caught.value.hint
+    with pytest.raises(backstory.NotFoundError) as unknown:
+        home.undeploy("prod")
+    assert unknown.value.hint == "did you mean 'env:prod'?"
 
 
 def test_an_unknown_environment_gets_a_suggestion(home: Home) -> None:
