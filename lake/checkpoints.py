@@ -9,7 +9,7 @@ delta-rs: so the digest of each is kept in the table, under `_checkpoints/`.
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,17 +19,17 @@ from backstory.lake.files import hash_file, write_durably
 from backstory.lake.location import translate_os_error
 from backstory.lake.manifest import Manifest
 from backstory.lake.sealed import seal
-from backstory.lake.segments import log_files, segment
+from backstory.lake.segments import log_files
 from backstory.lake.versions import TableVersion, delta_damage, describe, open_delta, sizes
 
 CHECKPOINTS_FOLDER = "_checkpoints"
 
 
-def make_checkpoint(folder: Path, manifest: Manifest, target: Path, *, name: str) -> None:
+def make_checkpoint(log: Iterable[Path], manifest: Manifest, target: Path, *, name: str) -> None:
     """Write the checkpoint of a version to a file, from a copy of the log that builds it.
 
     Args:
-        folder: the table.
+        log: the files of the log that build the version.
         manifest: the version, and what it must consist of.
         target: the file to write.
         name: what to call the table in errors.
@@ -42,8 +42,8 @@ def make_checkpoint(folder: Path, manifest: Manifest, target: Path, *, name: str
     version = manifest.version
     try:
         with _scratch() as scratch:
-            for file in segment(folder, version):
-                shutil.copyfile(file.path, scratch / LOG_FOLDER / file.path.name)
+            for path in log:
+                shutil.copyfile(path, scratch / LOG_FOLDER / path.name)
             delta = open_delta(scratch, version, name=name)
             with delta_damage(name):
                 if sizes(delta) != {file.path: file.size for file in manifest.files}:
@@ -66,8 +66,8 @@ def read_checkpoint(path: Path, version: int, folder: Path, *, name: str) -> Tab
         name: what to call the table in errors.
 
     Raises:
-        GoneError: it is missing, or damaged beyond opening.
-        IntegrityError: it names files outside the folder.
+        GoneError: it is missing.
+        IntegrityError: it is damaged, or names files outside the folder.
     """
     with _scratch() as scratch:
         try:

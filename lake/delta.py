@@ -6,8 +6,6 @@ It decides nothing about rows: that is `backstory.lake.table`.
 """
 
 import json
-import os
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -24,7 +22,7 @@ from backstory.lake.contract import Contract
 from backstory.lake.errors import IntegrityError, NotFoundError, UnavailableError
 from backstory.lake.files import sync_file, sync_folder
 from backstory.lake.location import translate_os_error
-from backstory.lake.messages import plain
+from backstory.lake.messages import plain, system_error
 
 CHECKPOINT_INTERVAL = 10
 LOG_SETTINGS: Mapping[str, str] = MappingProxyType(
@@ -34,8 +32,6 @@ LOG_SETTINGS: Mapping[str, str] = MappingProxyType(
         "delta.enableExpiredLogCleanup": "false",
     }
 )
-
-_OS_ERROR = re.compile(r"\(os error (\d+)\)")
 
 
 def create_delta(
@@ -102,12 +98,8 @@ def log_errors(name: str) -> Iterator[None]:
 
 def not_now(exc: Exception, what: str) -> UnavailableError:
     """The error for something that delta-rs could not do; it tells the system's errno in text."""
-    found = _OS_ERROR.search(str(exc))
-    if found:
-        code = int(found[1])
-        return translate_os_error(OSError(code, os.strerror(code)), what)
-    if isinstance(exc, OSError) and exc.errno:
-        return translate_os_error(exc, what)
+    if met := system_error(exc):
+        return translate_os_error(met, what)
     return UnavailableError(f"{what}: {plain(exc)}", hint="nothing was changed; try again")
 
 

@@ -8,6 +8,7 @@ is the line before it.
 "Could not convert string 'a' to INT64"
 """
 
+import os
 import re
 
 _BACKTRACE = re.compile(r"\n\s*0: .*", re.DOTALL)  # of Rust
@@ -15,6 +16,7 @@ _TRACEBACK = re.compile(
     r"\. Detail: Python exception.*", re.DOTALL
 )  # of a stream that DuckDB reads
 _EXCERPT = re.compile(r"\n\s*(?:LINE \d+|Candidate \w+):.*", re.DOTALL)  # of the SQL that we made
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")  # as Rust tells it
 _DECORATION = re.compile(r"\x1b\[[\d;]*m|↳")
 _KINDS = re.compile(r"^(?:(?:[A-Z]\w*(?: \w+){0,3} [Ee]rror|\w+(?:Error|Exception)): )+")
 
@@ -26,3 +28,11 @@ def plain(exc: BaseException) -> str:
         text = noise.sub("", text)
     text = " ".join(_DECORATION.sub(" ", text).split())
     return _KINDS.sub("", text) or type(exc).__name__
+
+
+def system_error(exc: BaseException) -> OSError | None:
+    """The operating system's error that a library met, also where it only tells of it."""
+    if found := _OS_ERROR.search(str(exc)):
+        code = int(found[1])
+        return OSError(code, os.strerror(code))
+    return exc if isinstance(exc, OSError) and exc.errno else None

@@ -303,7 +303,7 @@ def open_snapshot(
     Raises:
         NotFoundError: there is no such version.
         GoneError: it existed and its log is no longer there; a pin may still hold it.
-        IntegrityError: a file of that version lies outside the table.
+        IntegrityError: its log is damaged, or names a file outside the table.
     """
     found = read_version(table.folder, version, name=table.name)
     return make_snapshot(

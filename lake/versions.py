@@ -9,7 +9,7 @@ Tables that others wrote may hide rows (deletion vectors) or rename columns (col
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,15 +22,17 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from backstory.lake.errors import (
+    BackstoryError,
     GoneError,
     IntegrityError,
     NotFoundError,
     RefusedError,
 )
-from backstory.lake.location import check_openable, inside
+from backstory.lake.location import check_openable, inside, translate_os_error
 from backstory.lake.manifest import Manifest, ManifestFile
-from backstory.lake.messages import plain
-from backstory.lake.segments import log_files
+from backstory.lake.messages import plain, system_error
+from backstory.lake.replay import LogDamageError, replay
+from backstory.lake.segments import LogFile, log_files, segment
 
 _OURS = re.compile(r"part-[0-9a-f-]{36}-([0-9a-f]{64})\.parquet")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
@@ -85,7 +87,9 @@ def open_delta(folder: Path, version: int | None = None, *, name: str) -> DeltaT
 
     Raises:
         NotFoundError: there is no such table or version.
-        GoneError: the version existed and its log entries are no longer there or damaged.
+        GoneError: the version existed and its log entries are no longer there.
+        IntegrityError: a file of its log is damaged.
+        UnavailableError: the operating system does not let it be read.
         InvalidError: the folder's path has characters that delta-rs cannot take.
     """
     check_openable(folder)
@@ -107,7 +111,7 @@ def read_version(folder: Path, version: int | None = None, *, name: str) -> Tabl
     Raises:
         NotFoundError: there is no such table or version.
         GoneError: the version existed and can no longer be opened.
-        IntegrityError: a file of that version lies outside the table's folder.
+        IntegrityError: its log is damaged, or names a file outside the table's folder.
         RefusedError: partition values of a kind that cannot be told as text.
     """
     return describe(open_delta(folder, version, name=name), folder, name=name)
@@ -166,7 +170,7 @@ def digest_in_name(path: str) -> str:
     return match.group(1) if match else ""
 
 
-def _unopened(folder: Path, version: int | None, name: str, exc: Exception) -> NotFoundError:
+def _unopened(folder: Path, version: int | None, name: str, exc: Exception) -> BackstoryError:
     known = [file.version for file in log_files(folder)]
     if not known:
         return NotFoundError(
@@ -178,10 +182,29 @@ def _unopened(folder: Path, version: int | None, name: str, exc: Exception) -> N
             hint=f"its latest version is {known[-1]}",
         )
     at = "its latest version" if version is None else f"version {version}"
-    return GoneError(
-        f"{name}: {at} can no longer be opened: {plain(exc.__cause__ or exc)}",
-        hint="a pinned version reopens from its pin; `backstory verify` names damaged log entries",
+    try:
+        files = segment(folder, known[-1] if version is None else version)
+    except GoneError:
+        return GoneError(
+            f"{name}: {at} can no longer be opened: its log entries are no longer there",
+            hint="a pinned version reopens from its pin",
+        )
+    if met := system_error(exc):
+        return translate_os_error(met, f"opening {name}")
+    return IntegrityError(
+        f"{name}: {at} cannot be opened: {_damage(files) or plain(exc.__cause__ or exc)}",
+        hint="a pinned version reopens from its pin; `backstory verify` names all that is damaged",
     )
+
+
+def _damage(files: Sequence[LogFile]) -> str:
+    """The file of a log that does not parse, which delta-rs does not name; empty for none."""
+    try:
+        for _ in replay(files):
+            pass
+    except LogDamageError as exc:
+        return exc.message
+    return ""
 
 
 def _features(table: DeltaTable) -> frozenset[str]:

@@ -1,8 +1,10 @@
+import errno
+
 import duckdb
 import pytest
 from deltalake.exceptions import DeltaError
 
-from backstory.lake.messages import plain
+from backstory.lake.messages import plain, system_error
 
 COLOURED = (
     "Generic LocalFileSystem error\n  \x1b[31m↳\x1b[0m Unable to copy data to file\n"
@@ -55,3 +57,12 @@ def test_duckdb_says_what_is_wrong_and_no_more(sql: str, expected: str) -> None:
         con.execute(sql).fetchall()
     assert plain(caught.value).startswith(expected)
     assert not {"LINE", "Candidate"} & set(plain(caught.value).split())
+
+
+def test_the_systems_error_is_found_where_it_is_only_told() -> None:
+    told = system_error(OSError(COLOURED))
+    assert told is not None
+    assert told.errno == errno.ENOSPC
+    itself = OSError(errno.EACCES, "Permission denied")
+    assert system_error(itself) is itself
+    assert system_error(OSError("Parquet magic bytes not found")) is None

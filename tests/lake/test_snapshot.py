@@ -8,6 +8,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from backstory.lake.commits import log_entry
 from backstory.lake.errors import GoneError, IntegrityError, InvalidError, NotFoundError
 from backstory.lake.snapshot import OpenedBy, Snapshot, open_snapshot
 from backstory.lake.table import SliceTable
@@ -152,6 +153,23 @@ def test_versions_that_never_were_and_versions_that_are_gone(tmp_path: Path) -> 
     with pytest.raises(GoneError, match="version 3 can no longer be opened"):
         open_snapshot(table, 3)
     assert open_snapshot(table).arrow() == ingested(BATCHES)
+
+
+def test_a_log_file_that_is_there_and_damaged_is_named(tmp_path: Path) -> None:
+    table = create(tmp_path)
+    for number in range(BATCHES):
+        append(table, batch(number), offset=number)
+    log = table.folder / "_delta_log"
+    checkpoint = min(log.glob("*.checkpoint.parquet"))
+    entry = log_entry(table.folder, BATCHES)
+    for path, content in ((entry, b"garbage"), (entry, b"\xff"), (checkpoint, b"PAR1")):
+        before = path.read_bytes()
+        path.write_bytes(content)
+        for version in (None, BATCHES):
+            with pytest.raises(IntegrityError, match=f"cannot be opened: {path.name} does not"):
+                open_snapshot(table, version)
+        path.write_bytes(before)
+    assert open_snapshot(table).version == BATCHES
 
 
 def test_a_missing_or_shortened_file_is_an_error_never_fewer_rows(tmp_path: Path) -> None:
