@@ -193,10 +193,10 @@ def _unhashed(manifest: Manifest) -> tuple[object, ...]:
 
 
 def _pin_folder(table: Table, wanted: int | str) -> Path | None:
-    folders = pin_folders(table)
-    if isinstance(wanted, str):
-        return next((folder for folder in folders if folder.name == wanted), None)
-    return next((folder for folder in folders if _version_of(folder) == wanted), None)
+    if isinstance(wanted, int):
+        return next((f for f in pin_folders(table) if _version_of(f) == wanted), None)
+    folder = pins_folder(table) / wanted
+    return folder if _DIGEST.fullmatch(wanted) and folder.is_dir() else None
 
 
 def _version_of(folder: Path) -> int | None:

@@ -12,6 +12,7 @@ is not collected by our garbage collection; loss is noticed by `backstory.lake.v
 """
 
 import fcntl
+import glob
 import hashlib
 import json
 import shutil
@@ -230,11 +231,11 @@ def _known_digests(table: Table) -> KnownDigests:
 def _write_checkpoint(table: Table, snapshot: Snapshot, wanted: Pin, aside: Path) -> None:
     """Keep what builds the version: its checkpoint, and digests of that and of the log."""
     digests = []
+    log = [file.path for file in segment(table.folder, snapshot.version)]
     if not wanted.rewritten:  # a checkpoint of the others' files would not say these rows
         checkpoint = aside / CHECKPOINT_FILE
-        make_checkpoint(table.folder, snapshot.manifest, checkpoint, name=table.name)
+        make_checkpoint(log, snapshot.manifest, checkpoint, name=table.name)
         digests.append((hash_file(checkpoint)[0], CHECKPOINT_FILE))
-    log = [file.path for file in segment(table.folder, snapshot.version)]
     contracts = sorted((table.folder / CONTRACT_FOLDER).glob("*.json"))
     digests += [
         (hash_file(path)[0], path.relative_to(table.folder).as_posix())
@@ -256,8 +257,7 @@ def _join(folder: Path, wanted: Pin) -> Pin:
 
 
 def _holder(pins: Path, pin_id: str) -> Path | None:
-    paths = pins.glob(f"*/{HOLDERS_FOLDER}/*")
-    return next((path for path in paths if path.name == pin_id), None)
+    return next(pins.glob(f"*/{HOLDERS_FOLDER}/{glob.escape(pin_id)}"), None)
 
 
 def _holder_text(wanted: Pin) -> str:

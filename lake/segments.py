@@ -4,6 +4,7 @@ It looks at names only. Files that are no part of the log's history (temporary o
 `_last_checkpoint`, compacted logs) are passed over.
 """
 
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -35,17 +36,16 @@ class LogFile:
 
 def log_files(folder: Path) -> list[LogFile]:
     """The entries and checkpoints in a table's log, in order of version."""
+    log = folder / LOG_FOLDER
     try:
-        paths = list((folder / LOG_FOLDER).iterdir())
+        names = sorted(os.listdir(log))  # noqa: PTH208 - names only: a log may be long
     except (FileNotFoundError, NotADirectoryError):
         return []
-    found = ((path, _NAME.fullmatch(path.name)) for path in paths)
-    files = [
-        LogFile(path=path, version=int(match["version"]), parts=_parts(path, match["parts"]))
-        for path, match in found
+    return [
+        LogFile(path=log / match[0], version=int(match["version"]), parts=_parts(match))
+        for match in map(_NAME.fullmatch, names)
         if match
     ]
-    return sorted(files, key=lambda file: (file.version, file.path.name))
 
 
 def segment(folder: Path, version: int) -> list[LogFile]:
@@ -79,5 +79,5 @@ def _last_checkpoint(files: Iterable[LogFile]) -> list[LogFile]:
     return []
 
 
-def _parts(path: Path, parts: str | None) -> int:
-    return 0 if path.suffix == ".json" else int(parts or 1)
+def _parts(match: re.Match[str]) -> int:
+    return 0 if match[0].endswith(".json") else int(match["parts"] or 1)
