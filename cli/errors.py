@@ -53,13 +53,16 @@ class Exit(IntEnum):
 
 
 EXIT_CODES: dict[Exit, str] = {
-    Exit.OK: "done",
-    Exit.FAILURE: "a failure: somebody else was first, disk full, a lock held, a problem in doctor",
+    Exit.OK: "done; serve was stopped with Ctrl-C",
+    Exit.FAILURE: "a failure or a conflict: a name, an offset or a port is taken, the disk is "
+    "full, a lock is held, the database is out of reach, doctor has found a problem, db check an "
+    "old store, or an answer of query has errors",
     Exit.USAGE: "wrong use: an unknown option, a value or a file that cannot be taken",
     Exit.NOT_FOUND: "nothing has that name, or it is gone",
     Exit.NOT_PERMITTED: "the operating system or the database does not permit it",
     Exit.INTEGRITY: "bytes are not what was recorded; verify found something",
-    Exit.REFUSED: "understood, and refused by a rule",
+    Exit.REFUSED: "understood, and refused by a rule: shares beyond 1, a store of a newer version, "
+    "an address that others reach",
     Exit.DIFFERENT: "the two differ (diff --exit-code)",
     Exit.INTERRUPTED: "interrupted with Ctrl-C",
     Exit.OUTPUT_CLOSED: "the reader of the output went away, as `head` does",

@@ -1,11 +1,14 @@
 """The topics of `backstory help`: each a function that gives its text."""
 
+from textwrap import TextWrapper
+
 from backstory.cli.errors import EXIT_CODES
 
 
 def exit_codes() -> str:
     """What the exit codes say."""
-    lines = [f"  {code.value:>3}  {meaning}" for code, meaning in EXIT_CODES.items()]
+    wrap = TextWrapper(width=78, subsequent_indent=" " * 7).fill
+    lines = [wrap(f"  {code.value:>3}  {meaning}") for code, meaning in EXIT_CODES.items()]
     return "\n".join(
         [
             "Exit codes",

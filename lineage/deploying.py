@@ -6,10 +6,10 @@ ends one interval and begins another, a moved alias likewise, and what was recor
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from backstory.lake.crash import crashpoint
-from backstory.lake.errors import InvalidError, NotFoundError, RefusedError
+from backstory.lake.errors import InvalidError, LimitExceededError, NotFoundError, RefusedError
 from backstory.lake.location import check_name
 from backstory.lineage.deployment import (
     Change,
@@ -30,6 +30,9 @@ from backstory.lineage.resolving import (
 from backstory.lineage.store import models, names, tables, writes
 from backstory.lineage.store.unit_of_work import Unit
 from backstory.lineage.times import in_utc, time_text
+
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # of valid times: what lies before is a slip
+MAX_AHEAD = timedelta(days=366)  # of valid times: a plan may be recorded, a slip in the year not
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,15 +64,16 @@ def deploy(
         share: its share of the traffic, 0 to 1. A live share of 1 ends the other live versions; a
             canary takes its share from the live ones; shadow and holdout count nothing.
         mode: "live", "canary", "shadow" or "holdout".
-        at: since when; now where nothing is said.
+        at: since when, from 2000 to a year ahead; now where nothing is said.
         reason: why, for the audit log.
 
     Raises:
+        LimitExceededError: the time is too far off.
         RefusedError: the shares would exceed 1; the message names the current split.
     """
     check_name(to)
     found = resolve_version(parts, version)
-    since = in_utc(at or parts.clock())
+    since = _valid_time(parts, at)
     with parts.unit("deploy", f"env:{to}", reason=reason) as unit:
         changes = plan_deployment(
             _intervals(unit, to, found.model),
@@ -99,7 +103,7 @@ def undeploy(
     Args:
         ref: a deployment (`env:prod-eu#3`) or a model version.
         from_environment: where; needed when the version serves in more than one environment.
-        at: since when; now where nothing is said.
+        at: since when, from 2000 to a year ahead; now where nothing is said.
         reason: why, for the audit log.
 
     Returns:
@@ -108,7 +112,7 @@ def undeploy(
     Raises:
         NotFoundError: it does not serve there.
     """
-    until = in_utc(at or parts.clock())
+    until = _valid_time(parts, at)
     found = resolve(parts, ref)
     with parts.unit("undeploy", ref, reason=reason) as unit:
         if isinstance(found, DeploymentNamed):
@@ -160,7 +164,7 @@ def alias(
     """
     _check_alias(name)
     found = resolve_version(parts, version)
-    since = in_utc(at or parts.clock())
+    since = _valid_time(parts, at)
     with parts.unit("alias", f"{found.model}@{name}", reason=reason) as unit:
         moves = models.alias_rows(unit.connection, found.model, name)
         last = moves[-1] if moves else None
@@ -208,6 +212,17 @@ def model_versions(
         raise InvalidError(f"{model!r} is not a model", hint="see `backstory models`")
     with parts.store.reader() as conn:
         return models.versions_of(conn, found.name, limit=limit, before=before)
+
+
+def _valid_time(parts: Parts, at: datetime | None) -> datetime:
+    """The instant since when something is so; now where nothing is said."""
+    now = parts.clock()
+    since = in_utc(at or now)
+    if EARLIEST <= since <= now + MAX_AHEAD:
+        return since
+    ahead = f"more than {MAX_AHEAD.days} days ahead"
+    where = ahead if since > now else f"before {EARLIEST:%Y}"
+    raise LimitExceededError(f"{time_text(since)} lies {where}", hint="look at the year")
 
 
 def _add_deployment(unit: Unit, to: str, version: models.VersionRecord, mode: Mode) -> int:

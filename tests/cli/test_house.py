@@ -78,7 +78,14 @@ def test_words_are_completed(words: str, completed: list[str], shop: Shop, tmp_p
 
 @pytest.mark.parametrize("topic", ["refs", "environment", "exit-codes", "json", "trace"])
 def test_topics(topic: str) -> None:
-    assert run("help", topic).out.strip()
+    lines = run("help", topic).out.splitlines()
+    assert lines
+    assert max(map(len, lines)) <= 100
+
+
+@pytest.mark.parametrize("word", ["port", "offset", "serve", "query", "doctor", "(diff"])
+def test_what_a_command_may_end_with_is_explained(word: str) -> None:
+    assert word in run("help", "exit-codes").out.split()
 
 
 def test_help_alone_is_the_help_of_the_program() -> None:

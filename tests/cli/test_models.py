@@ -1,5 +1,7 @@
 """Runs, versions, aliases and what serves: runs, models, deploy, undeploy, deployments."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from tests.cli.running import draw, run
@@ -81,7 +83,7 @@ def test_deploying_and_undeploying_record(own_shop: Shop) -> None:
 
 
 def test_what_is_undeployed_is_told_with_its_end(own_shop: Shop) -> None:
-    at = "2030-01-01T00:00:00Z"
+    at = f"{datetime.now(UTC) + timedelta(days=1):%Y-%m-%dT00:00:00Z}"
     ended = run("undeploy", "ranker@2", "--at", at, "--json", home=own_shop.home).data
     assert [d["until"] for d in ended] == [at]
 

@@ -79,6 +79,8 @@ models alias ranker@1 champion --at 2020-01-01   6  has moved at 2026-11-14T
 deploy ranker --to x                             2  names a model, not a version
 deploy ranker@9 --to x                           3  ranker has no version 9
 deploy ranker@1 --to 'X Y'                       2  is no name
+deploy ranker@1 --to prod-eu --at 9999-01-01     2  lies more than 366 days ahead
+deploy ranker@1 --to prod-eu --at 0001-01-01     2  lies before 2000
 deploy ranker@1                                  2  missing option '--to'
 deploy ranker@3 --to prod-eu --share 0.5         6  does not fit; the split is
 undeploy ranker@3                                3  ranker@3 serves nowhere now
@@ -205,6 +207,7 @@ def break_contract(shop: Shop) -> None:
 
 
 Damage = Callable[[Shop], None]
+INGEST = "ingest thumbs/en a.jsonl"
 NEWER = "UPDATE alembic_version SET version_num = '9999'"
 DAMAGED: dict[str, tuple[Damage, str, int, str]] = {
     "settings broken": (partial(write_settings, "x = ["), "slices", 2, "not valid TOML"),
@@ -214,9 +217,11 @@ DAMAGED: dict[str, tuple[Damage, str, int, str]] = {
     "store newer, asked": (partial(change_store, NEWER), "db check", 6, "newer than this"),
     "store damaged": (partial(overwrite, 0, 100), "slices", 5, "the database is damaged"),
     "store missing": (partial(remove, "lineage.db*"), "slices", 3, "the store is not there"),
-    "key missing": (partial(remove, "keys"), "slices", 3, "the subject key is missing"),
-    "key damaged": (break_key, "slices", 5, "the subject key does not parse"),
-    "log damaged": (break_log, "ingest thumbs/en a.jsonl", 5, "its log cannot be read"),
+    "key missing": (partial(remove, "keys"), INGEST, 3, "the subject key is missing"),
+    "key damaged": (break_key, INGEST, 5, "the subject key does not parse"),
+    "log damaged": (break_log, INGEST, 5, "its log cannot be read"),
+    "log damaged, read": (break_log, "show thumbs/en", 5, ".json does not parse"),
+    "log damaged, pinned": (break_log, "pin thumbs/en --reason x", 5, ".json does not parse"),
     "contract damaged": (break_contract, "show thumbs/en", 5, "is not what was written"),
     "data missing": (partial(remove, "lake/*/part-*"), "show thumbs/en", 3, "no longer there"),
     "lake missing": (partial(remove, "lake"), "show thumbs/en", 3, "there is no slice thumbs/en"),
@@ -283,9 +288,14 @@ def bound(*args: str | Path, folder: Path) -> Ran:
 DENIED = {
     "home": ("slices", ".backstory", "Permission denied"),
     "store": ("models", ".backstory/lineage.db", "not yours to use"),
-    "key": ("slices", ".backstory/keys/subject.json", "Permission denied"),
-    "table": ("ingest thumbs/en a.jsonl", ".backstory/lake/thumbs__en", "Permission denied"),
-    "input": ("ingest thumbs/en a.jsonl", "a.jsonl", "Permission denied"),
+    "key": (INGEST, ".backstory/keys/subject.json", "Permission denied"),
+    "log": (
+        "show thumbs/en",
+        ".backstory/lake/thumbs__en/_delta_log/00000000000000000000.json",
+        "Permission denied",
+    ),
+    "table": (INGEST, ".backstory/lake/thumbs__en", "Permission denied"),
+    "input": (INGEST, "a.jsonl", "Permission denied"),
     "contract": ("slices create thumbs.yaml", "thumbs.yaml", "Permission denied"),
     "document": ("query thumbs.yaml", "thumbs.yaml", "Permission denied"),
     "folder": ("init new", ".", "Permission denied"),

@@ -1,4 +1,4 @@
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -62,6 +62,26 @@ def test_undeploy_ends_what_serves(home: Home) -> None:
     with pytest.raises(backstory.NotFoundError) as unknown:
         home.undeploy("prod")
     assert unknown.value.hint == "did you mean 'env:prod'?"
+
+
+@pytest.mark.parametrize("year", ["0001", "1999", "2028", "9999"])
+def test_a_slip_in_the_year_is_refused(home: Home, year: str) -> None:
+    train(home)
+    home.deploy("ranker@1", to="prod", at=MORNING)
+    off = datetime.fromisoformat(f"{year}-11-24T00:00:00Z")
+    for act in (
+        lambda: home.deploy("ranker@1", to="prod", at=off),
+        lambda: home.undeploy("ranker@1", at=off),
+        lambda: home.alias("ranker@1", "champion", at=off),
+    ):
+        with pytest.raises(backstory.LimitExceededError, match=rf"{year}-11-24T00:00:00Z lies"):
+            act()
+
+
+def test_what_was_and_what_is_planned_are_recorded(home: Home) -> None:
+    train(home)
+    for at in (MORNING.replace(year=2019), MORNING + timedelta(days=360)):
+        assert home.deploy("ranker@1", to="prod", at=at).from_at == at
 
 
 def test_an_unknown_environment_gets_a_suggestion(home: Home) -> None:
