@@ -4,6 +4,7 @@ A pin is written to the lake first and registered after: a crash in between leav
 is kept without need, never one that is needed and not kept.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from backstory.lake import pins as lake_pins
 from backstory.lake.errors import InvalidError, NotFoundError
 from backstory.lake.pinned import Strength, reopen
-from backstory.lake.snapshot import Snapshot
+from backstory.lake.snapshot import Snapshot, open_snapshot
 from backstory.lineage.graph import EntityKind
 from backstory.lineage.parts import Parts
 from backstory.lineage.resolving import SliceAt, resolve_slice_at
@@ -36,12 +37,16 @@ class Pinned:
 
 
 def open_at(parts: Parts, found: SliceAt) -> Snapshot:
-    """The readable snapshot of a slice at a version.
+    """The readable snapshot of a slice at a version, by its pin where it has one.
 
     Raises:
         GoneError: its files or its log are no longer there.
     """
-    return reopen(parts.lake.table(found.slice.name), found.version)
+    table = parts.lake.table(found.slice.name)
+    if found.snapshot is not None:
+        with suppress(NotFoundError):  # its pins have ended
+            return reopen(table, found.snapshot.digest)
+    return open_snapshot(table, found.version)
 
 
 def name_snapshot(
