@@ -52,11 +52,21 @@ class Lake:
             return LinkedTable.open(self.root, name)
         return self.slice(name)
 
+    def folder(self, name: str) -> Path:
+        """Where a table lies, whatever state its contract is in.
+
+        Raises:
+            IntegrityError: the link that says so is damaged.
+        """
+        if self._is_linked(name):
+            return LinkedTable.open(self.root, name).folder
+        return self.root / folder_of(name)
+
     def entrance(self, name: str) -> Path:
         """What a table is opened by, whether it is there or not: its link, log or contract."""
         if self._is_linked(name):
             return self.root / LINKS_FOLDER / folder_of(name) / LINK_FILE
-        folder = self.root / folder_of(name)
+        folder = self.folder(name)
         if not (folder / LOG_FOLDER).is_dir():
             return folder / LOG_FOLDER
         return newest_contract(folder) or folder / CONTRACT_FOLDER / "v1.json"
@@ -78,6 +88,10 @@ class Lake:
             near = difflib.get_close_matches(name, self.names(), n=1)
             hint = f"did you mean {near[0]}?" if near else exc.hint
             raise NotFoundError(exc.message, hint=hint) from exc
+
+    def under(self, contract: Contract) -> SliceTable:
+        """A table of ours under a contract that is known from elsewhere: its own is damaged."""
+        return SliceTable(self.folder(contract.slice), contract)
 
     def create(
         self, contract: Contract, *, at: datetime, table_id: str | None = None

@@ -9,7 +9,7 @@ so their commits carry no actor.
 import logging
 
 from backstory.lake.commits import Commit, added_files, log_entry, read_commits
-from backstory.lake.errors import ConflictError
+from backstory.lake.errors import ConflictError, IntegrityError, NotFoundError
 from backstory.lake.linked import LinkedTable
 from backstory.lake.snapshot import Table
 from backstory.lake.verify import log_entry_digest
@@ -32,20 +32,17 @@ def catch_up(parts: Parts) -> int:
     """
     with parts.store.reader() as conn:
         known = slices.last_versions(conn)
-    behind = [
-        name
-        for name in parts.lake.names()
-        if name not in known or _log_goes_on(parts.lake.table(name), known[name][1])
-    ]
-    return sum([_registered(parts, name) for name in behind])
+    return sum([_caught_up(parts, name, known.get(name)) for name in parts.lake.names()])
 
 
-def _registered(parts: Parts, name: str) -> int:
-    """Register one table; a name that a model took in the meantime must not close the home."""
+def _caught_up(parts: Parts, name: str, known: tuple[int, int] | None) -> int:
+    """Register one table; its damage, or a name that a model took, must not close the home."""
     try:
+        if known and not log_entry(parts.lake.folder(name), known[1] + 1).exists():
+            return 0
         return register_commits(parts, name)
-    except ConflictError as exc:
-        _log.warning("the table %s is not registered: %s", name, exc.message)
+    except (ConflictError, IntegrityError, NotFoundError) as exc:
+        _log.warning("new commits of %s are not registered: %s", name, exc.message)
         return 0
 
 
@@ -55,9 +52,7 @@ def unregistered(parts: Parts) -> dict[str, int]:
         known = slices.last_versions(conn)
     waiting = {
         name: len(
-            read_commits(
-                parts.lake.table(name).folder, name=name, after=known.get(name, (0, -1))[1]
-            )
+            read_commits(parts.lake.folder(name), name=name, after=known.get(name, (0, -1))[1])
         )
         for name in parts.lake.names()
     }
@@ -92,10 +87,6 @@ def _flavour(table: Table) -> str:
     if isinstance(table, LinkedTable):
         return "linked"
     return "interactions" if table.name.startswith(slices.INTERACTIONS_PREFIX) else "managed"
-
-
-def _log_goes_on(table: Table, version: int) -> bool:
-    return log_entry(table.folder, version + 1).exists()
 
 
 def _register_slice(unit: Unit, table: Table) -> int:

@@ -45,7 +45,7 @@ from backstory.lineage import (
 from backstory.lineage.audit.leaf import Actor, KnownBy
 from backstory.lineage.catch_up import catch_up
 from backstory.lineage.ids import uuid7
-from backstory.lineage.keys import create_key, key_check, load_key
+from backstory.lineage.keys import create_key, key_check
 from backstory.lineage.parts import Parts
 from backstory.lineage.resolving import resolve_slice_at
 from backstory.lineage.settings import (
@@ -230,7 +230,7 @@ def open_home(
     Raises:
         NotFoundError: there is no home.
         RefusedError: the home is newer than this program.
-        IntegrityError: its store or its key is damaged.
+        IntegrityError: its store is damaged.
     """
     folder = find_home(Path.cwd()) if path is None else home_in(Path(path))
     home = _assemble(load_settings(folder), clock, entropy, must_exist=True)
@@ -251,7 +251,6 @@ def _assemble(
         settings=settings,
         lake=Lake(settings.lake, settings.artifacts),
         store=Store(connect(settings.database_url, must_exist=must_exist), clock),
-        key=load_key(settings.keys),
         actor=Actor(name=_os_user(), known_by=KnownBy.OS_USER),
         clock=clock,
         new_id=lambda: uuid7(clock(), entropy(ENTROPY_BYTES)),

@@ -8,10 +8,12 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from backstory.lake.lakehouse import Lake
 from backstory.lake.subjects import SubjectKey
 from backstory.lineage.audit.leaf import Actor
+from backstory.lineage.keys import load_key
 from backstory.lineage.settings import Settings
 from backstory.lineage.store.unit_of_work import Store, Unit
 
@@ -24,7 +26,6 @@ class Parts:
         settings: the home's settings.
         lake: Delta tables and artifacts.
         store: the SQL store.
-        key: what turns subjects into pseudonyms.
         actor: who is acting, and how that is known.
         clock: the time now, aware UTC.
         new_id: a new UUIDv7 text.
@@ -33,10 +34,19 @@ class Parts:
     settings: Settings
     lake: Lake
     store: Store
-    key: SubjectKey
     actor: Actor
     clock: Callable[[], datetime]
     new_id: Callable[[], str]
+
+    @cached_property
+    def key(self) -> SubjectKey:
+        """What turns subjects into pseudonyms; read when the first one is to be made.
+
+        Raises:
+            NotFoundError: the key file is gone.
+            IntegrityError: the key file does not parse.
+        """
+        return load_key(self.settings.keys)
 
     def unit(self, action: str, resource: str, *, reason: str = "") -> AbstractContextManager[Unit]:
         """A unit of work in the actor's name; `with` it, and it commits with its audit leaf."""

@@ -10,7 +10,10 @@ Steps, numbered as in the code:
 4. The subject key against the check value that the home began with.
 5. The home's own small files.
 
-What people may edit (`backstory.toml`) is read, not compared.
+What cannot even be opened is a finding like any other, and hides no other one: of a table whose
+contract is damaged the rest is checked under the contract that the store knows.
+
+`backstory.toml` is for people to edit: opening the home read it, and nothing vouches for it.
 """
 
 from collections.abc import Iterator
@@ -18,14 +21,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from backstory.lake.errors import BackstoryError, InvalidError
+from backstory.lake.contract import Contract
+from backstory.lake.errors import BackstoryError, IntegrityError, InvalidError, NotFoundError
 from backstory.lake.findings import Finding
 from backstory.lake.pinned import holder_file, reopen
+from backstory.lake.snapshot import Table
 from backstory.lake.verify import Verified, verify_snapshot, verify_table
 from backstory.lineage.keys import KEY_FILE, key_check, key_text, load_key
 from backstory.lineage.parts import Parts
 from backstory.lineage.resolving import SliceAt, resolve
-from backstory.lineage.settings import load_settings
 from backstory.lineage.store import audit_log, integrity, models, slices
 
 
@@ -75,21 +79,28 @@ def verify(parts: Parts, ref: str | None = None) -> Verification:
 
 
 def _everything(parts: Parts) -> Iterator[Verification]:
+    for where, step in _STEPS.items():
+        try:
+            yield from step(parts)
+        except BackstoryError as exc:  # it needs something of another step that is damaged
+            yield _broken(where, where, exc)
+
+
+def _store(parts: Parts) -> Iterator[Verification]:
     # 1
     with parts.store.reader() as conn:
         findings = tuple(integrity.check(conn))
         size, root = (0, "damaged") if findings else audit_log.log_root(conn)
     log = f"store, with an audit log of {size} entries and root {root}"
     yield Verification(files=1, size=0, findings=findings, checked=(log,))
+
+
+def _tables(parts: Parts) -> Iterator[Verification]:
     # 2
     with parts.store.reader() as conn:
         registered = slices.last_versions(conn)
     for name in sorted({*parts.lake.names(), *registered}):
         yield _table(parts, name)
-    # 3
-    yield _artifacts(parts)
-    # 4, 5
-    yield Verification(files=2, size=0, findings=tuple(_small_files(parts)), checked=("keys",))
 
 
 def _table(parts: Parts, name: str) -> Verification:
@@ -101,7 +112,7 @@ def _table(parts: Parts, name: str) -> Verification:
         pinned = slices.snapshots(conn, slices.pinned_snapshots(conn, name))
         held = slices.pins_of(conn, list(pinned))
     try:
-        table = parts.lake.table(name)
+        table = _opened(parts, name)
         found = verify_table(table, log_digests=log, contract_digests=contracts)
     except BackstoryError as exc:
         return _broken(name, str(parts.lake.entrance(name).relative_to(parts.lake.root)), exc)
@@ -114,9 +125,22 @@ def _table(parts: Parts, name: str) -> Verification:
     return _verified(replace(found, findings=(*found.findings, *lost)), name)
 
 
-def _at(parts: Parts, found: SliceAt) -> Verification:
-    table = parts.lake.table(found.slice.name)
+def _opened(parts: Parts, name: str) -> Table:
+    """A table; if the file of its contract is damaged, under the contract that the store knows."""
     try:
+        return parts.lake.table(name)
+    except IntegrityError:
+        with parts.store.reader() as conn:
+            record = slices.slice_by_name(conn, name)
+            recorded = slices.newest_contract(conn, record.id) if record else None
+        if recorded is None or (contract := Contract.from_json(recorded)).linked:
+            raise
+        return parts.lake.under(contract)
+
+
+def _at(parts: Parts, found: SliceAt) -> Verification:
+    try:
+        table = _opened(parts, found.slice.name)
         return _verified(verify_snapshot(table, reopen(table, found.version)), found.ref)
     except BackstoryError as exc:
         return _broken(found.ref, found.ref, exc)
@@ -142,7 +166,8 @@ def _slice_at(conn: Any, snapshot: slices.SnapshotRecord) -> SliceAt:
     return SliceAt(slice=record, version=snapshot.version, commit=None, snapshot=snapshot)
 
 
-def _artifacts(parts: Parts) -> Verification:
+def _artifacts(parts: Parts) -> Iterator[Verification]:
+    # 3
     blobs = parts.lake.blobs
     with parts.store.reader() as conn:
         recorded = models.artifact_kinds(conn)
@@ -152,7 +177,7 @@ def _artifacts(parts: Parts) -> Verification:
         for digest in sorted({*recorded, *present})
         for finding in blobs.verify(digest, recorded.get(digest))
     ]
-    return Verification(
+    yield Verification(
         files=len(present),
         size=0,
         findings=tuple(dict.fromkeys(findings)),
@@ -160,31 +185,46 @@ def _artifacts(parts: Parts) -> Verification:
     )
 
 
-def _small_files(parts: Parts) -> Iterator[Finding]:
-    home = parts.settings.home
-    load_settings(home)
+def _small_files(parts: Parts) -> Iterator[Verification]:
+    findings = tuple(finding for check in (_key, _ignore_file) for finding in check(parts))
+    yield Verification(files=2, size=0, findings=findings, checked=("keys",))
+
+
+def _key(parts: Parts) -> Iterator[Finding]:
+    # 4
     with parts.store.reader() as conn:
         check = integrity.recorded_key_check(conn)
-    path = parts.settings.keys / KEY_FILE
     try:
         key = load_key(parts.settings.keys)
-        intact = path.read_text() == key_text(key) and check.get(key.key_id) == key_check(key)
-    except BackstoryError:
-        intact = False
-    if not intact:
-        yield _changed("subject key", f"keys/{KEY_FILE}")
-    ignore = home / ".gitignore"
-    if not ignore.exists() or ignore.read_bytes() != b"*\n":
-        yield _changed("home", ".gitignore")
+        text = (parts.settings.keys / KEY_FILE).read_text()
+        if text != key_text(key) or check.get(key.key_id) != key_check(key):
+            yield _changed("subject key", f"keys/{KEY_FILE}", "changed", "another key")
+    except NotFoundError:
+        yield _changed("subject key", f"keys/{KEY_FILE}", "missing", "nothing")
+    except BackstoryError as exc:
+        yield _changed("subject key", f"keys/{KEY_FILE}", "unreadable", exc.message)
 
 
-def _changed(where: str, path: str) -> Finding:
+def _ignore_file(parts: Parts) -> Iterator[Finding]:
+    # 5
+    path = parts.settings.home / ".gitignore"
+    if not path.exists():
+        yield _changed("home", path.name, "missing", "nothing")
+    elif path.read_bytes() != b"*\n":
+        yield _changed("home", path.name, "changed", "something else")
+
+
+_STEPS = {
+    "store": _store,
+    "tables": _tables,
+    "artifacts": _artifacts,
+    "keys": _small_files,
+}
+
+
+def _changed(where: str, path: str, problem: str, found: str) -> Finding:
     return Finding(
-        where=where,
-        path=path,
-        problem="changed",
-        expected="what `backstory init` wrote",
-        found="something else",
+        where=where, path=path, problem=problem, expected="what `backstory init` wrote", found=found
     )
 
 

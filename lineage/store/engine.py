@@ -206,7 +206,7 @@ def _failing(store: str) -> BackstoryError:
 def _damaged(store: str) -> BackstoryError:
     return IntegrityError(
         f"{store}: the database is damaged, or is not Backstory's",
-        hint="restore it from a backup; `backstory verify` says more",
+        hint="restore it from a backup",
     )
 
 

@@ -297,6 +297,18 @@ def contract_digests(conn: Connection, slice_id: int) -> dict[int, str]:
     return {row.version: row.digest for row in conn.execute(query)}
 
 
+def newest_contract(conn: Connection, slice_id: int) -> str | None:
+    """The JSON text of a slice's newest registered contract."""
+    query = (
+        select(t.contract.c.body)
+        .where(t.contract.c.slice == slice_id)
+        .order_by(t.contract.c.version.desc())
+        .limit(1)
+    )
+    body: str | None = conn.execute(query).scalar()
+    return body
+
+
 def _snapshot(row: Any) -> SnapshotRecord:
     return SnapshotRecord(**row._mapping)
 

@@ -197,9 +197,8 @@ def break_key(shop: Shop) -> None:
     next((shop.home / "keys").iterdir()).write_text("no key")
 
 
-def break_log(shop: Shop) -> None:
-    log = shop.home / "lake/thumbs__en/_delta_log"
-    max(log.glob("*.json")).write_text("{")
+def break_log(entry: int, shop: Shop) -> None:
+    (shop.home / f"lake/thumbs__en/_delta_log/{entry:020d}.json").write_text("{")
 
 
 def break_contract(shop: Shop) -> None:
@@ -219,9 +218,14 @@ DAMAGED: dict[str, tuple[Damage, str, int, str]] = {
     "store missing": (partial(remove, "lineage.db*"), "slices", 3, "the store is not there"),
     "key missing": (partial(remove, "keys"), INGEST, 3, "the subject key is missing"),
     "key damaged": (break_key, INGEST, 5, "the subject key does not parse"),
-    "log damaged": (break_log, INGEST, 5, "its log cannot be read"),
-    "log damaged, read": (break_log, "show thumbs/en", 5, ".json does not parse"),
-    "log damaged, pinned": (break_log, "pin thumbs/en --reason x", 5, ".json does not parse"),
+    "log damaged": (partial(break_log, 3), INGEST, 5, "its log cannot be read"),
+    "log damaged, read": (partial(break_log, 0), "show thumbs/en@0", 5, ".json does not parse"),
+    "log damaged, pinned": (
+        partial(break_log, 0),
+        "pin thumbs/en@0 --reason x",
+        5,
+        ".json does not parse",
+    ),
     "contract damaged": (break_contract, "show thumbs/en", 5, "is not what was written"),
     "data missing": (partial(remove, "lake/*/part-*"), "show thumbs/en", 3, "no longer there"),
     "lake missing": (partial(remove, "lake"), "show thumbs/en", 3, "there is no slice thumbs/en"),
@@ -290,7 +294,7 @@ DENIED = {
     "store": ("models", ".backstory/lineage.db", "not yours to use"),
     "key": (INGEST, ".backstory/keys/subject.json", "Permission denied"),
     "log": (
-        "show thumbs/en",
+        "show thumbs/en@0",
         ".backstory/lake/thumbs__en/_delta_log/00000000000000000000.json",
         "Permission denied",
     ),

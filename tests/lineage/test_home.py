@@ -5,7 +5,7 @@ import pytest
 
 import backstory
 from backstory.lineage.home import Home
-from tests.lineage.homes import feed
+from tests.lineage.homes import feed, link
 
 
 def test_a_home_is_made_once(home: Home) -> None:
@@ -56,10 +56,29 @@ def test_a_slice_is_read_at_versions_and_times(home: Home) -> None:
         home.slice("thumbs/en").at(3)
 
 
-def test_a_damaged_key_is_told(home: Home) -> None:
+def test_a_damaged_key_is_told_where_it_is_needed(home: Home) -> None:
+    feed(home)
     (home.settings.keys / "subject.json").write_text("{")
-    with pytest.raises(backstory.IntegrityError, match=r"subject\.json"):
-        backstory.open(home.settings.home)
+    with backstory.open(home.settings.home) as opened:
+        assert len(opened.history("thumbs/en")) == 2
+        with pytest.raises(backstory.IntegrityError, match=r"subject\.json"):
+            feed(opened)
+
+
+def test_a_damaged_table_closes_no_home(
+    home: Home, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    feed(home)
+    link(home, tmp_path)
+    contract = home.settings.lake / "thumbs__en" / "_contract" / "v1.json"
+    contract.write_text("{")
+    (home.settings.lake / "_links" / "clicks" / "link.json").write_text("{")
+    with backstory.open(home.settings.home) as opened:
+        assert [found.slice.name for found in opened.slices()] == ["clicks", "thumbs/en"]
+        for name in ("clicks", "thumbs/en"):
+            with pytest.raises(backstory.IntegrityError):
+                opened.slice(name).at()
+    assert caplog.text.count("new commits of clicks are not registered") == len(caplog.records) == 1
 
 
 @pytest.mark.parametrize("folder", ["a b", "h?q", "100%", "x#y", "ü"])

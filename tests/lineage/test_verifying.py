@@ -57,6 +57,33 @@ def test_another_key_and_ignore_file(home: Home) -> None:
     assert [f.path for f in home.verify().findings] == ["keys/subject.json", ".gitignore"]
 
 
+def test_a_damaged_contract_hides_nothing_of_its_table(home: Home) -> None:
+    feed(home, 2)
+    folder = home.settings.lake / "thumbs__en"
+    contract, data = folder / "_contract" / "v1.json", min(folder.glob("part-*"))
+    contract.write_text("{")
+    damage(data)
+    with backstory.open(home.settings.home) as opened:
+        for ref in (None, "thumbs/en"):
+            found = [Path(f.path).name for f in opened.verify(ref).findings]
+            assert found == [contract.name, data.name]
+        assert [Path(f.path).name for f in opened.verify("thumbs/en@1").findings] == [data.name]
+        contract.unlink()
+        problems = [f.problem for f in opened.verify("thumbs/en").findings]
+        assert problems == ["missing", "changed"]
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"), [(None, "missing"), (b"{", "unreadable"), (b"\xff", "unreadable")]
+)
+def test_a_key_that_cannot_be_read(home: Home, content: bytes | None, problem: str) -> None:
+    key = home.settings.keys / "subject.json"
+    key.unlink() if content is None else key.write_bytes(content)
+    with backstory.open(home.settings.home) as opened:
+        [finding] = opened.verify().findings
+    assert (finding.path, finding.problem) == ("keys/subject.json", problem)
+
+
 def test_what_has_no_bytes(home: Home) -> None:
     train(home)
     home.deploy("ranker@1", to="prod")
