@@ -70,19 +70,15 @@ def branch_of(trace: Trace) -> Branch:
 def _branch(trace: Trace, place: TreeNode) -> Branch:
     node = place.node
     detail = trace.details.get(node.id)
-    on_edge = _edge_notes(trace, place.edges)
-    told: list[Note] = [("told above", TEXT)] if place.repeated else []
+    selections, ways = _selections(trace, place.edges), _ways(place.edges)
+    own: list[Note] = []
     if not place.repeated:
-        told += _notes(detail, trace.pins.get(node.id), of_edge=bool(on_edge))
-    if answers := trace.answers.get(node.id):
-        told.append((count(answers, "answer"), TEXT))
-    if node.id in trace.graph.frontier:
-        told.append(("more behind it", TEXT))
+        own = _notes(detail, trace.pins.get(node.id), of_edge=bool(selections or ways))
     return Branch(
         relation=" and ".join(_relations(place.edges, trace.direction)),
         ref=node.key,
-        notes=[*on_edge, *told],
-        columns=_columns(node.kind, place, detail),
+        notes=[*selections, *ways, *own, *_of_walk(trace, place)],
+        columns=[*_columns(trace, place, detail), ("detail", _joined(*selections, *own), TEXT)],
     )
 
 
@@ -92,21 +88,37 @@ def _relations(edges: Iterable[Edge], direction: Direction) -> list[str]:
     return [words[direction] for kind, words in _RELATIONS.items() if kind in kinds]
 
 
-def _edge_notes(trace: Trace, edges: Iterable[Edge]) -> list[Note]:
-    """What is told of the way to a line: selections, loop shares, and how it is known."""
+def _selections(trace: Trace, edges: Iterable[Edge]) -> list[Note]:
+    """What runs took of the snapshots that they read."""
     notes: list[Note] = []
     for edge in edges:
         if edge.kind is EdgeKind.READ:
             snapshot = trace.details.get(edge.src)
-            reads = trace.reads.get(edge.dst, ())
-            selections = [_selection(read, snapshot) for read in reads if read.snapshot == edge.src]
-            notes += [(selection, TEXT) for selection in selections]
+            reads = [r for r in trace.reads.get(edge.dst, ()) if r.snapshot == edge.src]
+            notes += [(_selection(read, snapshot), TEXT) for read in reads]
+    return list(dict.fromkeys(notes))
+
+
+def _ways(edges: Iterable[Edge]) -> list[Note]:
+    """Loop shares, and how the way to a line is known."""
+    notes: list[Note] = []
+    for edge in edges:
         if edge.kind is EdgeKind.FEEDBACK_ON and edge.share is not None:
             rows = f" ({number(edge.rows)})" if edge.rows is not None else ""
             notes.append((f"{share(edge.share)} of the rows read{rows}", TEXT))
         if edge.evidence is not Evidence.OBSERVED:
             notes.append((edge.evidence.value, TEXT))
     return list(dict.fromkeys(notes))
+
+
+def _of_walk(trace: Trace, place: TreeNode) -> list[Note]:
+    """What is told of a line because of where it stands in this walk."""
+    told: list[Note] = [("told above", TEXT)] if place.repeated else []
+    if answers := trace.answers.get(place.node.id):
+        told.append((count(answers, "answer"), TEXT))
+    if place.node.id in trace.graph.frontier:
+        told.append(("more behind it", TEXT))
+    return told
 
 
 def _selection(read: ReadRecord, snapshot: Detail | None) -> str:
@@ -157,21 +169,28 @@ def _trigger(run: RunRecord) -> list[Note]:
     return [(f"{kind}: {reason}" if reason else kind, TEXT)]
 
 
-def _columns(kind: str, place: TreeNode, detail: Detail | None) -> list[tuple[str, Any, Kind]]:
+def _columns(trace: Trace, place: TreeNode, detail: Detail | None) -> list[tuple[str, Any, Kind]]:
     """The exact values of a line, for a pipe."""
-    edges = place.edges
+    edges, node = place.edges, place.node
     evidence = ",".join(sorted({edge.evidence.value for edge in edges}))
     rows = next((edge.rows for edge in edges if edge.rows is not None), None)
     shares = next((edge.share for edge in edges if edge.share is not None), None)
     digest = getattr(detail, "digest", None) or getattr(detail, "artifact", None)
     return [
-        ("kind", str(kind), TEXT),
+        ("kind", str(node.kind), TEXT),
         ("evidence", evidence or None, TEXT),
         ("rows", rows, NUMBER),
         ("share", shares, SHARE),
         ("digest", digest, DIGEST),
         ("repeated", "yes" if place.repeated else None, TEXT),
+        ("answers", trace.answers.get(node.id), NUMBER),
+        ("more", "yes" if node.id in trace.graph.frontier else None, TEXT),
     ]
+
+
+def _joined(*notes: Note) -> str:
+    """Notes in one cell; a digest has a column of its own."""
+    return "; ".join(kind.plain(value) for value, kind in notes if kind is not DIGEST)
 
 
 def dot_text(trace: Trace) -> str:

@@ -34,7 +34,7 @@ def test_a_trace_is_a_tree(shop: Shop) -> None:
 def test_a_trace_in_a_pipe_is_exact(shop: Shop) -> None:
     traced = run("trace", "ranker@3", home=shop.home)
     assert traced.out.splitlines()[0] == (
-        "depth\trelation\tref\tkind\tevidence\trows\tshare\tdigest\trepeated"
+        "depth\trelation\tref\tkind\tevidence\trows\tshare\tdigest\trepeated\tanswers\tmore\tdetail"
     )
     depths = [row[0] for row in traced.rows]
     assert depths == ["0", "1", "2", "3", "4", "5", "4", "1"]
@@ -42,6 +42,20 @@ def test_a_trace_in_a_pipe_is_exact(shop: Shop) -> None:
     assert loop[1:3] == ["feedback on", "ranker@1"]
     assert loop[5:7] == ["40", str(40 / 1540)]
     assert traced.err == "no records before 2026-11-14T09:00:01Z\n"
+
+
+def test_a_pipe_gets_every_fact_of_a_drawing(shop: Shop) -> None:
+    first, *_ = traced = run("trace", "ranker@3", "--depth", "2", home=shop.home).rows
+    assert first[-1] == "file 5.0 kB"
+    made, read, component = (row[-1] for row in traced[1:])
+    assert re.fullmatch(r"completed; 2026-11-14T\d\d:\d\d:\d\dZ; manual: after complaints", made)
+    assert read == "all 1,540 rows; 3 files; held"
+    assert component == ""
+    assert [row[-2] for row in traced] == ["", "", "yes", ""]
+    by_ref = {row[2]: row for row in run("impact", "thumbs/en@1", home=shop.home).rows}
+    assert by_ref["ranker@1"][-3] == "1"
+    deployed = by_ref["env:prod-eu#1"][-1]
+    assert re.fullmatch(r"live 90 %; since 2026-11-14T\d\d:\d\d:\d\dZ", deployed)
 
 
 def test_a_trace_as_json_names_nodes_by_key(shop: Shop) -> None:
