@@ -14,6 +14,7 @@ and `verified`.
 
 import json
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -23,6 +24,7 @@ from backstory.lineage.times import time_text
 
 SHORT_DIGEST = 12
 SHORT_ID = 13  # of a UUIDv7: its time to the millisecond
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")  # of Git, with either hash
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 _MARKS = {
     "✓": {"ok", "verified", "intact", "accepted", "completed", "held", "copied", "live", "yes"},
@@ -117,7 +119,11 @@ def ref(value: str) -> str:
 
     >>> ref("run:019a8f3c-5b1e-7abc-8def-0123456789ab"), ref("ranker@7")
     ('run:019a8f3c-5b1e', 'ranker@7')
+    >>> ref("05df9e9d0c34f7d0c98eaf8a3dfb2d2e6b4a1f70")
+    '05df9e9d0c34'
     """
+    if _COMMIT.fullmatch(value):
+        return digest(value)
     kind, colon, rest = value.partition(":")
     return f"{kind}:{rest[:SHORT_ID]}" if colon and kind in {"run", "int"} else value
 

@@ -26,10 +26,12 @@ from backstory.cli.views import Branch, Facts, Sentence, Table, Verbatim, View
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.progress import Progress
     from rich.text import Text
 
 SCHEMA_VERSION = 1
 SECONDS_BETWEEN_LINES = 10
+SECONDS_BEFORE_BAR = 0.5  # what is done sooner shows none: it would only flash
 READABLE = 13  # characters of a column, below which a table is no table any more
 _BLANK_ENDS = re.compile(r" +((?:\x1b\[[\d;]*m| )*)$", re.MULTILINE)
 DEFAULT_PAGER = "less -FRX"
@@ -133,15 +135,16 @@ class Output:
             progress.TimeElapsedColumn(),
         )
         console = _console(sys.stderr, color=self.color)
-        with progress.Progress(*columns, console=console, transient=True) as shown:
-            task = shown.add_task(doing, total=total)
-            taken = 0
+        shown = progress.Progress(*columns, console=console, transient=True)
+        task = shown.add_task(doing, total=total)
+        taken = 0
 
-            def step(what: str) -> None:
-                nonlocal taken
-                shown.update(task, completed=taken, description=f"{doing} {one_line(what)}")
-                taken += 1
+        def step(what: str) -> None:
+            nonlocal taken
+            shown.update(task, completed=taken, description=f"{doing} {one_line(what)}")
+            taken += 1
 
+        with _later(SECONDS_BEFORE_BAR, shown):
             yield step
 
 
@@ -166,6 +169,21 @@ def _console(file: TextIO, *, color: bool) -> "Console":
         markup=False,
         emoji=False,
     )
+
+
+@contextlib.contextmanager
+def _later(seconds: float, shown: "Progress") -> Iterator[None]:
+    """Show a progress once the work within has gone on for so long."""
+    timer = threading.Timer(seconds, shown.start)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+        if shown.live.is_started:
+            shown.stop()
 
 
 @dataclass(slots=True)

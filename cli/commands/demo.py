@@ -13,7 +13,7 @@ DEFAULT_FOLDER = "backstory-demo"
 @verb("demo", examples=("backstory demo", "backstory demo --seed 7 elsewhere"))
 @click.argument("path", default=DEFAULT_FOLDER, type=click.Path(path_type=Path))
 @click.option("--seed", default=0, show_default=True, help="Of everything that is random.")
-def command(_: Session, path: Path, seed: int) -> None:
+def command(session: Session, path: Path, seed: int) -> None:
     """Run the whole loop on real data, in a minute.
 
     Handwritten digits are read by a real classifier, clerks correct it, it is retrained, and one
@@ -22,4 +22,4 @@ def command(_: Session, path: Path, seed: int) -> None:
     """
     from backstory.cli.demo.opening import run_demo
 
-    run_demo(path, seed=seed)
+    run_demo(path, seed=seed, color=session.output.color)

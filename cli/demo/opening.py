@@ -18,7 +18,7 @@ MARK_TEXT = (
 )
 
 
-def run_demo(folder: Path, *, seed: int) -> None:
+def run_demo(folder: Path, *, seed: int, color: bool = False) -> None:
     """Tell the story; its home stays in the folder.
 
     Raises:
@@ -37,7 +37,11 @@ def run_demo(folder: Path, *, seed: int) -> None:
     entropy = random.Random(seed).randbytes  # noqa: S311 - the same story for the same seed
     with home.init(folder / HOME_FOLDER, clock=clock, entropy=entropy) as made:
         Story(
-            home=made, world=make_world(seed), clock=clock, screen=Screen(), root=str(folder)
+            home=made,
+            world=make_world(seed),
+            clock=clock,
+            screen=Screen(color=color),
+            root=str(folder),
         ).tell()
 
 

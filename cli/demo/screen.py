@@ -5,6 +5,7 @@ Plain text when piped, colours and a progress bar on a terminal; the words are t
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Literal
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -16,11 +17,12 @@ _WIDTH = 96
 
 
 class Screen:
-    """Where the story is told."""
+    """Where the story is told; without colour nothing is bold or dim either."""
 
-    def __init__(self) -> None:
-        self._console = Console(highlight=False, soft_wrap=True)
-        self._progress = Console(stderr=True)
+    def __init__(self, *, color: bool) -> None:
+        system: Literal["auto"] | None = "auto" if color else None
+        self._console = Console(highlight=False, soft_wrap=True, color_system=system)
+        self._progress = Console(stderr=True, color_system=system)
 
     def heading(self, text: str) -> None:
         """Begin a chapter."""

@@ -80,13 +80,18 @@ def process(*args: str | Path, folder: Path, before: Sequence[str] = (), **more:
     return Ran(code=done.returncode, out=done.stdout, err=done.stderr)
 
 
-def terminal(*args: str | Path, folder: Path, env: dict[str, str] | None = None) -> Ran:
+def terminal(
+    *args: str | Path,
+    folder: Path,
+    env: dict[str, str] | None = None,
+    program: Sequence[str] = PROGRAM,
+) -> Ran:
     """Run a command as a process on a terminal; stdout and stderr arrive as one, with colours."""
     reader, writer = pty.openpty()
     with os.fdopen(reader, "rb", buffering=0) as screen:
         termios.tcsetwinsize(writer, (40, 100))
         child = subprocess.Popen(
-            [*PROGRAM, *map(str, args)],
+            [*program, *map(str, args)],
             cwd=folder,
             env=environment(**(env or {})),
             stdin=writer,

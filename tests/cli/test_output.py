@@ -3,6 +3,7 @@
 import json
 import signal
 import subprocess
+import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -216,10 +217,22 @@ def test_progress_without_a_terminal_is_a_line_now_and_then(
 
 
 def test_progress_on_a_terminal_leaves_nothing_behind(own_shop: Shop) -> None:
-    shown = terminal("--no-pager", "verify", folder=own_shop.folder)
+    at_once = "import backstory.cli.output as o; o.SECONDS_BEFORE_BAR = 0; "
+    program = [sys.executable, "-c", at_once + "from backstory.cli.main import main; main()"]
+    shown = terminal("--no-pager", "verify", folder=own_shop.folder, program=program)
     assert "verifying everything" in shown.out
     last = shown.out.rpartition("\x1b[2K")[2]  # behind what cleared the line
     assert COLOURS.sub("", last).startswith("✓ intact")
+
+
+def test_what_is_done_at_once_shows_no_progress(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("backstory.cli.output.SECONDS_BEFORE_BAR", 60)
+    with Output(look=Look.PEOPLE, color=True).working("ingesting", total=1) as step:
+        step("monday.jsonl")
+    assert capsys.readouterr().err == ""
 
 
 def test_quiet_says_only_the_result(own_shop: Shop) -> None:
