@@ -27,6 +27,7 @@ class Loaders:
     """One request's loaders, by what they give; all take the numbers of entities."""
 
     slices: DataLoader[int, slice_reads.SliceRecord | None]
+    rows_added: DataLoader[int, int]
     snapshots: DataLoader[int, slice_reads.SnapshotRecord | None]
     runs: DataLoader[int, models.RunRecord | None]
     versions: DataLoader[int, models.VersionRecord | None]
@@ -74,7 +75,8 @@ def make_loaders(store: Store, threads: Executor) -> Loaders:
         return DataLoader(batch)
 
     return Loaders(
-        slices=loader(neighbours.slices_by_id, None),
+        slices=loader(slice_reads.slices_by_id, None),
+        rows_added=loader(slice_reads.rows_added, 0),
         snapshots=loader(slice_reads.snapshots, None),
         runs=loader(neighbours.runs, None),
         versions=loader(models.versions, None),

@@ -57,7 +57,7 @@ def _(thing: SliceSummary) -> Document:
         "name": record.name,
         "flavour": record.flavour,
         "version": record.last_version,
-        "rows": record.rows,
+        "rows": thing.rows,
         "at": _time(record.last_at),
         "pinnedSnapshots": thing.pinned,
         "tableId": record.table_id,

@@ -33,9 +33,10 @@ class HomeSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SliceSummary:
-    """A slice with how many of its snapshots are pinned."""
+    """A slice with how many rows it got, and how many of its snapshots are pinned."""
 
     slice: slices.SliceRecord
+    rows: int
     pinned: int
 
 
@@ -93,11 +94,13 @@ def list_slices(parts: Parts, *, interactions: bool = False) -> list[SliceSummar
     """All slices by name; interaction tables too when asked."""
     flavours = () if interactions else ("managed", "linked")
     with parts.store.reader() as conn:
+        found = slices.slices(conn, flavours=flavours)
+        rows = slices.rows_added(conn, [record.id for record in found])
         pinned = slices.snapshot_counts(conn)
-        return [
-            SliceSummary(slice=record, pinned=pinned.get(record.id, 0))
-            for record in slices.slices(conn, flavours=flavours)
-        ]
+    return [
+        SliceSummary(slice=record, rows=rows.get(record.id, 0), pinned=pinned.get(record.id, 0))
+        for record in found
+    ]
 
 
 def history(

@@ -69,6 +69,11 @@ class Slice(graphene.ObjectType):
     history = one(HistoryConnection, "Its commits, newest first.", args=page_arguments())
 
     @staticmethod
+    async def resolve_rows(root: SliceRecord, info: Info) -> int:
+        """All that its commits added."""
+        return await info.context.loaders.rows_added.load(root.id)
+
+    @staticmethod
     async def resolve_history(
         root: SliceRecord, info: Info, first: int, after: str | None = None
     ) -> Page:

@@ -35,7 +35,7 @@ def _list(session: Session, *, interactions: bool) -> None:
         (
             summary.slice.name,
             summary.slice.last_version,
-            summary.slice.rows,
+            summary.rows,
             summary.slice.last_at,
             summary.pinned,
             summary.slice.flavour,

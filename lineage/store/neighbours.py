@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from sqlalchemy import bindparam, select
 from sqlalchemy.engine import Connection
 
-from backstory.lineage.store import models, slices
+from backstory.lineage.store import models
 from backstory.lineage.store import tables as t
 
 _T = TypeVar("_T")
@@ -92,12 +92,6 @@ def facets(conn: Connection, runs: Sequence[int]) -> dict[int, dict[str, Any]]:
 def runs(conn: Connection, ids: Sequence[int]) -> dict[int, models.RunRecord]:
     """Runs by number."""
     return {run.id: run for run in models.runs(conn, ids=ids)}
-
-
-def slices_by_id(conn: Connection, ids: Sequence[int]) -> dict[int, slices.SliceRecord]:
-    """Slices by number."""
-    wanted = set(ids)
-    return {found.id: found for found in slices.slices(conn) if found.id in wanted}
 
 
 def _grouped(pairs: Iterable[tuple[int, int]], known: Mapping[int, _T]) -> dict[int, list[_T]]:

@@ -5,7 +5,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Select, bindparam, cast, func, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    ScalarSelect,
+    bindparam,
+    cast,
+    func,
+    select,
+)
 
 from backstory.lineage.store import tables as t
 from backstory.lineage.store.number_list import among
@@ -29,7 +38,6 @@ class SliceRecord:
     table_id: str
     uri: str | None
     last_version: int
-    rows: int
     last_at: datetime | None
 
 
@@ -98,30 +106,24 @@ class SourceShare:
 _ROWS = cast(func.coalesce(func.sum(t.commit.c.rows), 0), BigInteger)
 
 
-def _slices() -> Select[Any]:
-    return (
-        select(
-            t.slice_.c.id,
-            t.slice_.c.name,
-            t.slice_.c.flavour,
-            t.slice_.c.table_id,
-            t.slice_.c.uri,
-            func.coalesce(func.max(t.commit.c.version), -1).label("last_version"),
-            _ROWS.label("rows"),
-            func.max(t.commit.c.at).label("last_at"),
-        )
-        .outerjoin(t.commit, t.commit.c.slice == t.slice_.c.id)
-        .group_by(t.slice_.c.id)
-        .order_by(t.slice_.c.name)
-    )
+def _newest(value: Column[Any]) -> ScalarSelect[Any]:
+    # The end of an index: a slice costs the same, however many commits it has.
+    return select(func.max(value)).where(t.commit.c.slice == t.slice_.c.id).scalar_subquery()
 
 
-_ALL_SLICES = _slices()
-_SLICE_BY_NAME = _slices().where(t.slice_.c.name == bindparam("name"))
-_LAST_VERSIONS = (
-    select(t.slice_.c.id, t.slice_.c.name, func.max(t.commit.c.version).label("version"))
-    .outerjoin(t.commit, t.commit.c.slice == t.slice_.c.id)
-    .group_by(t.slice_.c.id)
+_SLICES = select(
+    t.slice_.c.id,
+    t.slice_.c.name,
+    t.slice_.c.flavour,
+    t.slice_.c.table_id,
+    t.slice_.c.uri,
+    func.coalesce(_newest(t.commit.c.version), -1).label("last_version"),
+    _newest(t.commit.c.at).label("last_at"),
+).order_by(t.slice_.c.name)
+_SLICE_BY_NAME = _SLICES.where(t.slice_.c.name == bindparam("name"))
+_SLICES_BY_ID = Prepared(_SLICES.where(among(t.slice_.c.id, "ids")))
+_ROWS_ADDED = Prepared(
+    select(t.commit.c.slice, _ROWS).where(among(t.commit.c.slice, "ids")).group_by(t.commit.c.slice)
 )
 _COMMIT_BY_VERSION = select(t.commit).where(
     t.commit.c.slice == bindparam("slice"), t.commit.c.version == bindparam("version")
@@ -184,8 +186,18 @@ _KEPT_SNAPSHOTS = Prepared(_BY_ID.add_columns(*_PIN).outerjoin(t.pin, t.pin.c.id
 
 def slices(conn: Connection, *, flavours: Sequence[str] = ()) -> list[SliceRecord]:
     """All slices by name, of the given flavours only where some are given."""
-    query = _ALL_SLICES.where(t.slice_.c.flavour.in_(flavours)) if flavours else _ALL_SLICES
+    query = _SLICES.where(t.slice_.c.flavour.in_(flavours)) if flavours else _SLICES
     return [SliceRecord(**row) for row in conn.execute(query).mappings()]
+
+
+def slices_by_id(conn: Connection, ids: Sequence[int]) -> dict[int, SliceRecord]:
+    """Slices by id."""
+    return {found.id: found for found in _SLICES_BY_ID.records(conn, SliceRecord, ids=ids)}
+
+
+def rows_added(conn: Connection, ids: Sequence[int]) -> dict[int, int]:
+    """How many rows the commits of slices added, by slice id; this reads every one of them."""
+    return dict(_ROWS_ADDED.rows(conn, ids=ids))
 
 
 def slice_by_name(conn: Connection, name: str) -> SliceRecord | None:
@@ -196,10 +208,7 @@ def slice_by_name(conn: Connection, name: str) -> SliceRecord | None:
 
 def last_versions(conn: Connection) -> dict[str, tuple[int, int]]:
     """For every registered slice its id and its last registered version (-1 for none)."""
-    return {
-        row.name: (row.id, -1 if row.version is None else row.version)
-        for row in conn.execute(_LAST_VERSIONS)
-    }
+    return {found.name: (found.id, found.last_version) for found in slices(conn)}
 
 
 def commits(
