@@ -65,10 +65,12 @@ class World:
 
     Attributes:
         versions: how many.
+        url: the database.
         home: to ask; only its store is that large, its lake holds the first family.
     """
 
     versions: int
+    url: str
     home: Home
 
     def version(self, at: int) -> str:
@@ -112,7 +114,8 @@ def grow(first: Home, url: str, versions: int) -> World:
         if not is_sqlite(loader):
             connection.exec_driver_sql("ANALYZE")  # autovacuum would do it in a while
     loader.dispose()
-    return World(versions=versions, home=replace(first, store=Store(connect(url), first.clock)))
+    store = Store(connect(url), first.clock)
+    return World(versions=versions, url=url, home=replace(first, store=store))
 
 
 def _live(home: Home, scratch: Path) -> None:
