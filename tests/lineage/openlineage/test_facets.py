@@ -53,6 +53,13 @@ def own_facets(event: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield facet["_schemaURL"].rpartition("/")[2], facet
 
 
+def properties(schema: dict[str, Any], above: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every property of a schema, however deep, with where it stands."""
+    for name, found in schema.get("properties", {}).items():
+        yield above + name, found
+        yield from properties(found.get("items", found), f"{above}{name}.")
+
+
 @pytest.fixture(scope="module")
 def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
     return make_snapshot(tmp_path_factory.mktemp("lake"))
@@ -99,6 +106,12 @@ def test_a_schema_is_one_and_says_where_it_lies(name: str) -> None:
     Draft202012Validator.check_schema(schema)
     assert schema_url(name).startswith(f"{schema['$id']}#/$defs/")
     assert name in schema["$defs"]
+
+
+@pytest.mark.parametrize("name", sorted(NOW))
+def test_every_property_says_what_it_means(name: str) -> None:
+    own = read_schema(name)["$defs"][name]["allOf"][-1]
+    assert [where for where, found in properties(own) if not found.get("description")] == []
 
 
 def test_a_published_schema_never_changes() -> None:
