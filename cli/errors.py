@@ -57,7 +57,7 @@ EXIT_CODES: dict[Exit, str] = {
     Exit.FAILURE: "a failure or a conflict: a name, an offset or a port is taken, the disk is "
     "full, a lock is held, the database is out of reach, doctor has found a problem, db check an "
     "old store, or an answer of query has errors",
-    Exit.USAGE: "wrong use: an unknown option, a value or a file that cannot be taken",
+    Exit.USAGE: "wrong use: an unknown option, or a value, file or setting that cannot be taken",
     Exit.NOT_FOUND: "nothing has that name, or it is gone",
     Exit.NOT_PERMITTED: "the operating system or the database does not permit it",
     Exit.INTEGRITY: "bytes are not what was recorded; verify found something",

@@ -3,7 +3,8 @@
 The declared version leads to its artifact, components, code, environment, training snapshots and
 trigger; the interaction's own parts stand beside them, and so does the deployment that was in force
 at that instant. Nothing is assumed: what nobody recorded is a part that is missing, and says so.
-With `verify` the bytes of every part within reach are hashed again.
+The file that holds the interaction is hashed before it is believed; with `verify` also the bytes of
+every part within reach.
 """
 
 import json
@@ -12,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from backstory.lake import lookup
-from backstory.lake.errors import BackstoryError, InvalidError, NotFoundError
+from backstory.lake.errors import BackstoryError, IntegrityError, InvalidError, NotFoundError
 from backstory.lake.pinned import reopen
 from backstory.lake.snapshot import open_snapshot
 from backstory.lake.verify import verify_snapshot
@@ -37,6 +38,7 @@ def state_of(parts: Parts, ref: str, *, verify: bool = False) -> ModelState:
     Raises:
         NotFoundError: there is no such interaction.
         InvalidError: the ref names something else, or more than one interaction.
+        IntegrityError: a file that may hold it is not what was written.
     """
     interaction = find_interaction(parts, ref)
     with parts.store.reader() as conn:
@@ -69,6 +71,7 @@ def find_interaction(parts: Parts, ref: str) -> Interaction:
     Raises:
         NotFoundError: there is none.
         InvalidError: the ref names something else, or more than one interaction.
+        IntegrityError: a file that may hold it is not what was written.
     """
     parsed = parse_ref(ref)
     if isinstance(parsed, InteractionRef):
@@ -80,7 +83,10 @@ def find_interaction(parts: Parts, ref: str) -> Interaction:
             f"{ref!r} is not an interaction", hint="write it like int:019a8f3c or ext:zendesk:8812"
         )
     if not rows:
-        raise NotFoundError(f"no interaction is called {ref}")
+        raise NotFoundError(
+            f"no interaction is called {ref}",
+            hint="if it was recorded, `backstory verify` tells whether damage hides it",
+        )
     if len(rows) > 1:
         ids = ", ".join(f"int:{row['id']}" for row in rows[:3])
         raise InvalidError(f"{ref} names {len(rows)} interactions", hint=f"name one: {ids}")
@@ -88,7 +94,7 @@ def find_interaction(parts: Parts, ref: str) -> Interaction:
 
 
 def _rows_by_id(parts: Parts, prefix: str) -> list[dict[str, Any]]:
-    """Rows whose id begins so, from the data files that may hold it."""
+    """Rows whose id begins so, from the data files that may hold it, each hashed first."""
     low = prefix + _FIRST_DIGITS[len(prefix) :]
     high = prefix + _LAST_DIGITS[len(prefix) :]
     with parts.store.reader() as conn:
@@ -100,20 +106,33 @@ def _rows_by_id(parts: Parts, prefix: str) -> list[dict[str, Any]]:
         row
         for name, paths in files.items()
         for row in lookup.rows_where(
-            open_snapshot(parts.lake.table(name)), "id", low, high, files=paths
+            lookup.proved(open_snapshot(parts.lake.table(name)), paths), "id", low, high
         )
     ]
 
 
 def _rows_by_external_id(parts: Parts, ref: ExternalRef) -> list[dict[str, Any]]:
-    """Rows that a system calls so; both `8812` and `zendesk:8812` are kept by callers."""
+    """Rows that a system calls so; both `8812` and `zendesk:8812` are kept by callers.
+
+    It may lie in any file, so what is found gives no more than an id to look for.
+    """
     tables = [n for n in parts.lake.names() if n.startswith(slices.INTERACTIONS_PREFIX)]
-    return [
-        row
+    found = {
+        str(row["id"]): name
         for name in tables
+        for snapshot in [open_snapshot(parts.lake.table(name))]
         for text in (f"{ref.system}:{ref.id}", ref.id)
-        for row in lookup.rows_where(open_snapshot(parts.lake.table(name)), "external_id", text)
-    ]
+        for row in lookup.rows_where(snapshot, "external_id", text, columns=["id"])
+    }
+    return [row for wanted, name in found.items() for row in _rows_called(parts, wanted, name)]
+
+
+def _rows_called(parts: Parts, wanted: str, name: str) -> list[dict[str, Any]]:
+    """The rows of an id that some file of a table gave."""
+    rows = _rows_by_id(parts, wanted)
+    if not rows:
+        raise IntegrityError(f"{name}: a row there is called int:{wanted}, which was never stored")
+    return rows
 
 
 def _version_parts(

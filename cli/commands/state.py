@@ -33,7 +33,8 @@ def command(session: Session, ref: str, *, verify: bool) -> Exit | None:
     """Show the model state behind an interaction.
 
     Everything that determined the answer, part by part, with what is missing and where observed and
-    declared disagree. With --verify, bytes that differ give exit code 5.
+    declared disagree. The file that holds the interaction is hashed first; its parts are as they
+    were declared, until --verify compares their bytes. What differs gives exit code 5.
     """
     from backstory.cli.documents import document
 

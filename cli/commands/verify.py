@@ -25,7 +25,7 @@ def command(session: Session, ref: str | None) -> Exit | None:
 
     Everything by default: the store and its audit log, every table, artifact and key. Or one slice,
     a slice at a version, or a model version with all that it stands on. Every file is hashed again;
-    what differs is named, and the exit code is 5.
+    what differs is named, and the exit code is 5. Settings are yours to edit and are only read.
     """
     from backstory.cli.documents import document
 

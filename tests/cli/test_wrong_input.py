@@ -210,6 +210,7 @@ INGEST = "ingest thumbs/en a.jsonl"
 NEWER = "UPDATE alembic_version SET version_num = '9999'"
 DAMAGED: dict[str, tuple[Damage, str, int, str]] = {
     "settings broken": (partial(write_settings, "x = ["), "slices", 2, "not valid TOML"),
+    "settings broken, verified": (partial(write_settings, "x = ["), "verify", 2, "at line 1"),
     "settings unknown": (partial(write_settings, "a = 1"), "slices", 2, "unknown setting 'a'"),
     "settings newer": (partial(write_settings, "format = 9"), "slices", 6, "settings format 9"),
     "store newer": (partial(change_store, NEWER), "slices", 6, "newer than this Backstory"),

@@ -1,3 +1,4 @@
+import random
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,8 @@ from backstory.lineage.home import Home
 from backstory.lineage.interaction import PartStatus
 from backstory.lineage.state import ModelState, Section
 from tests.lineage.homes import answer, backstory_error, feed, train
+
+FLIPS = 12
 
 
 def sections(state: ModelState, status: PartStatus) -> set[str]:
@@ -45,6 +48,28 @@ def test_verification_changes_no_digest(home: Home) -> None:
     assert {Section.ARTIFACT.value, Section.TRAINING.value} <= sections(
         checked, PartStatus.VERIFIED
     )
+
+
+def test_a_damaged_file_is_named_and_never_believed(home: Home) -> None:
+    feed(home)
+    train(home)
+    given = answer(home, external_id="zendesk:1")
+    [path] = (home.settings.lake / "_interactions__ranker").glob("part-*")
+    content = path.read_bytes()
+    chance = random.Random(20261124)
+    for place in chance.sample(range(len(content)), FLIPS):
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << chance.randrange(8)
+        path.write_bytes(damaged)
+        with pytest.raises(backstory.IntegrityError, match=path.name):
+            home.state_of(f"int:{given}")
+        with pytest.raises((backstory.IntegrityError, backstory.NotFoundError)) as caught:
+            home.state_of("ext:zendesk:1")
+        said = caught.value.message + caught.value.hint
+        assert path.name in said or "never stored" in said or "damage hides it" in said
+    path.unlink()
+    with pytest.raises(backstory.GoneError, match=path.name):
+        home.state_of(f"int:{given}")
 
 
 def test_verification_says_what_is_damaged_and_gone(home: Home) -> None:
