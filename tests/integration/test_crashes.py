@@ -21,7 +21,7 @@ from tests.integration.crash_runs import (
 
 KILLS_IN_SUITE = 20
 KILLS_IN_SOAK = 200
-MAX_ATTEMPTS = 5  # no two runs take the same time: some have ended before their kill
+MAX_ATTEMPTS = 5  # no two runs take the same time: some end before their kill, or begin after it
 # Places that an operation passes; each is tried where it can be reached first.
 PLACES = {
     "ingest": ("file.written", "file.renamed", "commit.before", "commit.after"),
@@ -59,16 +59,18 @@ def _kill_many(templates: dict[str, Path], folder: Path, kills: int, seed: int) 
     killed: list[Killed] = []
     fractions: list[float] = []
     for operation, template in templates.items():
-        for run in ("warm", "measured"):
-            window = measure(operation, copy_home(template, folder / operation / run))
+        measure(operation, copy_home(template, folder / operation / "warm"))
+        window = measure(operation, copy_home(template, folder / operation / "measured"))
         for part in range(parts):
+            moment = (part + draw.random()) / parts
             for attempt in range(MAX_ATTEMPTS):
                 home = copy_home(template, folder / operation / f"{part}-{attempt}")
-                moment = window.at((part + draw.random()) / parts)
-                one = kill_after(operation, home, moment)
+                one = kill_after(operation, home, window.at(moment))
                 check_healed(operation, home, one)
-                if not one.finished:  # else there was nothing left to kill
+                if one.under_way:
                     break
+                again = copy_home(template, folder / operation / f"{part}-{attempt}-measured")
+                window = measure(operation, again)  # the machine has become slower or faster
             killed.append(one)
             fractions.append(min(one.after / window.last_write, 1.0))
     under_way = sum(one.under_way for one in killed)
