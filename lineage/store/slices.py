@@ -181,7 +181,13 @@ _LONGEST_PIN = (
     .scalar_subquery()
     .correlate(t.snapshot)
 )
-_KEPT_SNAPSHOTS = Prepared(_BY_ID.add_columns(*_PIN).outerjoin(t.pin, t.pin.c.id == _LONGEST_PIN))
+_KEPT_SNAPSHOTS = Prepared(
+    _BY_ID.add_columns(*_PIN).outerjoin(
+        # By the snapshot as well: PostgreSQL would read all pins for a few snapshots.
+        t.pin,
+        (t.pin.c.snapshot == t.snapshot.c.id) & (t.pin.c.id == _LONGEST_PIN),
+    )
+)
 
 
 def slices(conn: Connection, *, flavours: Sequence[str] = ()) -> list[SliceRecord]:
