@@ -72,11 +72,17 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """A measure of a slice's change that has gone beyond its limit."""
+    """A measure of a slice's change that has gone beyond its limit.
+
+    Attributes:
+        metric: what is measured, in your words.
+        measured: its value now, which you measure; no run begins without it.
+    """
 
     slice: str
     metric: str = field(kw_only=True)
     limit: float = field(kw_only=True)
+    measured: float | None = field(kw_only=True, default=None, compare=False)
 
     def __post_init__(self) -> None:
         check_table_name(self.slice)
@@ -301,7 +307,7 @@ def _evaluate_drift(trigger: Drift, seen: Observation) -> Evaluated:
     if seen.metric is None or not math.isfinite(seen.metric):
         raise InvalidError(
             f"drift of {trigger.slice}: {trigger.metric} was not measured (got {seen.metric})",
-            hint="pass the metric's current value",
+            hint="measure it, and say measured=… in the trigger",
         )
     over = seen.metric > trigger.limit
     return Evaluated(

@@ -40,7 +40,9 @@ def require_due(evaluated: Evaluated) -> None:
 
 def _observe(parts: Parts, model: str, trigger: Trigger) -> Observation:
     if isinstance(trigger, Threshold | Drift):
-        return Observation(commits=_commits_since_last_run(parts, model, trigger.slice))
+        commits = _commits_since_last_run(parts, model, trigger.slice)
+        metric = trigger.measured if isinstance(trigger, Drift) else None
+        return Observation(commits=commits, metric=metric)
     if isinstance(trigger, Schedule):
         return Observation(elapsed=_since_last_success(parts, model))
     return Observation()

@@ -47,6 +47,21 @@ def test_a_trigger_names_a_slice_that_exists(home: Home) -> None:
             pytest.fail("the block is not entered")
 
 
+def test_a_drift_is_due_by_what_was_measured(home: Home) -> None:
+    feed(home)
+    near, far = (
+        backstory.Drift("thumbs/en", metric="psi", limit=0.2, measured=value)
+        for value in (0.1, 0.31)
+    )
+    assert not home.due("ranker", near).due
+    with home.retraining("ranker", trigger=far) as begun:
+        begun.log_seed(7)
+    (run,) = home.runs("ranker")
+    assert run.trigger
+    assert (run.trigger["value"], run.trigger["limit"]) == (0.31, 0.2)
+    assert run.trigger["reason"] == "psi of thumbs/en is 0.31, beyond its limit 0.2"
+
+
 def test_a_drift_that_nobody_measured_is_refused(home: Home) -> None:
     feed(home)
     drift = backstory.Drift("thumbs/en", metric="psi", limit=0.2)
