@@ -58,7 +58,7 @@ from backstory.lineage.settings import (
     load_settings,
 )
 from backstory.lineage.store import upgrade
-from backstory.lineage.store.engine import connect
+from backstory.lineage.store.engine import connect, describe
 from backstory.lineage.store.unit_of_work import Store
 from backstory.lineage.times import utc_now
 
@@ -164,7 +164,7 @@ def init(
         entropy: gives so many random bytes, for the subject key and for ids.
 
     Raises:
-        ConflictError: there is a home already.
+        ConflictError: there is a home already, or the database is another home's.
         UnavailableError: no permission, disk full, no such database.
     """
     folder = Path(path) if path is not None else Path.cwd() / HOME_FOLDER
@@ -207,8 +207,14 @@ def _furnish(
         (folder / STORE_FILE).touch(mode=0o600)
     home = _assemble(load_settings(folder), clock, entropy, must_exist=False)
     with home:
-        upgrade.upgrade(home.store.engine)
+        if upgrade.current(home.store.engine) is None:
+            upgrade.upgrade(home.store.engine)
         with home.unit("home.init", "home") as unit:
+            if unit.seq > 0:
+                raise ConflictError(
+                    f"{describe(home.store.engine)}: the store of another home is there",
+                    hint="name an empty database, or use the home that it belongs to",
+                )
             unit.note(key={key.key_id: key_check(key)})
 
 

@@ -2,9 +2,11 @@ import getpass
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 import backstory
 from backstory.lineage.home import Home
+from backstory.lineage.store import tables
 from tests.lineage.homes import feed, link
 
 
@@ -18,6 +20,27 @@ def test_a_folder_with_something_in_it_becomes_no_home(tmp_path: Path) -> None:
     with pytest.raises(backstory.InvalidError, match="not empty"):
         backstory.init(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_home_takes_no_store_of_another(home: Home, tmp_path: Path) -> None:
+    feed(home)
+    before = _written(home)
+    with pytest.raises(backstory.ConflictError, match="store of another home is there") as caught:
+        backstory.init(tmp_path / "second", database_url=home.settings.database_url)
+    assert "\n" not in str(caught.value)
+    assert caught.value.hint == "name an empty database, or use the home that it belongs to"
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]
+    assert _written(home) == before
+    assert home.verify().intact
+
+
+def _written(home: Home) -> dict[str, int]:
+    """How many rows each table of the store has."""
+    with home.store.reader() as conn:
+        return {
+            table.name: conn.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
+            for table in tables.metadata.sorted_tables
+        }
 
 
 def test_a_home_is_found_from_below(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
