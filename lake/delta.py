@@ -23,6 +23,7 @@ from backstory.lake.errors import IntegrityError, NotFoundError, UnavailableErro
 from backstory.lake.files import sync_file, sync_folder
 from backstory.lake.location import translate_os_error
 from backstory.lake.messages import plain, system_error
+from backstory.lake.versions import open_delta
 
 CHECKPOINT_INTERVAL = 10
 LOG_SETTINGS: Mapping[str, str] = MappingProxyType(
@@ -65,11 +66,11 @@ def open_for_append(folder: Path, contract: Contract) -> DeltaTable:
     """A handle on the newest version, to append with.
 
     Raises:
-        NotFoundError: there is no log.
-        IntegrityError: the log cannot be read, or a setting is not ours any more.
+        NotFoundError: there is no log, or not all of it.
+        IntegrityError: a file of the log is damaged, or a setting is not ours any more.
+        UnavailableError: the operating system does not let it be read.
     """
-    with log_errors(contract.slice):
-        delta = DeltaTable(folder)
+    delta = open_delta(folder, name=contract.slice)
     found = delta.metadata().configuration
     for key, value in _settings(contract).items():
         if found.get(key) != value:

@@ -105,6 +105,43 @@ def select(source: str, columns: Sequence[str], where: str | None) -> str:
     return f"SELECT {', '.join(map(quoted, columns))} FROM ({source}){condition}"
 
 
+def relation(
+    con: duckdb.DuckDBPyConnection,
+    source: str,
+    schema: pa.Schema,
+    columns: Sequence[str],
+    where: str | None,
+) -> duckdb.DuckDBPyRelation:
+    """The rows that `select` speaks of.
+
+    Args:
+        con: a connection from `cage`.
+        source: SQL of the rows.
+        schema: all columns of the source.
+        columns: what to keep, in this order.
+        where: a condition that `check_expression` returned, or None for all rows.
+
+    Raises:
+        InvalidError: the condition itself is at fault, such as a pattern that does not parse.
+    """
+    try:
+        return con.sql(select(source, columns, where))
+    except duckdb.InvalidInputException:
+        if where is not None:
+            _check_without_files(schema, where)
+        raise
+
+
+def _check_without_files(schema: pa.Schema, where: str) -> None:
+    # DuckDB tells damaged files by the same class: where there are none, the condition is at fault.
+    try:
+        cage([]).sql(select(files_source([], schema), schema.names, where))
+    except duckdb.InvalidInputException as exc:
+        raise InvalidError(
+            f"where: {plain(exc)}", hint="mend the pattern or value that it speaks of"
+        ) from exc
+
+
 def duckdb_types(schema: pa.Schema) -> list[str]:
     """How DuckDB writes the types of these columns."""
     with duckdb.connect(":memory:") as con:

@@ -30,7 +30,7 @@ from backstory.lake.engine import (
     engine_errors,
     files_source,
     quoted,
-    select,
+    relation,
 )
 from backstory.lake.errors import (
     GoneError,
@@ -252,7 +252,7 @@ class Snapshot:
         else:
             con = cage([path for path, _ in files], pushdown=self.ours or not self._has_floats)
             source = files_source([(path, f.partition) for path, f in files], self.full_schema)
-        return con.sql(select(source, schema.names, condition))
+        return relation(con, source, self.full_schema, schema.names, condition)
 
     @property
     def _has_floats(self) -> bool:

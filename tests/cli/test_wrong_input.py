@@ -210,7 +210,7 @@ INGEST = "ingest thumbs/en a.jsonl"
 NEWER = "UPDATE alembic_version SET version_num = '9999'"
 DAMAGED: dict[str, tuple[Damage, str, int, str]] = {
     "settings broken": (partial(write_settings, "x = ["), "slices", 2, "not valid TOML"),
-    "settings broken, verified": (partial(write_settings, "x = ["), "verify", 2, "at line 1"),
+    "settings broken, verified": (partial(write_settings, "x = y"), "verify", 2, "at line 1"),
     "settings unknown": (partial(write_settings, "a = 1"), "slices", 2, "unknown setting 'a'"),
     "settings newer": (partial(write_settings, "format = 9"), "slices", 6, "settings format 9"),
     "store newer": (partial(change_store, NEWER), "slices", 6, "newer than this Backstory"),
@@ -219,7 +219,7 @@ DAMAGED: dict[str, tuple[Damage, str, int, str]] = {
     "store missing": (partial(remove, "lineage.db*"), "slices", 3, "the store is not there"),
     "key missing": (partial(remove, "keys"), INGEST, 3, "the subject key is missing"),
     "key damaged": (break_key, INGEST, 5, "the subject key does not parse"),
-    "log damaged": (partial(break_log, 3), INGEST, 5, "its log cannot be read"),
+    "log damaged": (partial(break_log, 3), INGEST, 5, ".json does not parse"),
     "log damaged, read": (partial(break_log, 0), "show thumbs/en@0", 5, ".json does not parse"),
     "log damaged, pinned": (
         partial(break_log, 0),

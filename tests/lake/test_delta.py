@@ -30,8 +30,16 @@ def test_an_unknown_failure_keeps_its_words() -> None:
 
 
 def test_a_missing_log_is_not_found(tmp_path: Path) -> None:
-    with pytest.raises(NotFoundError, match="thumbs/en"):
+    with pytest.raises(NotFoundError, match="no Delta table at"):
         open_for_append(tmp_path / "absent", contract())
+
+
+def test_a_damaged_log_is_named(tmp_path: Path) -> None:
+    table = create(tmp_path)
+    entry = log_entry(table.folder, 0)
+    entry.write_text("{")
+    with pytest.raises(IntegrityError, match=f"thumbs/en: .* {entry.name} does not parse"):
+        open_for_append(table.folder, contract())
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,10 @@ def test_a_condition_selects_rows_and_keeps_their_order(
     assert snapshot.count(where) == len(expected)
 
 
-@pytest.mark.parametrize("where", ["label = 'x'", "word = 1", "(select 1) = 1", "label.x = 1"])
+@pytest.mark.parametrize(
+    "where",
+    ["label = 'x'", "word = 1", "(select 1) = 1", "label.x = 1", "regexp_matches(word, '(')"],
+)
 def test_a_condition_that_cannot_be_is_told_in_one_line(snapshot: Snapshot, where: str) -> None:
     for read in (snapshot.arrow, snapshot.batches):
         with pytest.raises(InvalidError) as error:
