@@ -11,7 +11,7 @@ import argparse
 import json
 from collections.abc import Callable, Iterable, Iterator
 
-from tests.benchmarks import append, over_http, peers, pinning, starting, trace
+from tests.benchmarks import append, over_http, peers, pinning, prepared, starting, trace
 from tests.benchmarks.report import Measure, Topic, as_json, as_text
 
 
@@ -29,6 +29,7 @@ def _append() -> Iterator[Topic]:
 TOPICS: dict[str, Callable[[], Iterable[Topic]]] = {
     "append": _append,
     "trace": trace.measure,
+    "prepared": prepared.measure,
     "http": lambda: [over_http.measure()],
     "pin": lambda: [pinning.measure()],
     "start": lambda: [starting.measure()],

@@ -82,7 +82,7 @@ def measure(sizes: tuple[int, ...] = SIZES, rounds: int = ROUNDS) -> Iterator[To
             {size: grow(first, f"sqlite:///{folder}/{size}.db", size) for size in sizes},
             rounds,
         )
-        with _server(Path(folder)) as server:
+        with postgresql_server(Path(folder)) as server:
             worlds = {size: grow(first, server.empty(), size) for size in sizes}
             yield _measure("trace on PostgreSQL", worlds, rounds)
             for world in worlds.values():
@@ -90,7 +90,8 @@ def measure(sizes: tuple[int, ...] = SIZES, rounds: int = ROUNDS) -> Iterator[To
 
 
 @contextmanager
-def _server(folder: Path) -> Iterator[PostgresqlServer]:
+def postgresql_server(folder: Path) -> Iterator[PostgresqlServer]:
+    """A server in a folder, for as long as it is measured."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_RUNTIME_DIR", str(folder))  # a warning without it
         server = PostgresqlServer(folder / "data")
