@@ -15,6 +15,8 @@ from aiodataloader import DataLoader
 
 from backstory.lineage.store import models, neighbours
 from backstory.lineage.store import slices as slice_reads
+from backstory.lineage.store.deployments import IntervalRecord, intervals_of
+from backstory.lineage.store.runs import ReadRecord, RunRecord, runs_by_id
 from backstory.lineage.store.unit_of_work import Store
 from backstory.lineage.tracing import Trace
 
@@ -29,28 +31,28 @@ class Loaders:
     slices: DataLoader[int, slice_reads.SliceRecord | None]
     rows_added: DataLoader[int, int]
     snapshots: DataLoader[int, slice_reads.SnapshotRecord | None]
-    runs: DataLoader[int, models.RunRecord | None]
+    runs: DataLoader[int, RunRecord | None]
     versions: DataLoader[int, models.VersionRecord | None]
     pins: DataLoader[int, Sequence[slice_reads.PinRecord]]
-    reads: DataLoader[int, Sequence[models.ReadRecord]]
-    readers: DataLoader[int, Sequence[models.ReadRecord]]
+    reads: DataLoader[int, Sequence[ReadRecord]]
+    readers: DataLoader[int, Sequence[ReadRecord]]
     made: DataLoader[int, Sequence[models.VersionRecord]]
     facets: DataLoader[int, Mapping[str, Any]]
     components: DataLoader[int, Sequence[models.ComponentRecord]]
-    deployments: DataLoader[int, Sequence[models.IntervalRecord]]
-    intervals: DataLoader[int, Sequence[models.IntervalRecord]]
+    deployments: DataLoader[int, Sequence[IntervalRecord]]
+    intervals: DataLoader[int, Sequence[IntervalRecord]]
 
     def primed(self, trace: Trace) -> Trace:
         """The trace, after the loaders took over what it has read."""
         by_type: Mapping[type, DataLoader[int, Any]] = {
             slice_reads.SnapshotRecord: self.snapshots,
-            models.RunRecord: self.runs,
+            RunRecord: self.runs,
             models.VersionRecord: self.versions,
         }
         for number, detail in trace.details.items():
             if type(detail) in by_type:
                 by_type[type(detail)].prime(number, detail)
-        for number in _of_type(trace, models.RunRecord):
+        for number in _of_type(trace, RunRecord):
             self.reads.prime(number, trace.reads.get(number, ()))
         return trace
 
@@ -78,7 +80,7 @@ def make_loaders(store: Store, threads: Executor) -> Loaders:
         slices=loader(slice_reads.slices_by_id, None),
         rows_added=loader(slice_reads.rows_added, 0),
         snapshots=loader(slice_reads.snapshots, None),
-        runs=loader(neighbours.runs, None),
+        runs=loader(runs_by_id, None),
         versions=loader(models.versions, None),
         pins=loader(slice_reads.pins_of, ()),
         reads=loader(neighbours.reads, ()),
@@ -87,7 +89,7 @@ def make_loaders(store: Store, threads: Executor) -> Loaders:
         facets=loader(neighbours.facets, {}),
         components=loader(neighbours.components, ()),
         deployments=loader(neighbours.deployments, ()),
-        intervals=loader(models.intervals_of, ()),
+        intervals=loader(intervals_of, ()),
     )
 
 

@@ -24,13 +24,9 @@ from backstory.lineage.inspecting import CommitUse, RunSummary, Shown, SliceSumm
 from backstory.lineage.interaction import Interaction
 from backstory.lineage.pinning import Pinned
 from backstory.lineage.state import ModelState, StatePart
-from backstory.lineage.store.models import (
-    ComponentRecord,
-    IntervalRecord,
-    ReadRecord,
-    RunRecord,
-    VersionRecord,
-)
+from backstory.lineage.store.deployments import IntervalRecord
+from backstory.lineage.store.models import ComponentRecord, VersionRecord
+from backstory.lineage.store.runs import ReadRecord, RunRecord
 from backstory.lineage.store.slices import CommitRecord, PinRecord, SnapshotRecord, SourceShare
 from backstory.lineage.times import time_text
 from backstory.lineage.tracing import Trace

@@ -8,7 +8,7 @@ from backstory.cli.views import Table
 from backstory.lineage.graph import deployment_key
 
 if TYPE_CHECKING:
-    from backstory.lineage.store.models import IntervalRecord
+    from backstory.lineage.store.deployments import IntervalRecord
 
 _COLUMNS = (
     ("deployment", REF),

@@ -24,13 +24,9 @@ from backstory.cli.figures import (
 from backstory.cli.output import drawn_lines
 from backstory.cli.views import Branch
 from backstory.lineage.graph import Direction, Edge, EdgeKind, Evidence, TreeNode
-from backstory.lineage.store.models import (
-    ComponentRecord,
-    IntervalRecord,
-    ReadRecord,
-    RunRecord,
-    VersionRecord,
-)
+from backstory.lineage.store.deployments import IntervalRecord
+from backstory.lineage.store.models import ComponentRecord, VersionRecord
+from backstory.lineage.store.runs import ReadRecord, RunRecord
 from backstory.lineage.store.slices import PinRecord, SnapshotRecord
 from backstory.lineage.tracing import Detail, Trace
 

@@ -28,6 +28,12 @@ from backstory.lineage.resolving import (
     resolve_version,
 )
 from backstory.lineage.store import models, names, tables, writes
+from backstory.lineage.store.deployments import (
+    IntervalRecord,
+    intervals,
+    intervals_of,
+    last_deployment_number,
+)
 from backstory.lineage.store.unit_of_work import Unit
 from backstory.lineage.times import in_utc, time_text
 
@@ -55,7 +61,7 @@ def deploy(
     mode: str = "live",
     at: datetime | None = None,
     reason: str = "",
-) -> models.IntervalRecord:
+) -> IntervalRecord:
     """Record that a version serves in an environment.
 
     Args:
@@ -87,7 +93,7 @@ def deploy(
         _carry_out(unit, changes, deployment)
         unit.note(version=found.ref, share=str(share), mode=mode, since=since.isoformat())
         crashpoint("deploy.recorded")
-        return models.intervals_of(unit.connection, [deployment])[deployment][-1]
+        return intervals_of(unit.connection, [deployment])[deployment][-1]
 
 
 def undeploy(
@@ -97,7 +103,7 @@ def undeploy(
     from_environment: str | None = None,
     at: datetime | None = None,
     reason: str = "",
-) -> list[models.IntervalRecord]:
+) -> list[IntervalRecord]:
     """Record that a version serves no longer.
 
     Args:
@@ -116,9 +122,9 @@ def undeploy(
     found = resolve(parts, ref)
     with parts.unit("undeploy", ref, reason=reason) as unit:
         if isinstance(found, DeploymentNamed):
-            serving = models.intervals_of(unit.connection, [found.id]).get(found.id, [])
+            serving = intervals_of(unit.connection, [found.id]).get(found.id, [])
         elif isinstance(found, models.VersionRecord):
-            serving = models.intervals(
+            serving = intervals(
                 unit.connection, environment=from_environment, model_version=found.id
             )
         else:
@@ -138,19 +144,19 @@ def undeploy(
             )
             _carry_out(unit, changes, interval.deployment)
         unit.note(until=until.isoformat(), ended=[i.number for i in open_now])
-        ended = models.intervals_of(unit.connection, [i.deployment for i in open_now])
+        ended = intervals_of(unit.connection, [i.deployment for i in open_now])
     return [intervals[-1] for intervals in ended.values()]
 
 
 def deployments(
     parts: Parts, environment: str | None = None, *, at: datetime | None = None
-) -> list[models.IntervalRecord]:
+) -> list[IntervalRecord]:
     """What serves in an environment at a time, or what has ever served where no time is given."""
     if environment is not None:
         found = resolve(parts, f"env:{environment.removeprefix('env:')}")
         environment = found.name if isinstance(found, EnvironmentNamed) else environment
     with parts.store.reader() as conn:
-        return models.intervals(conn, environment=environment, at=at)
+        return intervals(conn, environment=environment, at=at)
 
 
 def alias(
@@ -226,7 +232,7 @@ def _valid_time(parts: Parts, at: datetime | None) -> datetime:
 
 
 def _add_deployment(unit: Unit, to: str, version: models.VersionRecord, mode: Mode) -> int:
-    number = models.last_deployment_number(unit.connection, to) + 1
+    number = last_deployment_number(unit.connection, to) + 1
     label = f"{version.ref} in {to} ({mode.value})"
     entity = writes.add_entity(unit, EntityKind.DEPLOYMENT, deployment_key(to, number), label)
     writes.insert(
@@ -270,12 +276,12 @@ def _intervals(unit: Unit, environment: str, model: str) -> list[Interval]:
             from_at=record.from_at,
             until_at=record.until_at,
         )
-        for record in models.intervals(unit.connection, environment=environment)
+        for record in intervals(unit.connection, environment=environment)
         if record.model == model
     ]
 
 
-def _one_environment(ref: str, serving: Sequence[models.IntervalRecord]) -> None:
+def _one_environment(ref: str, serving: Sequence[IntervalRecord]) -> None:
     environments = sorted({i.environment for i in serving})
     if not environments:
         raise NotFoundError(f"{ref} serves nowhere now", hint="see `backstory deployments`")

@@ -14,7 +14,7 @@ from backstory.lineage.catch_up import unregistered
 from backstory.lineage.keys import KEY_FILE, load_key
 from backstory.lineage.parts import Parts
 from backstory.lineage.settings import SETTINGS_FILE
-from backstory.lineage.store import audit_log, models, slices, upgrade
+from backstory.lineage.store import audit_log, runs, slices, upgrade
 
 LOW_DISK_BYTES = 1 << 30
 MAX_CLOCK_SKEW_SECONDS = 5.0
@@ -124,7 +124,7 @@ def _pins(parts: Parts) -> Check:
 
 def _runs(parts: Parts) -> Check:
     with parts.store.reader() as conn:
-        open_runs = [run for run in models.runs(conn, limit=1000) if run.ended is None]
+        open_runs = [run for run in runs.newest_runs(conn, limit=1000) if run.ended is None]
     if not open_runs:
         return Check(name="runs", health=Health.OK, found="no run is open")
     return Check(

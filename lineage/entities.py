@@ -32,15 +32,15 @@ from backstory.lineage.resolving import (
     SliceAt,
     resolve_ref,
 )
-from backstory.lineage.store import models, reads, slices
+from backstory.lineage.store import deployments, models, reads, runs, slices
 
 Entity: TypeAlias = (
     slices.SliceRecord
     | slices.SnapshotRecord
-    | models.RunRecord
+    | runs.RunRecord
     | models.VersionRecord
     | models.ComponentRecord
-    | models.IntervalRecord
+    | deployments.IntervalRecord
     | Node
 )
 
@@ -75,10 +75,10 @@ def key_of(found: Entity) -> str:
 _KEYS: Mapping[type[Any], Callable[[Any], str]] = {
     slices.SliceRecord: lambda found: slice_key(found.name),
     slices.SnapshotRecord: lambda found: snapshot_key(found.slice_name, found.version),
-    models.RunRecord: lambda found: run_key(found.run_id),
+    runs.RunRecord: lambda found: run_key(found.run_id),
     models.VersionRecord: lambda found: version_key(found.model, found.number),
     models.ComponentRecord: lambda found: component_key(found.kind, found.name, found.version),
-    models.IntervalRecord: lambda found: deployment_key(found.environment, found.number),
+    deployments.IntervalRecord: lambda found: deployment_key(found.environment, found.number),
     Node: lambda found: found.key,
 }
 
@@ -90,10 +90,10 @@ def _record(conn: Any, found: Resolved, ref: Ref) -> Entity:
         case SliceAt(snapshot=snapshot) if snapshot is not None:
             return snapshot
         case DeploymentNamed(id=number):
-            return models.intervals_of(conn, [number])[number][-1]
+            return deployments.intervals_of(conn, [number])[number][-1]
         case ModelNamed(name=name):
             return _node(conn, f"{EntityKind.MODEL.value}:{name}")
-        case models.VersionRecord() | models.RunRecord() | models.ComponentRecord():
+        case models.VersionRecord() | runs.RunRecord() | models.ComponentRecord():
             return found
         case SliceAt() | EnvironmentNamed():
             raise NotFoundError(f"{ref} is no thing of the lineage graph")

@@ -11,7 +11,7 @@ from backstory.lake.snapshot import Snapshot
 from backstory.lineage.parts import Parts
 from backstory.lineage.pinning import open_at
 from backstory.lineage.resolving import ModelNamed, SliceAt, resolve, resolve_slice_at
-from backstory.lineage.store import audit_log, models, names, slices, upgrade
+from backstory.lineage.store import audit_log, deployments, models, names, runs, slices, upgrade
 
 DEFAULT_ROWS = 10
 MAX_ROWS = 10_000
@@ -76,8 +76,8 @@ class RunSummary:
         events: how many events were received of it.
     """
 
-    run: models.RunRecord
-    reads: Sequence[tuple[models.ReadRecord, slices.SnapshotRecord]]
+    run: runs.RunRecord
+    reads: Sequence[tuple[runs.ReadRecord, slices.SnapshotRecord]]
     versions: Sequence[models.VersionRecord]
     facets: Mapping[str, Any]
     events: Sequence[str]
@@ -124,12 +124,12 @@ def history(
         )
         ids = [s.id for s in snapshots.values()]
         pins = slices.pins_of(conn, ids)
-        runs = _readers(conn, ids)
+        used = _readers(conn, ids)
     return [
         CommitUse(
             commit=record,
             snapshot=snapshots.get(record.version),
-            runs=runs.get(snapshots[record.version].id, []) if record.version in snapshots else [],
+            runs=used.get(snapshots[record.version].id, []) if record.version in snapshots else [],
             pins=pins.get(snapshots[record.version].id, []) if record.version in snapshots else [],
         )
         for record in records
@@ -173,7 +173,7 @@ def show(
 def known_refs(parts: Parts, beginning: str, *, limit: int = 100) -> list[str]:
     """Refs that begin so, for a shell to complete: names, versions, aliases and environments."""
     with parts.store.reader() as conn:
-        found = [*names.names(conn), *(f"env:{name}" for name in models.environments(conn))]
+        found = [*names.names(conn), *(f"env:{name}" for name in deployments.environments(conn))]
         for model in names.names(conn, "model"):
             if model.startswith(beginning) or beginning.startswith(f"{model}@"):
                 found += [version.ref for version in models.versions_of(conn, model, limit=limit)]
@@ -183,35 +183,35 @@ def known_refs(parts: Parts, beginning: str, *, limit: int = 100) -> list[str]:
 
 def list_runs(
     parts: Parts, model: str | None = None, *, limit: int = 50, before: int | None = None
-) -> list[models.RunRecord]:
+) -> list[runs.RunRecord]:
     """Runs, newest first, of a model where one is named; behind the run `before` of a page."""
     if model is not None and not isinstance(resolve(parts, model), ModelNamed):
         raise InvalidError(f"{model!r} is not a model", hint="see `backstory models`")
     with parts.store.reader() as conn:
-        return models.runs(conn, model=model, limit=limit, before=before)
+        return runs.newest_runs(conn, model=model, limit=limit, before=before)
 
 
 def show_run(parts: Parts, ref: str) -> RunSummary:
     """One run, whole."""
     found = resolve(parts, ref if ref.startswith("run:") else f"run:{ref}")
-    if not isinstance(found, models.RunRecord):
+    if not isinstance(found, runs.RunRecord):
         raise InvalidError(f"{ref!r} is not a run", hint="write it like run:019a8f")
     with parts.store.reader() as conn:
-        reads = models.reads_of(conn, [found.id])
+        reads = runs.reads_of(conn, [found.id])
         snapshots = slices.snapshots(conn, [read.snapshot for read in reads])
         return RunSummary(
             run=found,
             reads=[(read, snapshots[read.snapshot]) for read in reads],
             versions=models.versions_made_by(conn, found.id),
-            facets=models.run_facets(conn, found.id),
-            events=models.run_events(conn, found.run_id),
+            facets=runs.run_facets(conn, found.id),
+            events=runs.run_events(conn, found.run_id),
         )
 
 
 def _readers(conn: Any, snapshots: Sequence[int]) -> dict[int, list[str]]:
-    reads = models.readers_of(conn, snapshots)
-    known = {run.id: run.run_id for run in models.runs(conn, ids=[r.run for r in reads])}
+    reads = runs.readers_of(conn, snapshots)
+    known = runs.runs_by_id(conn, [read.run for read in reads])
     found: dict[int, list[str]] = {}
     for read in reads:
-        found.setdefault(read.snapshot, []).append(known[read.run])
+        found.setdefault(read.snapshot, []).append(known[read.run].run_id)
     return found

@@ -13,7 +13,7 @@ from backstory.lake.errors import InvalidError, NotFoundError
 from backstory.lineage import refs
 from backstory.lineage.graph import EntityKind, Node
 from backstory.lineage.parts import Parts
-from backstory.lineage.store import models, names, reads, slices
+from backstory.lineage.store import deployments, models, names, reads, runs, slices
 from backstory.lineage.times import time_text
 
 
@@ -65,7 +65,7 @@ Resolved: TypeAlias = (
     SliceAt
     | ModelNamed
     | models.VersionRecord
-    | models.RunRecord
+    | runs.RunRecord
     | models.ComponentRecord
     | EnvironmentNamed
     | DeploymentNamed
@@ -176,7 +176,7 @@ def _node_of(found: Resolved, text: str) -> int:
         case (
             ModelNamed()
             | models.VersionRecord()
-            | models.RunRecord()
+            | runs.RunRecord()
             | models.ComponentRecord()
             | DeploymentNamed()
         ):
@@ -190,7 +190,9 @@ def _named(conn: Any, ref: refs.NameRef) -> Resolved:
         return _slice_at(conn, ref)
     kind_and_id = names.named(conn, ref.name)
     if kind_and_id is None or (ref.kind is not None and ref.kind != kind_and_id[0]):
-        environments = [] if ref.kind else [f"env:{name}" for name in models.environments(conn)]
+        environments = (
+            [] if ref.kind else [f"env:{name}" for name in deployments.environments(conn)]
+        )
         raise _unknown(
             f"no {ref.kind or 'slice or model'} is called {ref.name!r}",
             ref.name,
@@ -273,8 +275,8 @@ def _aliased(conn: Any, model: str, alias: str) -> models.VersionRecord:
     return models.versions(conn, [entity])[entity]
 
 
-def _run(conn: Any, prefix: str) -> models.RunRecord:
-    found = models.runs_with_prefix(conn, prefix)
+def _run(conn: Any, prefix: str) -> runs.RunRecord:
+    found = runs.runs_with_prefix(conn, prefix)
     exact = [run for run in found if run.run_id == prefix]
     if len(exact or found) > 1:
         raise InvalidError(
@@ -287,7 +289,7 @@ def _run(conn: Any, prefix: str) -> models.RunRecord:
 
 
 def _deployment(conn: Any, ref: refs.DeploymentRef) -> DeploymentNamed:
-    row = models.deployment_by_number(conn, ref.environment, ref.number)
+    row = deployments.deployment_by_number(conn, ref.environment, ref.number)
     if row is None:
         raise NotFoundError(
             f"environment {ref.environment!r} has no deployment {ref.number}",
@@ -297,7 +299,7 @@ def _deployment(conn: Any, ref: refs.DeploymentRef) -> DeploymentNamed:
 
 
 def _environment(conn: Any, name: str) -> EnvironmentNamed:
-    known = models.environments(conn)
+    known = deployments.environments(conn)
     if name not in known:
         raise _unknown(f"nothing was ever deployed to {name!r}", name, known, "env:")
     return EnvironmentNamed(name=name)

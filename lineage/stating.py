@@ -21,7 +21,7 @@ from backstory.lineage.interaction import Interaction, PartStatus
 from backstory.lineage.parts import Parts
 from backstory.lineage.refs import ExternalRef, InteractionRef, parse_ref
 from backstory.lineage.state import ModelState, Section, StatePart
-from backstory.lineage.store import models, slices
+from backstory.lineage.store import deployments, models, runs, slices
 from backstory.lineage.times import time_text
 
 _LAST_DIGITS = "ffffffff-ffff-ffff-ffff-ffffffffffff"
@@ -165,7 +165,7 @@ def _deployment_parts(
     """The deployment that was in force where and when the answer was given."""
     if interaction.environment is None or version is None:
         return
-    serving = models.intervals(conn, environment=interaction.environment, at=interaction.at)
+    serving = deployments.intervals(conn, environment=interaction.environment, at=interaction.at)
     mine = [i for i in serving if i.model_version == version.id]
     for interval in mine:
         yield StatePart(
@@ -200,18 +200,18 @@ def _training_parts(conn: Any, version: models.VersionRecord | None) -> Iterator
     if version.run is None:
         yield _not_captured(Section.TRAINING, "run", version.ref)
         return
-    run = models.runs(conn, ids=[version.run])[0]
-    reads = models.reads_of(conn, [run.id])
+    run = runs.runs_by_id(conn, [version.run])[version.run]
+    reads = runs.reads_of(conn, [run.id])
     snapshots = slices.snapshots(conn, [read.snapshot for read in reads])
     if not reads:
         yield _not_captured(Section.TRAINING, "snapshot", f"run:{run.run_id}")
     for read in reads:
         yield _snapshot_part(read, snapshots[read.snapshot])
     yield from _trigger_parts(run)
-    yield from _code_parts(models.run_facets(conn, run.id), run)
+    yield from _code_parts(runs.run_facets(conn, run.id), run)
 
 
-def _snapshot_part(read: models.ReadRecord, snapshot: slices.SnapshotRecord) -> StatePart:
+def _snapshot_part(read: runs.ReadRecord, snapshot: slices.SnapshotRecord) -> StatePart:
     selection = {"role": read.role, "columns": read.columns, "where": read.filter}
     return StatePart(
         section=Section.TRAINING,
@@ -222,7 +222,7 @@ def _snapshot_part(read: models.ReadRecord, snapshot: slices.SnapshotRecord) -> 
     )
 
 
-def _trigger_parts(run: models.RunRecord) -> Iterator[StatePart]:
+def _trigger_parts(run: runs.RunRecord) -> Iterator[StatePart]:
     if run.trigger is not None:
         yield StatePart(
             section=Section.TRIGGER,
@@ -232,7 +232,7 @@ def _trigger_parts(run: models.RunRecord) -> Iterator[StatePart]:
         )
 
 
-def _code_parts(facets: dict[str, Any], run: models.RunRecord) -> Iterator[StatePart]:
+def _code_parts(facets: dict[str, Any], run: runs.RunRecord) -> Iterator[StatePart]:
     training = facets.get("backstory_training", {})
     code, environment = training.get("code") or {}, training.get("environment") or {}
     if code.get("commit"):

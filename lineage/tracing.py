@@ -28,7 +28,7 @@ from backstory.lineage.graph import (
 )
 from backstory.lineage.parts import Parts
 from backstory.lineage.resolving import find_node
-from backstory.lineage.store import audit_log, models, reads, slices
+from backstory.lineage.store import audit_log, deployments, models, reads, runs, slices
 
 DEFAULT_DEPTH = 20
 MAX_DEPTH = 200
@@ -37,10 +37,10 @@ MAX_LIMIT = 10_000
 
 Detail: TypeAlias = (
     slices.SnapshotRecord
-    | models.RunRecord
+    | runs.RunRecord
     | models.VersionRecord
     | models.ComponentRecord
-    | models.IntervalRecord
+    | deployments.IntervalRecord
 )
 
 
@@ -62,7 +62,7 @@ class Trace:
     graph: Graph
     direction: Direction
     details: Mapping[int, Detail]
-    reads: Mapping[int, Sequence[models.ReadRecord]]
+    reads: Mapping[int, Sequence[runs.ReadRecord]]
     pins: Mapping[int, slices.PinRecord]
     answers: Mapping[int, int] = field(default_factory=dict)
     known_since: datetime | None
@@ -135,7 +135,7 @@ def _walk(parts: Parts, ref: str, direction: Direction, depth: int, limit: int) 
             graph=graph,
             direction=direction,
             details={**snapshots, **_details(conn, ids)},
-            reads=_group(models.reads_of(conn, ids.get(EntityKind.RUN, [])), "run"),
+            reads=_group(runs.reads_of(conn, ids.get(EntityKind.RUN, [])), "run"),
             pins=pins,
             known_since=audit_log.first_time(conn),
         )
@@ -148,17 +148,13 @@ def _by_kind(nodes: Sequence[Node]) -> dict[EntityKind, list[int]]:
     return found
 
 
-def _run_details(conn: Any, ids: list[int]) -> dict[int, models.RunRecord]:
-    return {run.id: run for run in models.runs(conn, ids=ids)}
-
-
-def _deployment_details(conn: Any, ids: list[int]) -> dict[int, models.IntervalRecord]:
-    return {i: intervals[-1] for i, intervals in models.intervals_of(conn, ids).items()}
+def _deployment_details(conn: Any, ids: list[int]) -> dict[int, deployments.IntervalRecord]:
+    return {i: intervals[-1] for i, intervals in deployments.intervals_of(conn, ids).items()}
 
 
 # Of snapshots they are read with their pins.
 _DETAILS: Mapping[EntityKind, Callable[[Any, list[int]], Mapping[int, Detail]]] = {
-    EntityKind.RUN: _run_details,
+    EntityKind.RUN: runs.runs_by_id,
     EntityKind.MODEL_VERSION: models.versions,
     EntityKind.COMPONENT: models.components,
     EntityKind.DEPLOYMENT: _deployment_details,

@@ -5,7 +5,7 @@ from datetime import timedelta
 from backstory.lineage import trigger as rules
 from backstory.lineage.parts import Parts
 from backstory.lineage.resolving import resolve_slice_at
-from backstory.lineage.store import models, slices
+from backstory.lineage.store import runs, slices
 from backstory.lineage.trigger import (
     CommitRange,
     Drift,
@@ -52,7 +52,7 @@ def _commits_since_last_run(parts: Parts, model: str, slice_name: str) -> Commit
     """The commits of a slice behind those that a completed run of the model has read."""
     found = resolve_slice_at(parts, slice_name)
     with parts.store.reader() as conn:
-        read = models.last_read_of(conn, model, found.slice.id)
+        read = runs.last_read_of(conn, model, found.slice.id)
         after = -1 if read is None else read
         shares = slices.shares_by_source(conn, found.slice.id, after=after, upto=found.version)
         first = slices.first_commit_with_rows(conn, found.slice.id, after=after)
@@ -64,5 +64,5 @@ def _commits_since_last_run(parts: Parts, model: str, slice_name: str) -> Commit
 
 def _since_last_success(parts: Parts, model: str) -> timedelta | None:
     with parts.store.reader() as conn:
-        ended = models.last_success(conn, model)
+        ended = runs.last_success(conn, model)
     return None if ended is None else parts.clock() - ended

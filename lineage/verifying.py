@@ -30,7 +30,7 @@ from backstory.lake.verify import Verified, verify_snapshot, verify_table
 from backstory.lineage.keys import KEY_FILE, key_check, key_text, load_key
 from backstory.lineage.parts import Parts
 from backstory.lineage.resolving import SliceAt, resolve
-from backstory.lineage.store import audit_log, integrity, models, slices
+from backstory.lineage.store import audit_log, integrity, models, runs, slices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +152,7 @@ def _version(parts: Parts, version: models.VersionRecord) -> Iterator[Verificati
         files=1, size=version.artifact_size, findings=findings, checked=(version.ref,)
     )
     with parts.store.reader() as conn:
-        reads = models.reads_of(conn, [version.run] if version.run else [])
+        reads = runs.reads_of(conn, [version.run] if version.run else [])
         snapshots = slices.snapshots(conn, [read.snapshot for read in reads])
         used = [_slice_at(conn, snapshot) for snapshot in snapshots.values()]
     for found in used:

@@ -11,7 +11,7 @@ from backstory.api.schema.fields import DEPLOYMENT, MODEL_VERSION, enum, many, m
 from backstory.api.schema.paging import connection
 from backstory.api.schema.scalars import DateTime
 from backstory.lineage.deployment import Mode
-from backstory.lineage.store.models import IntervalRecord
+from backstory.lineage.store.deployments import IntervalRecord
 
 DeploymentMode = enum(
     Mode,

@@ -21,7 +21,7 @@ from backstory.lineage.graph import EdgeKind as EdgeKinds
 from backstory.lineage.graph import EntityKind as EntityKinds
 from backstory.lineage.graph import Evidence
 from backstory.lineage.graph import Node as GraphNode
-from backstory.lineage.store import models, slices
+from backstory.lineage.store import deployments, models, runs, slices
 
 EntityKind = enum(EntityKinds, name="EntityKind")
 EdgeKind = enum(
@@ -50,10 +50,10 @@ EvidenceLevel = enum(
 _TYPES = {
     slices.SliceRecord: "Slice",
     slices.SnapshotRecord: "Snapshot",
-    models.RunRecord: "Run",
+    runs.RunRecord: "Run",
     models.VersionRecord: "ModelVersion",
     models.ComponentRecord: "Component",
-    models.IntervalRecord: "Deployment",
+    deployments.IntervalRecord: "Deployment",
 }
 _TYPES_OF_NODES = {
     EntityKinds.MODEL: "Model",

@@ -29,7 +29,8 @@ from backstory.lineage import comparing, deploying, entities, inspecting, statin
 from backstory.lineage.graph import Node as GraphNode
 from backstory.lineage.resolving import SliceAt, resolve_slice_at, resolve_version
 from backstory.lineage.state import ModelState
-from backstory.lineage.store.models import RunRecord, VersionRecord
+from backstory.lineage.store.models import VersionRecord
+from backstory.lineage.store.runs import RunRecord
 from backstory.lineage.store.slices import SliceRecord, SnapshotRecord
 from backstory.lineage.times import time_text
 

@@ -10,7 +10,7 @@ from backstory.api.schema.entity import Entity, Node
 from backstory.api.schema.fields import MODEL_VERSION, RUN, SNAPSHOT, many, maybe, one
 from backstory.api.schema.paging import connection
 from backstory.api.schema.scalars import JSON, DateTime, Long
-from backstory.lineage.store.models import ReadRecord, RunRecord
+from backstory.lineage.store.runs import ReadRecord, RunRecord
 
 
 class CommitRange(graphene.ObjectType):

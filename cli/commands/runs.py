@@ -21,7 +21,7 @@ from backstory.lineage.graph import run_key
 
 if TYPE_CHECKING:
     from backstory.lineage.inspecting import RunSummary
-    from backstory.lineage.store.models import RunRecord
+    from backstory.lineage.store.runs import RunRecord
 
 _COLUMNS = (
     ("run", REF),

@@ -12,6 +12,8 @@ from sqlalchemy.engine import Connection
 
 from backstory.lineage.store import models
 from backstory.lineage.store import tables as t
+from backstory.lineage.store.deployments import IntervalRecord, intervals_of
+from backstory.lineage.store.runs import ReadRecord, readers_of, reads_of
 
 _T = TypeVar("_T")
 
@@ -62,23 +64,21 @@ def components(
     return found
 
 
-def deployments(
-    conn: Connection, versions: Sequence[int]
-) -> dict[int, list[models.IntervalRecord]]:
+def deployments(conn: Connection, versions: Sequence[int]) -> dict[int, list[IntervalRecord]]:
     """Deployments by model version, each by its last interval."""
     made = list(conn.execute(_DEPLOYED, {"ids": list(versions)}))
-    intervals = models.intervals_of(conn, [deployment for _, deployment in made])
+    intervals = intervals_of(conn, [deployment for _, deployment in made])
     return _grouped(made, {number: found[-1] for number, found in intervals.items()})
 
 
-def reads(conn: Connection, runs: Sequence[int]) -> dict[int, list[models.ReadRecord]]:
+def reads(conn: Connection, runs: Sequence[int]) -> dict[int, list[ReadRecord]]:
     """Reads by run, in the order of reading."""
-    return _by(models.reads_of(conn, runs), lambda read: read.run)
+    return _by(reads_of(conn, runs), lambda read: read.run)
 
 
-def readers(conn: Connection, snapshots: Sequence[int]) -> dict[int, list[models.ReadRecord]]:
+def readers(conn: Connection, snapshots: Sequence[int]) -> dict[int, list[ReadRecord]]:
     """Reads by the snapshot that was read."""
-    return _by(models.readers_of(conn, snapshots), lambda read: read.snapshot)
+    return _by(readers_of(conn, snapshots), lambda read: read.snapshot)
 
 
 def facets(conn: Connection, runs: Sequence[int]) -> dict[int, dict[str, Any]]:
@@ -87,11 +87,6 @@ def facets(conn: Connection, runs: Sequence[int]) -> dict[int, dict[str, Any]]:
     for run, key, body in conn.execute(_FACETS, {"ids": list(runs)}):
         found.setdefault(run, {})[key] = body
     return found
-
-
-def runs(conn: Connection, ids: Sequence[int]) -> dict[int, models.RunRecord]:
-    """Runs by number."""
-    return {run.id: run for run in models.runs(conn, ids=ids)}
 
 
 def _grouped(pairs: Iterable[tuple[int, int]], known: Mapping[int, _T]) -> dict[int, list[_T]]:

@@ -61,8 +61,10 @@ if TYPE_CHECKING:
         ModelState,
     )
     from backstory.lineage.store.models import (
-        RunRecord,
         VersionRecord,
+    )
+    from backstory.lineage.store.runs import (
+        RunRecord,
     )
     from backstory.lineage.store.slices import (
         SnapshotRecord,
@@ -107,7 +109,7 @@ _HOMES = {
     "Registration": "backstory.lineage.registering",
     "Retraining": "backstory.lineage.retraining",
     "Role": "backstory.lake.contract",
-    "RunRecord": "backstory.lineage.store.models",
+    "RunRecord": "backstory.lineage.store.runs",
     "Schedule": "backstory.lineage.trigger",
     "Slice": "backstory.lineage.home",
     "Snapshot": "backstory.lake.snapshot",

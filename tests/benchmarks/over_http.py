@@ -25,7 +25,8 @@ from starlette.routing import Route
 
 from backstory.api.app import serve
 from backstory.lineage.home import Home, open_home
-from backstory.lineage.store.models import RunRecord, VersionRecord
+from backstory.lineage.store.models import VersionRecord
+from backstory.lineage.store.runs import RunRecord
 from backstory.lineage.store.slices import SnapshotRecord
 from backstory.lineage.times import time_text
 from backstory.lineage.tracing import Trace

@@ -12,7 +12,7 @@ from backstory.lake.errors import InvalidError, LimitExceededError
 from backstory.lake.snapshot import Snapshot
 from backstory.lineage.graph import EdgeKind, EntityKind, Evidence, snapshot_key
 from backstory.lineage.openlineage.receive import MAX_EVENT_BYTES, record_event
-from backstory.lineage.store import models, reads, tables
+from backstory.lineage.store import reads, runs, tables
 from backstory.lineage.store.engine import connect
 from backstory.lineage.store.unit_of_work import Store, Unit
 from backstory.lineage.store.writes import add_entity, insert
@@ -88,10 +88,10 @@ def told(store: Store) -> dict[str, Any]:
                 run.started,
                 run.ended,
                 run.message,
-                models.run_facets(conn, run.id),
-                sorted(models.run_events(conn, run.run_id)),
+                runs.run_facets(conn, run.id),
+                sorted(runs.run_events(conn, run.run_id)),
             )
-            for run in models.runs(conn, limit=1000)
+            for run in runs.newest_runs(conn, limit=1000)
         }
 
 
@@ -100,7 +100,7 @@ def test_an_event_is_kept_once_as_it_came(store: Store) -> None:
     first, again = record(store, body, dict(reversed(body.items())))
     assert first == again
     with store.reader() as conn:
-        (kept,) = models.run_events(conn, RUN_ID)
+        (kept,) = runs.run_events(conn, RUN_ID)
     assert json.loads(kept) == body
 
 
@@ -109,8 +109,8 @@ def test_a_run_is_known_from_its_first_event(store: Store) -> None:
     (run,) = record(store, make_event("START"), model="ranker", trigger=trigger)
     assert run is not None
     with store.reader() as conn:
-        (known,) = models.runs(conn, ids=[run])
-        facets = models.run_facets(conn, run)
+        known = runs.runs_by_id(conn, [run])[run]
+        facets = runs.run_facets(conn, run)
     assert (known.run_id, known.namespace, known.job) == (RUN_ID, "backstory", "retrain.ranker")
     assert (known.model, known.trigger, known.state) == ("ranker", trigger, "started")
     assert known.started == AT
@@ -120,7 +120,7 @@ def test_a_run_is_known_from_its_first_event(store: Store) -> None:
 def test_a_failure_keeps_its_message(store: Store) -> None:
     (run,) = record(store, make_event("FAIL", error="ValueError: no rows"))
     with store.reader() as conn:
-        (known,) = models.runs(conn, ids=[run or 0])
+        (known,) = runs.runs_by_id(conn, [run or 0]).values()
     assert (known.state, known.message, known.ended) == ("failed", "ValueError: no rows", AT)
 
 
@@ -202,8 +202,8 @@ def test_the_order_of_arrival_does_not_matter(store: Store) -> None:
         events = run_of_events(run_id)
         record(store, *(events[i] for i in order), events[order[0]])
         with store.reader() as conn:
-            run = models.runs_with_prefix(conn, run_id)[0]
-            facets = models.run_facets(conn, run.id)
+            run = runs.runs_with_prefix(conn, run_id)[0]
+            facets = runs.run_facets(conn, run.id)
         outcomes.append((run.state, run.started, run.ended, facets))
     assert all(outcome == outcomes[0] for outcome in outcomes)
     state, started, _, facets = outcomes[0]
