@@ -1,7 +1,6 @@
 """Whatever is changed behind the store's back is found and named."""
 
 import random
-import shutil
 import sqlite3
 from collections.abc import Iterator
 from datetime import timedelta
@@ -302,7 +301,6 @@ def flip(sqlite: Databases, tmp_path: Path, count: int, seed: int) -> int:
         if after != before:
             changed += 1
             assert found, f"byte {place}, bit {bit}"
-        shutil.rmtree(bad, ignore_errors=True)
         for leftover in tmp_path.glob("bad.db*"):
             leftover.unlink()
     return changed
