@@ -48,6 +48,7 @@ from backstory.lake.delta import (
 )
 from backstory.lake.errors import (
     ConflictError,
+    GoneError,
     IntegrityError,
     InvalidError,
     NotFoundError,
@@ -164,10 +165,16 @@ class SliceTable:
 
         Raises:
             NotFoundError: there is none of that name.
+            GoneError: its Delta log is no longer there.
             IntegrityError: its contract is missing or belongs to another table.
         """
         folder = root / folder_of(name)
         if not (folder / LOG_FOLDER).is_dir():
+            if (folder / CONTRACT_FOLDER).is_dir():
+                raise GoneError(
+                    f"{name}: its Delta log is gone: {folder / LOG_FOLDER}",
+                    hint="restore that folder from a backup; `backstory verify` names all damage",
+                )
             raise NotFoundError(f"there is no slice {name}", hint="see `backstory slices`")
         return cls(folder, _read_contract(folder, name))
 

@@ -158,8 +158,11 @@ def own_table(parts: Parts, name: str) -> SliceTable:
         table = parts.lake.table(name)
     except NotFoundError as exc:
         with parts.store.reader() as conn:
-            if taken := names.named(conn, name):
-                raise InvalidError(f"{name!r} is a {taken[0]}, not a slice") from exc
+            taken = names.named(conn, name)
+        if taken and taken[0] != EntityKind.SLICE:
+            raise InvalidError(
+                f"{name!r} is a {taken[0]}, not a slice", hint="see `backstory slices`"
+            ) from exc
         raise
     if not isinstance(table, SliceTable):
         raise InvalidError(

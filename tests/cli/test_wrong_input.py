@@ -229,6 +229,14 @@ DAMAGED: dict[str, tuple[Damage, str, int, str]] = {
     ),
     "contract damaged": (break_contract, "show thumbs/en", 5, "is not what was written"),
     "data missing": (partial(remove, "lake/*/part-*"), "show thumbs/en", 3, "no longer there"),
+    "log missing": (partial(remove, "lake/*/_delta_log"), INGEST, 3, "its Delta log is gone"),
+    "log missing, read": (
+        partial(remove, "lake/*/_delta_log"),
+        "show thumbs/en",
+        3,
+        "thumbs/en: its Delta log is gone",
+    ),
+    "folder missing": (partial(remove, "lake/thumbs__en"), INGEST, 3, "there is no slice thumbs"),
     "lake missing": (partial(remove, "lake"), "show thumbs/en", 3, "there is no slice thumbs/en"),
 }
 
