@@ -28,7 +28,8 @@ import duckdb
 import pyarrow as pa
 
 from backstory.lake.errors import IntegrityError, InvalidError, UnavailableError
-from backstory.lake.messages import plain
+from backstory.lake.location import translate_os_error
+from backstory.lake.messages import plain, system_error
 
 BATCH_ROWS = 65_536
 
@@ -164,7 +165,8 @@ def engine_errors(what: str) -> Iterator[None]:
 
     Raises:
         InvalidError: the condition does not fit the columns' types.
-        UnavailableError: memory ran out.
+        UnavailableError: memory ran out, or the operating system stands in the way.
+        NotPermittedError: a file may not be read.
         IntegrityError: a file cannot be read as Parquet with these columns.
     """
     try:
@@ -178,6 +180,8 @@ def engine_errors(what: str) -> Iterator[None]:
             f"{what}: {plain(exc)}", hint="read fewer columns, or read in batches"
         ) from exc
     except (duckdb.Error, pa.ArrowInvalid) as exc:
+        if met := system_error(exc):
+            raise translate_os_error(met, what) from exc
         raise IntegrityError(
             f"{what}: rows cannot be read: {plain(exc)}",
             hint="run `backstory verify` to see which bytes are not what was recorded",

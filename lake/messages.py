@@ -8,6 +8,7 @@ is the line before it.
 "Could not convert string 'a' to INT64"
 """
 
+import errno
 import os
 import re
 
@@ -17,6 +18,7 @@ _TRACEBACK = re.compile(
 )  # of a stream that DuckDB reads
 _EXCERPT = re.compile(r"\n\s*(?:LINE \d+|Candidate \w+):.*", re.DOTALL)  # of the SQL that we made
 _OS_ERROR = re.compile(r"\(os error (\d+)\)")  # as Rust tells it
+_NOT_OPENED = re.compile(r'Cannot open file "(.*)": (.*)', re.DOTALL)  # as DuckDB tells it
 _DECORATION = re.compile(r"\x1b\[[\d;]*m|↳")
 _KINDS = re.compile(r"^(?:(?:[A-Z]\w*(?: \w+){0,3} [Ee]rror|\w+(?:Error|Exception)): )+")
 
@@ -35,4 +37,8 @@ def system_error(exc: BaseException) -> OSError | None:
     if found := _OS_ERROR.search(str(exc)):
         code = int(found[1])
         return OSError(code, os.strerror(code))
+    if found := _NOT_OPENED.search(str(exc)):
+        path, reason = found.groups()
+        codes = (code for code in errno.errorcode if os.strerror(code) == reason)
+        return next((OSError(code, reason, path) for code in codes), None)
     return exc if isinstance(exc, OSError) and exc.errno else None

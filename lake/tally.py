@@ -50,11 +50,12 @@ class Tally:
         wanted = list(recorded)
         intact = set()
         with ThreadPoolExecutor(max_workers=2) as pool:  # hashing drops the GIL
-            for one, (sha256, size, problem) in zip(wanted, pool.map(_hash, wanted), strict=True):
+            for one, (sha256, size, fault) in zip(wanted, pool.map(_hash, wanted), strict=True):
                 self.files += 1
                 self.bytes += size
-                if problem:
-                    self.note(one.where, one.path, problem, one.sha256 or "a file", "nothing")
+                if fault:
+                    problem, found = fault
+                    self.note(one.where, one.path, problem, one.sha256 or "a file", found)
                 elif one.size not in {None, size}:
                     self.note(one.where, one.path, "size", f"{one.size} bytes", f"{size} bytes")
                 elif one.sha256 not in {"", sha256}:
@@ -79,10 +80,11 @@ class Tally:
             self.note(where, path, "unreadable", "what was written", exc.message)
 
 
-def _hash(expected: Expected) -> tuple[str, int, str]:
+def _hash(expected: Expected) -> tuple[str, int, tuple[str, str] | None]:
+    """Digest and size of a file, or the problem that it cannot be hashed and what was found."""
     try:
-        return *hash_file(expected.path), ""
+        return *hash_file(expected.path), None
     except FileNotFoundError:
-        return "", 0, "missing"
+        return "", 0, ("missing", "nothing")
     except OSError as exc:
-        return "", 0, f"unreadable ({exc.strerror})"
+        return "", 0, ("unreadable", exc.strerror or type(exc).__name__)

@@ -315,6 +315,18 @@ DENIED = {
 }
 
 
+def test_data_that_may_not_be_read_is_not_called_damaged(own_shop: Shop) -> None:
+    path = max((own_shop.home / "lake/thumbs__en").glob("part-*"))
+    path.chmod(0)
+    shown = bound("show", "thumbs/en", folder=own_shop.folder)
+    verified = bound("verify", "thumbs/en", folder=own_shop.folder)
+    path.chmod(0o600)
+    check_told(shown, 4, f"Permission denied ({path.resolve()})")
+    assert verified.code == 5
+    assert "Permission denied" in verified.out
+    assert "nothing" not in verified.out
+
+
 @pytest.mark.parametrize("name", DENIED)
 def test_what_is_not_permitted_is_told(name: str, own_shop: Shop) -> None:
     typed, denied, fragment = DENIED[name]

@@ -66,3 +66,10 @@ def test_the_systems_error_is_found_where_it_is_only_told() -> None:
     itself = OSError(errno.EACCES, "Permission denied")
     assert system_error(itself) is itself
     assert system_error(OSError("Parquet magic bytes not found")) is None
+
+
+def test_the_systems_error_is_found_where_duckdb_tells_it() -> None:
+    told = system_error(duckdb.IOException('IO Error: Cannot open file "a b": Permission denied'))
+    assert told is not None
+    assert (told.errno, told.filename) == (errno.EACCES, "a b")
+    assert system_error(duckdb.IOException('Cannot open file "a": no reason known')) is None
