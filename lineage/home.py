@@ -168,26 +168,42 @@ def init(
         UnavailableError: no permission, disk full, no such database.
     """
     folder = Path(path) if path is not None else Path.cwd() / HOME_FOLDER
-    if (folder / SETTINGS_FILE).exists():
-        raise ConflictError(
-            f"{folder} is a Backstory home already", hint="use it as it is, or name another folder"
-        )
     check_openable(Path(lake) if lake is not None else folder)
-    # Made aside and renamed into place: a killed init leaves no half home.
     try:
-        if folder.exists() and any(folder.iterdir()):
-            raise InvalidError(f"{folder} is not empty", hint="name an empty or absent folder")
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f"{HOME_FOLDER}-"))
+        _refuse_taken(folder)
+        # Made aside, above all that is absent, and renamed into place: no half home is left.
+        above = next(parent for parent in folder.absolute().parents if parent.exists())
+        aside = Path(tempfile.mkdtemp(dir=above, prefix=f"{HOME_FOLDER}-"))
         try:
             _furnish(aside, database_url, lake, clock, entropy)
-            aside.rename(folder)
+            _put_into_place(aside, folder)
         except BaseException:
             shutil.rmtree(aside, ignore_errors=True)
             raise
     except OSError as exc:
         raise translate_os_error(exc, f"making {folder}") from exc
     return open_home(folder, clock=clock, entropy=entropy)
+
+
+def _refuse_taken(folder: Path) -> None:
+    """Refuse a folder that has something in it."""
+    taken = folder.exists() and any(folder.iterdir())
+    # Looked at last: a home that is made meanwhile appears whole.
+    if (folder / SETTINGS_FILE).exists():
+        raise ConflictError(
+            f"{folder} is a Backstory home already", hint="use it as it is, or name another folder"
+        )
+    if taken:
+        raise InvalidError(f"{folder} is not empty", hint="name an empty or absent folder")
+
+
+def _put_into_place(aside: Path, folder: Path) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        aside.rename(folder)
+    except OSError:
+        _refuse_taken(folder)  # by somebody who was faster
+        raise
 
 
 def _furnish(

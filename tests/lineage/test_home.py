@@ -1,10 +1,12 @@
 import getpass
+import secrets
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 import backstory
+from backstory.lineage import home as home_module
 from backstory.lineage.home import Home
 from backstory.lineage.store import tables
 from tests.lineage.homes import feed, link
@@ -20,6 +22,27 @@ def test_a_folder_with_something_in_it_becomes_no_home(tmp_path: Path) -> None:
     with pytest.raises(backstory.InvalidError, match="not empty"):
         backstory.init(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_of_two_who_make_a_home_at_once_one_wins(tmp_path: Path) -> None:
+    folder = tmp_path / "shop" / ".backstory"
+
+    def while_another_is_faster(size: int) -> bytes:
+        if not folder.exists():
+            backstory.init(folder).close()
+        return secrets.token_bytes(size)
+
+    with pytest.raises(backstory.ConflictError, match="is a Backstory home already"):
+        home_module.init(folder, entropy=while_another_is_faster)
+    assert [path.name for path in tmp_path.rglob(".backstory*")] == [".backstory"]
+    backstory.open(folder).close()
+
+
+@pytest.mark.parametrize("url", ["postgresql://nobody@localhost:1/x", "mysql://x"])
+def test_a_store_that_cannot_be_had_leaves_nothing_behind(url: str, tmp_path: Path) -> None:
+    with pytest.raises(backstory.BackstoryError):
+        backstory.init(tmp_path / "deep" / "down" / ".backstory", database_url=url)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_home_takes_no_store_of_another(home: Home, tmp_path: Path) -> None:
