@@ -99,8 +99,9 @@ class Program(click.Group):
 
     def main(self, args: Sequence[str] | None = None, *_: Any, **__: Any) -> NoReturn:
         """Run the program and end the process with the command's exit code."""
-        for stream in (sys.stdout, sys.stderr):
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a text file
+        _stand_in_for_closed_streams()
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            stream.reconfigure(errors="backslashreplace")
         sys.exit(self._run(list(sys.argv[1:] if args is None else args)))
 
     def _run(self, args: list[str]) -> int:
@@ -109,6 +110,7 @@ class Program(click.Group):
 
             return shell_complete(self, {}, "backstory", COMPLETION_VARIABLE, instruction)
         try:
+            _check_stdout()
             with self.make_context("backstory", args.copy()) as ctx:
                 code = self.invoke(ctx)
             sys.stdout.flush()
@@ -123,6 +125,20 @@ class Program(click.Group):
             report(failure, sys.stderr, as_json="--json" in args, verbose=_verbose(args))
             return failure.exit
         return int(code or Exit.OK)
+
+
+def _stand_in_for_closed_streams() -> None:
+    """Where a shell has closed stdin or stderr (`<&-`, `2>&-`), Python has None instead."""
+    sys.stdin = sys.stdin or Path(os.devnull).open()  # noqa: SIM115 - to the end
+    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115 - to the end
+
+
+def _check_stdout() -> None:
+    """Refuse to work for nobody; the next file that is opened would be taken for stdout."""
+    if sys.stdout is None:
+        from backstory.lake.errors import UnavailableError
+
+        raise UnavailableError("stdout is closed", hint="to see no result, send it to /dev/null")
 
 
 def _verbose(args: list[str]) -> bool:

@@ -14,7 +14,7 @@ import pytest
 from backstory import __version__
 from backstory.cli.command import Family, Verb
 from backstory.cli.main import COMMANDS, main
-from tests.cli.running import PROGRAM, environment, run
+from tests.cli.running import PROGRAM, environment, process, run
 from tests.cli.shop import Shop
 
 HEAVY = {
@@ -178,3 +178,29 @@ def test_a_noun_alone_lists_and_takes_the_options_of_its_list(shop: Shop) -> Non
     assert run("models", home=shop.home).out == run("models", "list", home=shop.home).out
     assert len(run("runs", "--limit", "2", home=shop.home).rows) == 2
     assert len(run("models", "ranker", home=shop.home).rows) == 3
+
+
+@pytest.mark.parametrize("args", [["slices"], ["--version"], ["no-command"]], ids=str)
+def test_a_closed_stdout_is_one_line(args: list[str], shop: Shop) -> None:
+    said = process(*args, folder=shop.folder, before=shell("exec >&-"))
+    assert (said.code, said.err.splitlines()) == (
+        1,
+        ["error: stdout is closed", "hint: to see no result, send it to /dev/null"],
+    )
+
+
+def test_a_closed_stderr_loses_what_is_said_beside_the_result(shop: Shop) -> None:
+    closed = shell("exec 2>&-")
+    assert process("slices", folder=shop.folder, before=closed).rows[0][0] == "thumbs/en"
+    assert process("history", "nothing", folder=shop.folder, before=closed).code == 3
+    assert process("slices", folder=shop.folder, before=shell("exec >&- 2>&-")).code == 1
+
+
+def test_a_closed_stdin_is_empty(shop: Shop) -> None:
+    said = process("query", "-", folder=shop.folder, before=shell("exec <&-"))
+    assert "unexpected" not in said.err
+
+
+def shell(first: str) -> list[str]:
+    """A shell that does something, then becomes the program."""
+    return ["sh", "-c", f'{first}; exec "$0" "$@"']
