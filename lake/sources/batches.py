@@ -79,6 +79,7 @@ def _chunks(rows: Iterable[Row], what: str) -> Iterator[list[Row]]:
             chunk, size = [], 0
         if count + len(chunk) > MAX_BATCH_ROWS:
             raise LimitExceededError(
-                f"{what}: a batch has more than {MAX_BATCH_ROWS} rows", hint="send it in parts"
+                f"{what}: a batch has more than {MAX_BATCH_ROWS} rows; nothing was written",
+                hint="send it in parts",
             )
     yield chunk

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from backstory.lake.contract import Contract
 from backstory.lake.documents import near
-from backstory.lake.errors import InvalidError
+from backstory.lake.errors import InvalidError, NotFoundError
 from backstory.lake.sources.text import read_csv, read_jsonl
 from backstory.lake.sources.typed import read_arrow, read_parquet
 
@@ -52,6 +52,15 @@ def format_of(path: Path) -> str:
     return _SUFFIXES[suffixes[-1]]
 
 
+def _format_of_file(path: Path) -> str:
+    try:
+        return format_of(path)
+    except InvalidError as exc:
+        if path.exists():
+            raise
+        raise NotFoundError(f"{path.name}: there is no such file", hint="check its path") from exc
+
+
 def read_file(path: Path, contract: Contract, *, format: str | None = None) -> pa.Table:  # noqa: A002 - the word that users know
     """Read a file under a contract.
 
@@ -68,7 +77,7 @@ def read_file(path: Path, contract: Contract, *, format: str | None = None) -> p
         InvalidError: the format is unknown, or the file is damaged.
         NotFoundError: there is no such file.
     """
-    chosen = format or format_of(path)
+    chosen = format or _format_of_file(path)
     if chosen not in _READERS:
         raise InvalidError(f"unknown format {chosen!r}", hint=near(chosen, FORMATS))
     return _READERS[chosen](path, contract, what=path.name)

@@ -40,25 +40,26 @@ def open_lines(source: Path | BinaryIO, what: str) -> Iterator[Iterator[bytes]]:
 
     Raises:
         NotFoundError: there is no such file.
-        InvalidError: a gzip stream is damaged.
+        InvalidError: a gzip stream is damaged, or a file that is named `.gz` holds none.
         LimitExceededError: the input is beyond a bound.
         UnavailableError: it cannot be read.
     """
     try:
-        with _opened(source) as stream:
+        with _opened(source, what) as stream:
             yield _bounded(stream, what)
     except FileNotFoundError as exc:
-        raise NotFoundError(f"{what}: there is no such file") from exc
+        raise NotFoundError(f"{what}: there is no such file", hint="check its path") from exc
     except (EOFError, zlib.error, gzip.BadGzipFile) as exc:
         raise InvalidError(
-            f"{what}: the gzip stream is damaged or cut short", hint="fetch the file again"
+            f"{what}: the gzip stream is damaged or cut short; nothing was written",
+            hint="fetch the file again",
         ) from exc
     except OSError as exc:
         raise translate_os_error(exc, f"cannot read {what}") from exc
 
 
 @contextmanager
-def _opened(source: Path | BinaryIO) -> Iterator["io.BufferedReader[Any]"]:
+def _opened(source: Path | BinaryIO, what: str) -> Iterator["io.BufferedReader[Any]"]:
     with ExitStack() as stack:
         raw = stack.enter_context(source.open("rb")) if isinstance(source, Path) else source
         stream = io.BufferedReader(cast("io.RawIOBase", raw), _BUFFER)
@@ -66,6 +67,11 @@ def _opened(source: Path | BinaryIO) -> Iterator["io.BufferedReader[Any]"]:
         if stream.peek(len(_GZIP)).startswith(_GZIP):
             inflated = cast("io.RawIOBase", gzip.GzipFile(fileobj=stream))
             yield stack.enter_context(io.BufferedReader(inflated, _BUFFER))
+        elif isinstance(source, Path) and source.suffix.lower() == ".gz":
+            raise InvalidError(
+                f"{what} is not gzip; nothing was written",
+                hint="fetch the file again, or name it without .gz if it is plain text",
+            )
         else:
             yield stream
 
@@ -75,9 +81,13 @@ def _bounded(stream: "io.BufferedReader[Any]", what: str) -> Iterator[bytes]:
     for number, line in enumerate(iter(partial(stream.readline, MAX_LINE_BYTES + 1), b""), start=1):
         size += len(line)
         if len(line) > MAX_LINE_BYTES:
-            raise LimitExceededError(f"{what}: line {number} is longer than {MAX_LINE_BYTES} bytes")
+            raise LimitExceededError(
+                f"{what}: line {number} is longer than {MAX_LINE_BYTES} bytes; nothing was written",
+                hint="give each row a line of its own; rows that large fit in Parquet or Arrow",
+            )
         if size > MAX_INFLATED_BYTES:
             raise LimitExceededError(
-                f"{what} is larger than {MAX_INFLATED_BYTES} bytes", hint="send it in parts"
+                f"{what} is larger than {MAX_INFLATED_BYTES} bytes; nothing was written",
+                hint="send it in parts",
             )
         yield line.removeprefix(_BOM) if number == 1 else line

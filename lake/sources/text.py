@@ -48,6 +48,7 @@ from backstory.lake.sources.rejections import Rejections, shown_name
 from backstory.lake.types import leaf_types
 
 _JSON_SPACE = " \t\n\r"
+_OTHER_DELIMITERS = ";\t|"  # that people call CSV too
 
 
 def read_jsonl(source: Path | BinaryIO, contract: Contract, *, what: str = "input") -> pa.Table:
@@ -169,7 +170,10 @@ def _check_header(header: list[str], contract: Contract, rejections: Rejections)
     names = [column.name for column in contract.columns]
     if not set(header) & set(names):  # perhaps it is no header but somebody's data
         found = f"{len(header)} other cells" if header else "none"
-        rejections.add(f"a header with {', '.join(names)}", found)
+        for other in _OTHER_DELIMITERS if len(header) == 1 else "":
+            if set(header[0].split(other)) & set(names):
+                found = f"one separated by {other!r}"
+        rejections.add(f"a header with {', '.join(names)}, separated by ','", found)
         return
     for name in sorted(set(names) - set(header)):
         rejections.add("the column in the header", "no such column", column=name)

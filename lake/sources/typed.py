@@ -86,12 +86,15 @@ def read_arrow(path: Path, contract: Contract, *, what: str = "input") -> pa.Tab
 
 def _readable(read: Callable[[], pa.Table], what: str) -> pa.Table:
     damaged = InvalidError(
-        f"cannot read {what}: it is damaged or something else", hint="write the file again"
+        f"cannot read {what}: it is damaged or something else",
+        hint="write the file again, or say what it is with --format",
     )
     try:
         return read()
     except FileNotFoundError as exc:
-        raise NotFoundError(f"cannot read {what}: there is no such file") from exc
+        raise NotFoundError(
+            f"cannot read {what}: there is no such file", hint="check its path"
+        ) from exc
     except _DAMAGE as exc:
         raise damaged from exc
     except OSError as exc:
@@ -122,7 +125,7 @@ def _bounded(schema: pa.Schema, batches: Iterable[pa.RecordBatch], what: str) ->
         if rows > MAX_BATCH_ROWS or size > MAX_INFLATED_BYTES:
             raise LimitExceededError(
                 f"{what}: a batch has at most {MAX_BATCH_ROWS} rows and "
-                f"{MAX_INFLATED_BYTES} bytes in memory",
+                f"{MAX_INFLATED_BYTES} bytes in memory; nothing was written",
                 hint="send it in parts",
             )
     return pa.Table.from_batches(taken, schema=schema)

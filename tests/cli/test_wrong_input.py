@@ -33,6 +33,7 @@ slices link 'Bad Name' FILES                     2  is no name
 slices link clicks s3://u:pw@bucket/x            2  cannot open a s3 location
 slices link ranker FILES                         1  is taken by a model
 ingest thumbs/en FILES/none.jsonl                3  there is no such file
+ingest thumbs/en FILES/none                      3  there is no such file
 ingest thumbs/en FILES                           2  is a directory
 ingest thumbs/en FILES/broken.jsonl              2  row 1: expected one JSON object
 ingest thumbs/en FILES/binary                    2  the name does not say what the file is

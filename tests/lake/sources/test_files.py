@@ -54,6 +54,11 @@ def test_the_caller_may_say_the_format(tmp_path: Path) -> None:
     assert refused.value.hint == "did you mean jsonl?"
 
 
+def test_a_file_that_is_not_there_is_not_asked_what_it_is(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="nofile: there is no such file"):
+        read_file(tmp_path / "nofile", CONTRACT)
+
+
 @pytest.mark.parametrize("name", ["a.jsonl", "a.csv", "a.parquet", "a.arrow"])
 def test_files_that_are_not_there(tmp_path: Path, name: str) -> None:
     with pytest.raises(NotFoundError, match=f"{name}.*no such file"):

@@ -53,6 +53,15 @@ def test_a_damaged_stream_is_never_a_short_input(data: bytes) -> None:
         read(data)
 
 
+@pytest.mark.parametrize("data", [b"", b"a,b\n1,2\n", b"\x00\x9c\xff\n"])
+def test_a_file_that_is_named_gzip_and_is_none(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "rows.csv.GZ"
+    path.write_bytes(data)
+    with pytest.raises(InvalidError, match=r"rows.csv.GZ is not gzip; nothing was written") as no:
+        open_lines(path, path.name).__enter__()
+    assert "without .gz" in no.value.hint
+
+
 def test_other_compressions_are_just_bytes() -> None:
     data = zlib.compress(b"a\nb\n")
     assert b"".join(read(data)) == data
@@ -62,8 +71,9 @@ def test_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lines, "MAX_LINE_BYTES", 10)
     monkeypatch.setattr(lines, "MAX_INFLATED_BYTES", 100)
     assert read(b"x" * 9 + b"\n") == [b"x" * 9 + b"\n"]
-    with pytest.raises(LimitExceededError, match="line 2 is longer than 10 bytes"):
+    with pytest.raises(LimitExceededError, match="line 2 is longer than 10 bytes; nothing") as one:
         read(b"a\n" + b"x" * 11)
+    assert "Parquet" in one.value.hint
     for data in (b"a\n" * 51, gzip.compress(b"a\n" * 1_000_000, mtime=0)):
         with pytest.raises(LimitExceededError, match="larger than 100 bytes"):
             read(data)

@@ -240,8 +240,11 @@ def test_csv_cells_that_are_refused(cell: str, type_: str) -> None:
 
 
 REFUSED_FILES: dict[str, tuple[str | bytes, str]] = {
-    "nothing": ("", "batch: expected a header with a, b, found none"),
-    "no header": ("1,x\n2,y", "batch: expected a header with a, b, found 2 other cells"),
+    "nothing": ("", "batch: expected a header with a, b, separated by ',', found none"),
+    "no header": (
+        "1,x\n2,y",
+        "batch: expected a header with a, b, separated by ',', found 2 other cells",
+    ),
     "a column missing": (
         "a\n1",
         "column b: expected the column in the header, found no",
@@ -256,7 +259,8 @@ REFUSED_FILES: dict[str, tuple[str | bytes, str]] = {
         "row 1: expected CSV (RFC 4180), found unexpected end",
     ),
     "text after a quote": ('a,b\n1,"x"y\n', "row 1: expected CSV (RFC 4180), found ',' expected"),
-    "a semicolon": ("a;b\n1;x", "expected a header with a, b, found 1 other cells"),
+    "a semicolon": ("a;b\n1;x", "separated by ',', found one separated by ';'"),
+    "a tab": ("a\tb\n1\tx", "separated by ',', found one separated by '\\t'"),
     "a long cell": (f"a,b\n1,{'x' * 200_000}", "field larger than field limit"),
     "no UTF-8": (
         b"a,b\n1,caf\xe9\n",
