@@ -24,18 +24,24 @@ _P = ParamSpec("_P")
 
 
 class Verb(click.Command):
-    """A command with examples."""
+    """A command with examples, and with a hint for who interrupts it."""
 
-    def __init__(self, *args: Any, examples: Sequence[str] = (), **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, examples: Sequence[str] = (), interrupted: str = "", **kwargs: Any
+    ) -> None:
         kwargs.setdefault("context_settings", {"help_option_names": HELP_NAMES})
         super().__init__(*args, **kwargs)
         self.examples = tuple(examples)
+        self.interrupted = interrupted
         self.params += global_options(hidden=True)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; an error that has no hint of its own gets one."""
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt as exc:
+            exc.args = (self.interrupted,)
+            raise
         except IntegrityError as exc:
             exc.hint = exc.hint or "`backstory verify` names what is damaged"
             raise
@@ -110,11 +116,12 @@ class Family(click.Group):
 
 
 def verb(
-    name: str, *, examples: Sequence[str]
+    name: str, *, examples: Sequence[str], interrupted: str = ""
 ) -> Callable[[Callable[Concatenate[Session, _P], Exit | None]], Verb]:
     """Make a command of a function whose first argument is the session.
 
-    The function returns its exit code where it is another than 0; its docstring is the help.
+    The function returns its exit code where it is another than 0; its docstring is the help. The
+    hint of `interrupted` is for commands that leave something behind when they are interrupted.
     """
 
     def made(function: Callable[Concatenate[Session, _P], Exit | None]) -> Verb:
@@ -122,7 +129,7 @@ def verb(
         def called(*args: _P.args, **kwargs: _P.kwargs) -> Exit | None:
             return function(Session.of(click.get_current_context()), *args, **kwargs)
 
-        return click.command(name, cls=Verb, examples=examples)(called)
+        return click.command(name, cls=Verb, examples=examples, interrupted=interrupted)(called)
 
     return made
 

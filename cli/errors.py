@@ -115,8 +115,8 @@ def failure_of(exc: BaseException, *, home: Path | None = None) -> Failure:
             return Failure(
                 exit=Exit.INTERRUPTED,
                 code="INTERRUPTED",
-                message="interrupted; what was committed is kept whole, the rest was not begun",
-                hint="repeat the command: what is there already is not stored twice",
+                message="interrupted",
+                hint=str(exc),  # the command's own, if it has one
             )
         case _:
             return _unexpected(exc, home)

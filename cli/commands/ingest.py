@@ -33,6 +33,7 @@ _COLUMNS = (
         "backstory ingest thumbs/en monday.jsonl tuesday.csv.gz",
         "zcat events.gz | backstory ingest thumbs/en - --format jsonl --source app --offset 42",
     ),
+    interrupted="repeat the command: what was committed is kept whole, and is not stored twice",
 )
 @click.argument("slice_name", type=REF_TEXT, metavar="SLICE")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILE)

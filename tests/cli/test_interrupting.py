@@ -3,8 +3,9 @@
 import os
 import signal
 import subprocess
+from pathlib import Path
 
-from tests.cli.running import PROGRAM, environment, run
+from tests.cli.running import PROGRAM, Ran, environment, run
 from tests.cli.shop import Shop, write_jsonl
 
 
@@ -13,23 +14,36 @@ def test_an_interrupted_ingest_leaves_a_sound_home(own_shop: Shop) -> None:
     first = write_jsonl(own_shop.folder / "first.jsonl", 9)
     second = own_shop.folder / "second.jsonl"
     os.mkfifo(second)
+    said = interrupted("ingest", "thumbs/en", first, second, shop=own_shop, at=second)
+    assert said.code == 130
+    assert said.out.splitlines()[1].split("\t")[:2] == ["first.jsonl", "accepted"]
+    error, hint = said.err.splitlines()
+    assert error == "error: interrupted"
+    assert hint.startswith("hint: repeat the command: what was committed is kept whole")
+    assert run("slices", home=own_shop.home).rows[0][2] == "1560"
+    assert run("verify", home=own_shop.home).code == 0
+
+
+def test_an_interrupted_question_has_nothing_to_keep(shop: Shop, tmp_path: Path) -> None:
+    document = tmp_path / "document.graphql"
+    os.mkfifo(document)
+    said = interrupted("query", document, shop=shop, at=document)
+    assert said == Ran(code=130, out="", err="error: interrupted\n")
+
+
+def interrupted(*args: str | Path, shop: Shop, at: Path) -> Ran:
+    """Run a command and interrupt it where it reads from a pipe."""
     with (
         subprocess.Popen(
-            [*PROGRAM, "ingest", "thumbs/en", first, second],
-            cwd=own_shop.folder,
+            [*PROGRAM, *args],
+            cwd=shop.folder,
             env=environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         ) as child,
-        second.open("w"),
+        at.open("w"),
     ):
         os.kill(child.pid, signal.SIGINT)
         out, err = child.communicate(timeout=60)
-    assert child.returncode == 130
-    assert out.splitlines()[1].split("\t")[:2] == ["first.jsonl", "accepted"]
-    error, hint = err.splitlines()
-    assert error.startswith("error: interrupted; what was committed is kept whole")
-    assert hint.startswith("hint: repeat the command")
-    assert run("slices", home=own_shop.home).rows[0][2] == "1560"
-    assert run("verify", home=own_shop.home).code == 0
+    return Ran(code=child.returncode, out=out, err=err)
