@@ -5,6 +5,7 @@ import shutil
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from importlib.metadata import version
 
@@ -15,9 +16,9 @@ from backstory.lineage.keys import KEY_FILE, load_key
 from backstory.lineage.parts import Parts
 from backstory.lineage.settings import SETTINGS_FILE
 from backstory.lineage.store import audit_log, runs, slices, upgrade
+from backstory.lineage.times import MAX_CLOCK_SKEW
 
 LOW_DISK_BYTES = 1 << 30
-MAX_CLOCK_SKEW_SECONDS = 5.0
 
 
 class Health(StrEnum):
@@ -175,12 +176,12 @@ def _permissions(parts: Parts) -> Check:
 def _clock(parts: Parts) -> Check:
     with parts.store.reader() as conn:
         last = audit_log.head(conn)[1]
-    ahead = (last - parts.clock()).total_seconds() if last else 0.0
-    if ahead > MAX_CLOCK_SKEW_SECONDS:
+    ahead = last - parts.clock() if last else timedelta()
+    if ahead > MAX_CLOCK_SKEW:
         return Check(
             name="clock",
             health=Health.WARNING,
-            found=f"this clock is {ahead:.0f} s behind the last record",
+            found=f"this clock is {ahead.total_seconds():.0f} s behind the last record",
             remedy="set the clock; records keep their order all the same",
         )
     return Check(name="clock", health=Health.OK, found="not behind the last record")

@@ -58,7 +58,7 @@ def entity(parts: Parts, ref: str) -> Entity:
         if ref.startswith(_OF_OTHERS):
             return _node(conn, ref)
         parsed = parse_ref(ref)
-        return _record(conn, resolve_ref(conn, parsed), parsed)
+        return _record(conn, resolve_ref(conn, parsed, parts.clock), parsed)
 
 
 def models_known(parts: Parts) -> list[Node]:

@@ -7,6 +7,7 @@ into a snapshot of the graph when somebody uses it.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypeAlias, assert_never
 
 from backstory.lake.errors import InvalidError, NotFoundError
@@ -14,7 +15,7 @@ from backstory.lineage import refs
 from backstory.lineage.graph import EntityKind, Node
 from backstory.lineage.parts import Parts
 from backstory.lineage.store import deployments, models, names, reads, runs, slices
-from backstory.lineage.times import time_text
+from backstory.lineage.times import EPOCH, MAX_CLOCK_SKEW, Clock, time_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,14 +81,14 @@ def resolve(parts: Parts, text: str) -> Resolved:
         NotFoundError: nothing has that name, version, alias or time.
     """
     with parts.store.reader() as conn:
-        return resolve_ref(conn, refs.parse_ref(text))
+        return resolve_ref(conn, refs.parse_ref(text), parts.clock)
 
 
-def resolve_ref(conn: Any, ref: refs.Ref) -> Resolved:
+def resolve_ref(conn: Any, ref: refs.Ref, clock: Clock) -> Resolved:
     """The same within a reader or a unit of work."""
     match ref:
         case refs.NameRef():
-            return _named(conn, ref)
+            return _named(conn, ref, clock)
         case refs.RunRef():
             return _run(conn, ref.prefix)
         case refs.DeploymentRef():
@@ -134,7 +135,7 @@ def resolve_slice_at(parts: Parts, text: str) -> SliceAt:
     return found
 
 
-def find_node(conn: Any, text: str) -> Node:
+def find_node(conn: Any, text: str, clock: Clock) -> Node:
     """The graph node that a ref names; read at once where the ref is a node's key.
 
     Raises:
@@ -144,7 +145,7 @@ def find_node(conn: Any, text: str) -> Node:
     ref = refs.parse_ref(text)
     node = reads.entity_by_key(conn, str(ref)) if _is_key(ref) else None
     if node is None:
-        number = _node_of(resolve_ref(conn, ref), text)
+        number = _node_of(resolve_ref(conn, ref, clock), text)
         node = reads.entities(conn, [number])[number]
     return node
 
@@ -185,9 +186,9 @@ def _node_of(found: Resolved, text: str) -> int:
             raise InvalidError(f"{text!r} cannot be traced")
 
 
-def _named(conn: Any, ref: refs.NameRef) -> Resolved:
+def _named(conn: Any, ref: refs.NameRef, clock: Clock) -> Resolved:
     if ref.name.startswith(slices.INTERACTIONS_PREFIX):  # a table of ours, which claims no name
-        return _slice_at(conn, ref)
+        return _slice_at(conn, ref, clock)
     kind_and_id = names.named(conn, ref.name)
     if kind_and_id is None or (ref.kind is not None and ref.kind != kind_and_id[0]):
         environments = (
@@ -200,13 +201,13 @@ def _named(conn: Any, ref: refs.NameRef) -> Resolved:
         )
     kind, entity = kind_and_id
     if kind == EntityKind.SLICE:
-        return _slice_at(conn, ref)
+        return _slice_at(conn, ref, clock)
     if ref.at is None:
         return ModelNamed(name=ref.name, id=entity)
     return _version(conn, ref)
 
 
-def _slice_at(conn: Any, ref: refs.NameRef) -> SliceAt:
+def _slice_at(conn: Any, ref: refs.NameRef, clock: Clock) -> SliceAt:
     record = slices.slice_by_name(conn, ref.name)
     if record is None:
         raise NotFoundError(
@@ -218,13 +219,7 @@ def _slice_at(conn: Any, ref: refs.NameRef) -> SliceAt:
         case refs.Version(number=number):
             version = number
         case refs.Time(at=time):
-            commit = slices.commit_at(conn, record.id, time)
-            if commit is None:
-                raise NotFoundError(
-                    f"{ref.name} did not exist at {time_text(time)}",
-                    hint=f"see when it began with `backstory history {ref.name}`",
-                )
-            version = commit.version
+            version = _version_at(conn, record, time, clock)
         case refs.Alias(name=name):
             raise InvalidError(
                 f"{ref.name}@{name}: a slice has versions and times, no aliases",
@@ -244,6 +239,23 @@ def _slice_at(conn: Any, ref: refs.NameRef) -> SliceAt:
         commit=commit,
         snapshot=slices.snapshot_of(conn, record.id, version),
     )
+
+
+def _version_at(conn: Any, record: slices.SliceRecord, time: datetime, clock: Clock) -> int:
+    """The version that a slice had at a time, which must be over: else it may yet be another."""
+    known_until = max(clock() + MAX_CLOCK_SKEW, record.last_at or EPOCH)
+    if time > known_until:
+        raise InvalidError(
+            f"{record.name}@{time_text(time)} is in the future: nobody knows yet what it will be",
+            hint=f"leave the time out for the newest version: {record.name}",
+        )
+    commit = slices.commit_at(conn, record.id, time)
+    if commit is None:
+        raise NotFoundError(
+            f"{record.name} did not exist at {time_text(time)}",
+            hint=f"see when it began with `backstory history {record.name}`",
+        )
+    return commit.version
 
 
 def _version(conn: Any, ref: refs.NameRef) -> models.VersionRecord:

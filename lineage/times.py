@@ -11,13 +11,14 @@ midnight in UTC, and seconds may be left out. Digits beyond microseconds are cut
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from backstory.lake.errors import InvalidError
 
 Clock = Callable[[], datetime]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MAX_CLOCK_SKEW = timedelta(seconds=5)  # between two clocks that are both well
 
 _SHAPE = re.compile(
     r"(\d{4}-\d{2}-\d{2})"

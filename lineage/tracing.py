@@ -126,7 +126,9 @@ def _walk(parts: Parts, ref: str, direction: Direction, depth: int, limit: int) 
     if not 0 < depth <= MAX_DEPTH or not 0 < limit <= MAX_LIMIT:
         raise InvalidError(f"depth goes from 1 to {MAX_DEPTH}, limit from 1 to {MAX_LIMIT}")
     with parts.store.reader() as conn:
-        graph = reads.walk(conn, find_node(conn, ref), direction, depth=depth, limit=limit)
+        graph = reads.walk(
+            conn, find_node(conn, ref, parts.clock), direction, depth=depth, limit=limit
+        )
         if direction is Direction.UPSTREAM:
             graph = of_its_runs(graph)
         ids = _by_kind(graph.nodes)
@@ -195,7 +197,7 @@ def _count_answers(parts: Parts, versions: Sequence[models.VersionRecord]) -> di
 
 def _key(parts: Parts, ref: str) -> str:
     with parts.store.reader() as conn:
-        return find_node(conn, ref).key
+        return find_node(conn, ref, parts.clock).key
 
 
 def _along(found: Trace, edges: Sequence[Edge]) -> Trace:

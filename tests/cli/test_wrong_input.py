@@ -52,6 +52,10 @@ show thumbs/en@99                                3  has no version 99; its last 
 show thumbs/en@99999999999999999999999           3  no number has more than 18 digits
 trace ranker@99999999999999999999999             3  no number has more than 18 digits
 show thumbs/en@2000-01-01                        3  did not exist at 2000-01-01T00:00:00Z
+show thumbs/en@9999-01-01                        2  is in the future
+pin thumbs/en@9999-01-01 --reason x              2  is in the future
+diff thumbs/en thumbs/en@9999-01-01              2  is in the future
+trace thumbs/en@9999-01-01                       2  is in the future
 show thumbs/en@2026-11-14T09:41                  2  has no time zone
 show thumbs/en@champion                          2  a slice has versions and times, no aliases
 show thumbs/en --rows 10001                      2  show gives 0 to 10000 rows, not 10001

@@ -3,9 +3,10 @@ from datetime import timedelta
 import pytest
 
 import backstory
-from backstory.lineage.home import Home
+from backstory.lineage.home import Home, open_home
 from backstory.lineage.resolving import resolve, resolve_slice_at, resolve_version
-from tests.lineage.homes import backstory_error, feed, train
+from tests.lineage.homes import MORNING, backstory_error, feed, train
+from tests.lineage.store.recording import ticking
 
 
 def test_slices_by_version_and_time(home: Home) -> None:
@@ -19,6 +20,21 @@ def test_slices_by_version_and_time(home: Home) -> None:
     assert home.slice("thumbs/en").at(just_before).version == 1
     with pytest.raises(backstory.NotFoundError, match="did not exist at"):
         resolve_slice_at(home, "thumbs/en@2020-01-01")
+
+
+def test_a_time_in_the_future_names_no_version_yet(home: Home) -> None:
+    feed(home)
+    assert home.slice("thumbs/en").at(home.clock() + timedelta(seconds=2)).version == 1
+    with pytest.raises(backstory.InvalidError, match="is in the future") as refused:
+        home.slice("thumbs/en").at(home.clock() + timedelta(minutes=1))
+    assert "thumbs/en" in refused.value.hint
+
+
+def test_a_time_up_to_the_last_commit_is_over_whatever_this_clock_says(home: Home) -> None:
+    feed(home)
+    last = home.history("thumbs/en")[0].commit.at
+    with open_home(home.settings.home, clock=ticking(MORNING - timedelta(days=1))) as early:
+        assert early.slice("thumbs/en").at(last).version == 1
 
 
 def test_versions_by_number_and_alias(home: Home) -> None:
