@@ -17,7 +17,8 @@ import click
 from backstory import __version__
 from backstory.cli.command import HELP_NAMES, write_examples
 from backstory.cli.errors import Exit, failure_of, report
-from backstory.cli.session import COMPLETION_VARIABLE, global_options
+from backstory.cli.session import COMPLETION_VARIABLE, Session, global_options
+from backstory.cli.views import Verbatim
 
 # The help lists these without loading them; a test compares them with the commands themselves.
 COMMANDS: dict[str, dict[str, str]] = {
@@ -163,9 +164,9 @@ def _home(args: list[str]) -> Path | None:
     invoke_without_command=True,
     context_settings={"help_option_names": HELP_NAMES},
 )
-@click.version_option(__version__, message="%(prog)s %(version)s")
+@click.option("--version", is_flag=True, help="Show the version and exit.")
 @click.pass_context
-def main(ctx: click.Context) -> None:
+def main(ctx: click.Context, *, version: bool) -> None:
     """Backstory tells any deployed model's backstory.
 
     Which feedback made it, and what it was at the moment it answered.
@@ -173,6 +174,10 @@ def main(ctx: click.Context) -> None:
     Refs name things: ranker@7, ranker@champion, thumbs/en@58, thumbs/en@2026-11-14T09:41Z,
     run:019a8f3c-5b1e, int:019a8f3c-5b1e, env:prod-eu#3 (`backstory help refs`).
     """
+    if version:
+        text = f"{ctx.info_name} {__version__}"
+        Session.of(ctx).output.result({"version": __version__}, Verbatim(text=text))
+        ctx.exit()
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
 

@@ -76,6 +76,11 @@ def test_version_answers_at_once(tmp_path: Path) -> None:
     assert min(times) <= 0.3
 
 
+@pytest.mark.parametrize("args", [["--json", "--version"], ["--version", "--json"]], ids=" ".join)
+def test_the_version_as_json(args: list[str]) -> None:
+    assert run(*args).data == {"version": __version__}
+
+
 @pytest.mark.parametrize("name", SUMMARIES)
 def test_the_list_says_what_the_command_says(name: str) -> None:
     assert EVERY[name].get_short_help_str(limit=200) == SUMMARIES[name]
