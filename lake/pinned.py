@@ -172,6 +172,14 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
+def snapshot_kept(table: Table, folder: Path, manifest: Manifest) -> Snapshot:
+    """A pinned snapshot by its manifest alone, over the copies where the pin has some."""
+    copies = folder / FILES_FOLDER
+    if copies.is_dir():
+        return make_snapshot(table, manifest, folder=copies, opened_by=OpenedBy.COPY)
+    return make_snapshot(table, manifest, folder=table.folder, opened_by=OpenedBy.MANIFEST)
+
+
 def read_digests(folder: Path) -> Mapping[str, str]:
     """SHA-256 by path: the pin's checkpoint, and files of the table's log and contract.
 
@@ -217,9 +225,8 @@ def _reopen(table: Table, folder: Path) -> Snapshot:
         manifest = read_manifest(folder)
     except IntegrityError as exc:
         fault = exc
-    copies = folder / FILES_FOLDER
-    if manifest and copies.is_dir():
-        return make_snapshot(table, manifest, folder=copies, opened_by=OpenedBy.COPY)
+    if manifest and (folder / FILES_FOLDER).is_dir():
+        return snapshot_kept(table, folder, manifest)
     for opened_by, read in _ways(table, folder, _version_of(folder)):
         with suppress(BackstoryError):
             said = read().manifest
@@ -229,7 +236,7 @@ def _reopen(table: Table, folder: Path) -> Snapshot:
                 )
     if manifest is None:
         raise fault or IntegrityError(f"{folder / MANIFEST_FILE} cannot be read")
-    return make_snapshot(table, manifest, folder=table.folder, opened_by=OpenedBy.MANIFEST)
+    return snapshot_kept(table, folder, manifest)
 
 
 def _ways(

@@ -243,7 +243,7 @@ class Snapshot:
         condition = check_expression(where, self.full_schema) if where is not None else None
         files = [(inside(self.folder, f.path), f) for f in self.manifest.files]
         for path, file in files:
-            self._check_present(path, file.size)
+            check_present(self, path, file.size)
         if self.needs_engine:
             con = cage([])
             rows = self._rows_of_engine(self.full_schema if condition else schema)
@@ -257,18 +257,6 @@ class Snapshot:
     @property
     def _has_floats(self) -> bool:
         return any(pa.types.is_floating(kind) for kind in self.full_schema.types)
-
-    def _check_present(self, path: Path, size: int) -> None:
-        try:
-            found = path.stat().st_size
-        except FileNotFoundError as exc:
-            raise GoneError(
-                f"{self}: data file {path.name} is no longer there", hint=_VERIFY
-            ) from exc
-        if found != size:
-            raise IntegrityError(
-                f"{self}: data file {path.name} has {found} bytes instead of {size}", hint=_VERIFY
-            )
 
     def _rows_of_engine(self, schema: pa.Schema) -> pa.RecordBatchReader:
         delta: DeltaTable = open_delta(self.folder, self.version, name=self.slice)
@@ -337,6 +325,25 @@ def make_snapshot(
         needs_engine=needs_engine,
         at=at,
     )
+
+
+def check_present(snapshot: Snapshot, path: Path, size: int) -> None:
+    """Look whether a data file of a snapshot is there, with its size.
+
+    Raises:
+        GoneError: it is no longer there.
+        IntegrityError: it has another size.
+    """
+    try:
+        found = path.stat().st_size
+    except FileNotFoundError as exc:
+        raise GoneError(
+            f"{snapshot}: data file {path.name} is no longer there", hint=_VERIFY
+        ) from exc
+    if found != size:
+        raise IntegrityError(
+            f"{snapshot}: data file {path.name} has {found} bytes instead of {size}", hint=_VERIFY
+        )
 
 
 def _needed(library: str) -> Any:

@@ -44,10 +44,11 @@ from backstory.lake.pinned import (
     read_holder,
     read_manifest,
     same_content,
+    snapshot_kept,
 )
 from backstory.lake.replay import Added, LogState
 from backstory.lake.segments import log_files, segment
-from backstory.lake.snapshot import OpenedBy, Snapshot, Table, make_snapshot, open_snapshot
+from backstory.lake.snapshot import OpenedBy, Snapshot, Table, open_snapshot
 from backstory.lake.table import SliceTable
 from backstory.lake.tally import Expected, Tally
 from backstory.lake.verify_log import (
@@ -164,8 +165,7 @@ def _pin(tally: Tally, table: Table, folder: Path, recorded: dict[Path, str]) ->
     with tally.reading(where, folder / MANIFEST_FILE):
         manifest = read_manifest(folder)
         _checkpoint(tally, where, table, folder, manifest)
-        at, way = (copies, OpenedBy.COPY) if copies.is_dir() else (table.folder, OpenedBy.MANIFEST)
-        snapshots.append(make_snapshot(table, manifest, folder=at, opened_by=way))
+        snapshots.append(snapshot_kept(table, folder, manifest))
     return snapshots
 
 

@@ -9,8 +9,12 @@ from datetime import timedelta
 from enum import StrEnum
 from importlib.metadata import version
 
+from backstory.lake.commits import LOG_FOLDER
 from backstory.lake.errors import BackstoryError
-from backstory.lake.pinned import pins_of
+from backstory.lake.location import translate_os_error
+from backstory.lake.pinned import pin_folders, pins_of, read_manifest, snapshot_kept
+from backstory.lake.presence import MAX_FILES_LOOKED_AT, look_at_files
+from backstory.lake.snapshot import open_snapshot
 from backstory.lineage.catch_up import unregistered
 from backstory.lineage.keys import KEY_FILE, load_key
 from backstory.lineage.parts import Parts
@@ -19,6 +23,7 @@ from backstory.lineage.store import audit_log, runs, slices, upgrade
 from backstory.lineage.times import MAX_CLOCK_SKEW
 
 LOW_DISK_BYTES = 1 << 30
+MAX_NAMED = 5  # folders in one line
 
 
 class Health(StrEnum):
@@ -55,6 +60,9 @@ def _made(name: str, check: Callable[[Parts], Check], parts: Parts) -> Check:
         return check(parts)
     except BackstoryError as exc:
         return Check(name=name, health=Health.PROBLEM, found=exc.message, remedy=exc.hint)
+    except OSError as exc:
+        met = translate_os_error(exc, f"looking at {name}")
+        return Check(name=name, health=Health.PROBLEM, found=met.message, remedy=met.hint)
 
 
 def _versions(parts: Parts) -> Check:  # noqa: ARG001 - every check takes the parts
@@ -76,11 +84,14 @@ def _store(parts: Parts) -> Check:
 
 
 def _lake(parts: Parts) -> Check:
-    names = list(parts.lake.names())
-    for name in names:
-        parts.lake.table(name)
+    """Every table that the lake or the store knows, with the files of its newest version."""
+    with parts.store.reader() as conn:
+        names = sorted({*parts.lake.names(), *slices.last_versions(conn)})
+    files = look_at_files(open_snapshot(parts.lake.table(name)) for name in names)
     return Check(
-        name="lake", health=Health.OK, found=f"{_count(len(names), 'table')} can be opened"
+        name="lake",
+        health=Health.OK,
+        found=f"{_count(len(names), 'table')} can be opened{_looked(files)}",
     )
 
 
@@ -98,14 +109,15 @@ def _commits(parts: Parts) -> Check:
 
 
 def _pins(parts: Parts) -> Check:
-    """Pins of the lake that the store does not hold: what a crash between the two leaves."""
+    """Pins that only the lake or only the store knows, as crashes leave them, and their files."""
     with parts.store.reader() as conn:
         held = {
             pin.pin_id
             for pins in slices.pins_of(conn, slices.pinned_snapshots(conn)).values()
             for pin in pins
         }
-    kept = {pin.pin_id for name in parts.lake.names() for pin in pins_of(parts.lake.table(name))}
+    tables = [parts.lake.table(name) for name in parts.lake.names()]
+    kept = {pin.pin_id for table in tables for pin in pins_of(table)}
     if missing := held - kept:
         return Check(
             name="pins",
@@ -120,7 +132,14 @@ def _pins(parts: Parts) -> Check:
             found=f"{len(spare)} pins in the lake are not recorded (a command was killed)",
             remedy="they keep files without need and do no harm",
         )
-    return Check(name="pins", health=Health.OK, found=f"{_count(len(held), 'pin')} held")
+    files = look_at_files(
+        snapshot_kept(table, folder, read_manifest(folder))
+        for table in tables
+        for folder in pin_folders(table)
+    )
+    return Check(
+        name="pins", health=Health.OK, found=f"{_count(len(held), 'pin')} held{_looked(files)}"
+    )
 
 
 def _runs(parts: Parts) -> Check:
@@ -161,16 +180,27 @@ def _disk(parts: Parts) -> Check:
 
 
 def _permissions(parts: Parts) -> Check:
-    places = (parts.settings.home, parts.settings.lake, parts.settings.artifacts)
-    denied = [str(place) for place in places if not os.access(place, os.R_OK | os.W_OK)]
+    """The folders that commands write into, each by its own permissions."""
+    with parts.store.reader() as conn:
+        own = slices.slices(conn, flavours=("managed", "interactions"))
+    folders = [parts.lake.folder(record.name) for record in own]
+    tables = [place for folder in folders for place in (folder, folder / LOG_FOLDER)]
+    places = [parts.settings.home, parts.settings.lake, parts.settings.artifacts]
+    places += filter(os.path.lexists, tables)  # of a table that is gone the next check tells
+    denied = [str(place) for place in places if not os.access(place, os.R_OK | os.W_OK | os.X_OK)]
     if denied:
+        more = f" and {len(denied) - MAX_NAMED} more" if len(denied) > MAX_NAMED else ""
         return Check(
             name="access",
             health=Health.PROBLEM,
-            found=f"no permission to read and write {', '.join(denied)}",
+            found=f"no permission to read and write {', '.join(denied[:MAX_NAMED])}{more}",
             remedy=f"see the owner and modes, and the paths in {SETTINGS_FILE}",
         )
-    return Check(name="access", health=Health.OK, found="home, lake and artifacts can be written")
+    return Check(
+        name="access",
+        health=Health.OK,
+        found=f"home, lake, artifacts and {_count(len(folders), 'table')} can be written",
+    )
 
 
 def _clock(parts: Parts) -> Check:
@@ -199,6 +229,15 @@ _CHECKS: dict[str, Callable[[Parts], Check]] = {
     "disk": _disk,
     "clock": _clock,
 }
+
+
+def _looked(files: int) -> str:
+    """What was looked at of data files, and what was not."""
+    if not files:
+        return ""
+    first = "the first " if files == MAX_FILES_LOOKED_AT else ""
+    there = "is there" if files == 1 else "are there"
+    return f"; {first}{_count(files, 'data file')} {there} (`backstory verify` reads every byte)"
 
 
 def _count(number: int, what: str) -> str:

@@ -332,6 +332,16 @@ def test_data_that_may_not_be_read_is_not_called_damaged(own_shop: Shop) -> None
     assert "nothing" not in verified.out
 
 
+@pytest.mark.parametrize("denied", ["", "_delta_log"])
+def test_doctor_tells_a_table_that_cannot_be_written(denied: str, own_shop: Shop) -> None:
+    path = own_shop.home / "lake/thumbs__en" / denied
+    path.chmod(0o500)
+    said = bound("doctor", folder=own_shop.folder)
+    path.chmod(0o700)
+    assert said.code == 1
+    assert f"no permission to read and write {path}\t" in said.out
+
+
 @pytest.mark.parametrize("name", DENIED)
 def test_what_is_not_permitted_is_told(name: str, own_shop: Shop) -> None:
     typed, denied, fragment = DENIED[name]

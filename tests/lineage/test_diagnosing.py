@@ -1,3 +1,4 @@
+import shutil
 from datetime import timedelta
 from pathlib import Path
 
@@ -75,6 +76,24 @@ def test_a_table_that_does_not_open_is_a_problem(home: Home) -> None:
     contract.write_text("{")
     with open_home(home.settings.home, clock=ticking(), heal=False) as opened:
         assert "lake" in names_of(opened.doctor(), "problem")
+
+
+def test_data_that_is_gone_is_a_problem(home: Home) -> None:
+    feed(home)
+    home.pin("thumbs/en", reason="audit")
+    assert [c.found for c in home.doctor() if c.name == "pins"] == [
+        "1 pin held; 1 data file is there (`backstory verify` reads every byte)"
+    ]
+    [part] = (home.settings.lake / "thumbs__en").glob("part-*")
+    part.unlink()
+    assert names_of(home.doctor(), "problem") == ["lake", "pins"]
+
+
+def test_a_table_that_the_store_knows_and_the_lake_lost_is_a_problem(home: Home) -> None:
+    feed(home)
+    shutil.rmtree(home.settings.lake / "thumbs__en" / "_delta_log")
+    with open_home(home.settings.home, clock=ticking(), heal=False) as opened:
+        assert names_of(opened.doctor(), "problem") == ["lake"]
 
 
 def test_a_clock_that_went_back_is_a_warning(home: Home) -> None:
