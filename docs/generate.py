@@ -2,7 +2,8 @@
 
 `python docs/generate.py` writes them into `docs/reference/`; with `--check` it writes nothing and
 fails when a page differs. Each page is a function from code to text. Nothing here is knowledge of
-its own, apart from the sentences that open a page and the meaning of the environment variables.
+its own, apart from the sentences that open a page, the meaning of the environment variables and
+what is bounded by each bound.
 """
 
 import dataclasses
@@ -13,6 +14,7 @@ import pkgutil
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
 from types import FunctionType
@@ -22,6 +24,7 @@ import click
 import graphql
 
 import backstory
+from backstory.api.bounds import Bounds
 from backstory.api.schema import printed
 from backstory.cli.errors import EXIT_CODES
 from backstory.cli.main import main as program
@@ -37,6 +40,79 @@ ENVIRONMENT = {
     "BACKSTORY_CRASH_AT": "Ends the process at a named point of a write; for tests of recovery.",
     "BACKSTORY_HOME": "The home's folder, when it is not `.backstory/` here or above.",
     "BACKSTORY_PAGER": "What shows long results on a terminal; else `PAGER`, else `less`.",
+}
+
+# Where the bound stands, below `backstory`, and what it bounds.
+BOUNDS = {
+    "Files of feedback": {
+        "lake.sources.lines.MAX_LINE_BYTES": "one line of JSONL or CSV",
+        "lake.sources.lines.MAX_INFLATED_BYTES": "one file, gzip undone; its rows in memory",
+        "lake.sources.batches.MAX_BATCH_ROWS": "rows of one batch or file",
+        "lake.table.MAX_SOURCE_CHARS": "characters of a source's name",
+        "lake.table.MAX_OFFSET": "an offset",
+        "lake.types.MAX_NESTING": "levels of lists, maps and structs in one value",
+        "lake.types.MAX_DECIMAL_DIGITS": "digits of a decimal",
+        "lake.sources.rejections.MAX_REJECTIONS": "faults of a batch that are told",
+    },
+    "Contracts and settings": {
+        "lake.contract.MAX_CONTRACT_BYTES": "a contract",
+        "lake.contract.MAX_COLUMNS": "columns of a contract",
+        "lake.columns.MAX_COLUMN_NAME": "characters of a column's name",
+        "lake.documents.MAX_DOCUMENT_BYTES": "any YAML or JSON document",
+        "lake.documents.MAX_DOCUMENT_DEPTH": "levels of a YAML document",
+        "lineage.settings.MAX_SETTINGS_BYTES": "the settings file",
+    },
+    "Names, refs and conditions": {
+        "lake.location.MAX_NAME_LENGTH": "characters of the name of a slice or model",
+        "lake.location.MAX_NAME_PARTS": "parts of a name, between `/`",
+        "lineage.refs.MAX_REF_LENGTH": "characters of a ref",
+        "lineage.refs.MAX_DIGITS": "digits of a version's number",
+        "lake.expressions.MAX_EXPRESSION_CHARS": "characters of a condition (`--where`)",
+        "lake.expressions.MAX_EXPRESSION_DEPTH": "levels of a condition",
+        "lineage.deploying.MAX_AHEAD": "how far ahead a valid time lies",
+        "lineage.times.MAX_CLOCK_SKEW": "how far ahead the time in `thumbs@TIME` lies",
+        "lineage.pinning.MAX_REASON": "characters of a pin's reason",
+    },
+    "What is shown at once": {
+        "lineage.inspecting.MAX_ROWS": "rows of `show`",
+        "lineage.inspecting.MAX_COMMITS": "commits of `history`",
+        "lineage.comparing.MAX_COMMITS": "commits of `diff`",
+        "lineage.tracing.MAX_DEPTH": "steps of a trace",
+        "lineage.tracing.MAX_LIMIT": "nodes of a trace",
+        "lake.lookup.MAX_ROWS_FOUND": "rows that are found by one id",
+        "lake.presence.MAX_FILES_LOOKED_AT": "data files that one check of `doctor` looks at",
+        "api.schema.paging.MAX_FIRST": "`first` of a connection in GraphQL",
+    },
+    "Runs and interactions": {
+        "lineage.retraining.MAX_PARAMS": "parameters of a run",
+        "lineage.retraining.MAX_METRICS": "metrics of a run",
+        "lineage.retraining.MAX_MESSAGE": "characters of a failed run's message; the rest is cut",
+        "lineage.redaction.MAX_DEPTH": "levels of a parameter; what lies deeper is replaced",
+        "lineage.capturing.MAX_PATCH_BYTES": "uncommitted changes of the code; else left out",
+        "lineage.interaction.MAX_TEXT_BYTES": "a request, a response, the detail of a part",
+        "lineage.interaction.MAX_WORD_BYTES": "any other text of an interaction",
+        "lineage.interaction.MAX_PARTS": "parts of an answer",
+        "lineage.interaction.MAX_ATTRIBUTES": "attributes of an interaction",
+    },
+    "Artifacts": {
+        "lake.blobs.MAX_ARTIFACT_BYTES": "one file of an artifact",
+        "lake.blobs.MAX_READ_BYTES": "one artifact that is read into memory",
+        "lake.trees.MAX_TREE_FILES": "files of a folder",
+        "lake.trees.MAX_PATH_CHARS": "characters of a path in it",
+    },
+    "Logs": {
+        "lake.commits.MAX_ENTRY_BYTES": "one entry of a Delta log",
+        "lake.sealed.MAX_SEALED_BYTES": "one file of a pin",
+        "lineage.audit.leaf.MAX_BODY_BYTES": "one entry of the audit log",
+        "lineage.audit.leaf.MAX_MARKS": "changed rows of one entry that are marked one by one",
+    },
+    "OpenLineage events": {
+        "lineage.openlineage.receive.MAX_EVENT_BYTES": "an event",
+        "lineage.openlineage.parse.MAX_NAME_LENGTH": "characters of an id, a name or a facet's key",
+        "lineage.openlineage.parse.MAX_DATASETS": "inputs of an event, and outputs",
+        "lineage.openlineage.parse.MAX_FACETS": "facets of one thing",
+        "lineage.openlineage.events.MAX_VALUE_LENGTH": "characters of a parameter in an event",
+    },
 }
 
 
@@ -81,6 +157,49 @@ def settings_page() -> str:
         "## Settings\n\n" + markdown(settings.Settings),
         "## Environment\n\n| variable | meaning |\n|---|---|\n" + "\n".join(variables),
     )
+
+
+def bounds_page() -> str:
+    """Every bound on input from outside, with its value."""
+    intro = (
+        "Input beyond a bound is refused as an `InvalidError`, most often of the kind "
+        "`LimitExceededError`, unless its row says otherwise."
+    )
+    tables = [f"## {title}\n\n{_bounds(bounds)}" for title, bounds in BOUNDS.items()]
+    return page("Bounds", intro, *tables, "## A GraphQL request\n\n" + _request_bounds())
+
+
+def _bounds(bounds: Mapping[str, str]) -> str:
+    rows = [
+        f"| {what} | {_quantity(name, _constant(place))} | `{name}` |"
+        for place, what in bounds.items()
+        for name in [place.rpartition(".")[2]]
+    ]
+    return "\n".join(["| what | at most | bound |", "|---|---|---|", *rows])
+
+
+def _constant(place: str) -> Any:
+    module, _, name = place.rpartition(".")
+    return getattr(import_module(f"backstory.{module}"), name)
+
+
+def _request_bounds() -> str:
+    values = {field.name: field.default for field in dataclasses.fields(Bounds)}
+    meanings = dict(re.findall(r"^- `(\w+)`: (.*)\.$", markdown(Bounds), flags=re.MULTILINE))
+    rows = [f"| {meanings[name]} | {_quantity(name, v)} | `{name}` |" for name, v in values.items()]
+    return "\n".join(["| what | at most | bound |", "|---|---|---|", *rows])
+
+
+def _quantity(name: str, value: Any) -> str:
+    """A bound as people and as errors write it."""
+    if isinstance(value, timedelta):
+        return f"{value.days} days" if value.days else f"{value.seconds} seconds"
+    if not name.lower().endswith("bytes"):
+        return f"{value:,}"
+    power = min((value.bit_length() - 1) // 10, 4)
+    unit = ("bytes", "KiB", "MiB", "GiB", "TiB")[power]
+    whole = value % (1 << 10 * power) == 0
+    return f"{value >> 10 * power:,} {unit} ({value} bytes)" if whole else f"{value} bytes"
 
 
 def errors_page() -> str:
@@ -267,6 +386,7 @@ def _section(found: re.Match[str]) -> str:
 
 
 PAGES: dict[str, Callable[[], str]] = {
+    "bounds.md": bounds_page,
     "commands.md": commands_page,
     "errors.md": errors_page,
     "facets.md": facets_page,

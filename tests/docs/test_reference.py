@@ -85,6 +85,25 @@ def test_every_error_is_documented(name: str) -> None:
     assert name in headings("errors.md")
 
 
+# What bounds our own work, and not what comes from outside.
+INWARD = {
+    "MAX_ATTEMPTS",
+    "MAX_MESSAGE_LENGTH",
+    "MAX_NAMED",
+    "MAX_OFFSET_ATTEMPTS",
+    "MAX_PROBLEMS",
+    "MAX_REBASES",
+    "MAX_SHOWN",
+    "MAX_STATISTIC_CHARS",
+}
+
+
+def test_every_bound_is_documented() -> None:
+    written = {n for m in product() for n in re.findall(r"^(MAX_\w+)\b.* = ", m.text, re.MULTILINE)}
+    shown = set(re.findall(r"\| `(MAX_\w+)` \|$", text_of("bounds.md"), re.MULTILINE))
+    assert shown == written - INWARD
+
+
 def test_every_graphql_type_is_documented() -> None:
     schema: graphql.GraphQLSchema = import_module("backstory.api.schema").schema.graphql_schema
     own = {name for name in schema.type_map if not name.startswith("__")}
