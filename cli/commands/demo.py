@@ -10,7 +10,11 @@ from backstory.cli.session import Session
 DEFAULT_FOLDER = "backstory-demo"
 
 
-@verb("demo", examples=("backstory demo", "backstory demo --seed 7 elsewhere"))
+@verb(
+    "demo",
+    examples=("backstory demo", "backstory demo --seed 7 elsewhere"),
+    interrupted="the next demo in that folder begins anew",
+)
 @click.argument("path", default=DEFAULT_FOLDER, type=click.Path(path_type=Path))
 @click.option("--seed", default=0, show_default=True, help="Of everything that is random.")
 def command(session: Session, path: Path, seed: int) -> None:
@@ -22,4 +26,4 @@ def command(session: Session, path: Path, seed: int) -> None:
     """
     from backstory.cli.demo.opening import run_demo
 
-    run_demo(path, seed=seed, color=session.output.color)
+    run_demo(path, seed=seed, output=session.output)

@@ -5,23 +5,37 @@ Plain text when piped, colours and a progress bar on a terminal; the words are t
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from backstory.cli.demo.world import Pixels
+if TYPE_CHECKING:
+    from backstory.cli.demo.world import Pixels
 
 _SHADES = " ░▒▓█"
 _WIDTH = 96
 
 
-class Screen:
-    """Where the story is told; without colour nothing is bold or dim either."""
+class _Pipe(Console):
+    """A console that leaves it to the program what to do when its reader went away."""
 
-    def __init__(self, *, color: bool) -> None:
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
+class Screen:
+    """Where the story is told; without colour nothing is bold or dim either.
+
+    Args:
+        color: whether there is colour.
+        asking: what stands before a command that asks the story's home.
+    """
+
+    def __init__(self, *, color: bool, asking: str) -> None:
         system: Literal["auto"] | None = "auto" if color else None
-        self._console = Console(highlight=False, soft_wrap=True, color_system=system)
+        self._asking = asking
+        self._console = _Pipe(highlight=False, soft_wrap=True, color_system=system)
         self._progress = Console(stderr=True, color_system=system)
 
     def heading(self, text: str) -> None:
@@ -35,8 +49,8 @@ class Screen:
         self._console.print(text, style=style, markup=False)
 
     def command(self, text: str) -> None:
-        """A command that shows the same."""
-        self._console.print(f"  $ {text}", style="green", markup=False)
+        """A command that asks the home."""
+        self._console.print(f"  $ {self._asking} {text}", style="green", markup=False)
 
     def table(self, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Columns: the first to the left, numbers to the right."""
@@ -49,7 +63,7 @@ class Screen:
             )
             self.say(f"  {line}", style="dim" if place == 0 else None)
 
-    def digit(self, pixels: Pixels) -> None:
+    def digit(self, pixels: "Pixels") -> None:
         """The handwriting, two characters a pixel."""
         for row in range(8):
             line = "".join(

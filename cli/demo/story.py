@@ -1,19 +1,34 @@
 """The story: one parcel went to the wrong town, and Backstory finds out why.
 
-Everything that is said is measured while it is said. The chapters use the same verbs as any other
-program (`home.trace`, `home.state_of`, `home.diff` …), and name the command that shows the same.
+Everything that a chapter says is measured when its turn comes, once, with the same verbs as any
+other program has (`home.trace`, `home.state_of`, `home.diff` …). How it is told is the chapters'.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import backstory
+from backstory.cli.demo.chapters import (
+    Answerer,
+    Astray,
+    Change,
+    Chapter,
+    Contradiction,
+    Damage,
+    Ending,
+    Making,
+    Reach,
+    Reading,
+    Repair,
+    TwoWeeks,
+)
 from backstory.cli.demo.reader import STRENGTH, Reader
-from backstory.cli.demo.screen import Screen
+from backstory.cli.demo.screen import Steps
 from backstory.cli.demo.world import (
     DEPOTS,
     MONDAY,
@@ -23,13 +38,12 @@ from backstory.cli.demo.world import (
     days,
     keyed_in,
 )
-from backstory.cli.figures import moment
-from backstory.cli.lineage_tree import tree_lines
 from backstory.lineage.home import Home
 from backstory.lineage.ids import interaction_id
 from backstory.lineage.interaction import Interaction, json_text
 
 MODEL = "reader"
+FIRST, SECOND, THIRD = (f"{MODEL}@{number}" for number in (1, 2, 3))
 SLICE = "corrections"
 ENVIRONMENT = "sorting"
 THRESHOLD_ROWS = 500
@@ -46,6 +60,8 @@ columns:
   digit:       {type: int64, nullable: false}
 signals: [keyed_in]
 """
+
+Progress = Callable[[str, int], AbstractContextManager[Steps]]
 
 
 class SimulatedClock:
@@ -66,58 +82,50 @@ class SimulatedClock:
 
 @dataclass(kw_only=True)
 class Story:
-    """The two weeks, and the investigation that follows them."""
+    """The two weeks, and the investigation that follows them.
+
+    Attributes:
+        progress: shows a piece of work that takes so many steps.
+        root: the folder of the home, as it was named.
+    """
 
     home: Home
     world: World
     clock: SimulatedClock
-    screen: Screen
+    progress: Progress
     root: str
     readers: dict[str, Reader] = field(default_factory=dict)
     answers: dict[str, int] = field(default_factory=dict)
 
-    def tell(self) -> None:
-        """The whole story."""
-        self._live_two_weeks()
+    def chapters(self) -> Iterator[Chapter]:
+        """Live the story, chapter by chapter."""
+        yield self._two_weeks()
         parcel = self._find_the_parcel()
-        for chapter in (
-            self._a_parcel_went_astray,
-            self._who_answered,
-            self._what_made_it,
-            self._what_changed,
-            self._how_far,
-            self._repair,
-            self._do_not_trust_us,
-        ):
-            chapter(parcel)
-        self._ending()
+        yield Astray(parcel=parcel, answer=self.answers[parcel.number])
+        yield self._who_answered(parcel)
+        yield self._what_made_it()
+        yield self._what_changed()
+        yield self._how_far()
+        yield self._repair(parcel)
+        yield self._damage()
+        yield self._ending()
 
     # --- the two weeks --------------------------------------------------------------------------
 
-    def _live_two_weeks(self) -> None:
-        say = self.screen.say
-        self.screen.heading("Two weeks in a sorting centre")
-        say("A model reads the last digit of handwritten postcodes. Where a clerk looked at a")
-        say("parcel too, what the clerk keyed in comes back as feedback, by depot.")
+    def _two_weeks(self) -> TwoWeeks:
         self.home.create_slice(CONTRACT)
         self._send(self.world.acceptance, source="acceptance-test", at=MONDAY - timedelta(days=2))
         first = self._train(backstory.Manual("first version, from the acceptance test"))
         self.home.deploy(first, to=ENVIRONMENT, reason="go live")
-        with self.screen.progress("parcels by day", 10) as steps:
+        with self.progress("parcels by day", 10) as steps:
             self._live_a_week(self.world.weeks[0], first, steps.advance, corrected=True)
             self.clock.move_to(MONDAY + timedelta(days=6, hours=3))
             second = self._train(backstory.Threshold(SLICE, rows=THRESHOLD_ROWS))
             self.home.deploy(second, to=ENVIRONMENT, reason="enough new feedback")
             self._live_a_week(self.world.weeks[1], second, steps.advance, corrected=False)
-        self._say_what_happened(first, second)
-
-    def _say_what_happened(self, first: str, second: str) -> None:
-        read = len(self.answers)
-        fed_back = len(self.world.weeks[0])
-        say = self.screen.say
-        say()
-        say(f"{read:,} parcels were read, {fed_back:,} of them corrected or confirmed by clerks of")
-        say(f"{len(DEPOTS)} depots. {first} served the first week; its feedback made {second}.")
+        return TwoWeeks(
+            read=len(self.answers), fed_back=len(self.world.weeks[0]), first=first, second=second
+        )
 
     def _live_a_week(
         self, parcels: list[Parcel], version: str, done: Callable[[], None], *, corrected: bool
@@ -139,7 +147,7 @@ class Story:
                 id=_interaction(parcel),
                 at=parcel.at,
                 model=MODEL,
-                version=int(version.rpartition("@")[2]),
+                version=_version(version),
                 environment=ENVIRONMENT,
                 external_id=f"parcel:{parcel.number}",
                 request=json_text({"pixels": parcel.pixels}),
@@ -191,7 +199,7 @@ class Story:
 
         The addressee complained, so here the written digit is known.
         """
-        before = self.readers[f"{MODEL}@1"]
+        before = self.readers[FIRST]
         for parcel in self.world.weeks[1]:
             misread = parcel.digit == 3 and self.answers[parcel.number] == 8
             if misread and before.read([parcel.pixels]) == [3]:
@@ -200,152 +208,115 @@ class Story:
             "with this seed no parcel went astray", hint="try another --seed"
         )
 
-    def _a_parcel_went_astray(self, parcel: Parcel) -> None:
-        self.screen.heading("A parcel went to the wrong town")
-        self.screen.say(f"Parcel {parcel.number}, {moment(parcel.at)}. This is the digit:")
-        self.screen.say()
-        self.screen.digit(parcel.pixels)
-        self.screen.say()
-        self.screen.say(
-            f"The reader answered {self.answers[parcel.number]}. The addressee says: it is a "
-            f"{parcel.digit}.",
-            style="bold",
+    def _who_answered(self, parcel: Parcel) -> Answerer:
+        return Answerer(
+            parcel=parcel.number,
+            state=self.home.state_of(f"ext:parcel:{parcel.number}", verify=True),
+            deployment=self.home.deployments(ENVIRONMENT, at=parcel.at)[0],
+            before=FIRST,
+            reads=self._reads(FIRST, parcel),
         )
 
-    def _who_answered(self, parcel: Parcel) -> None:
-        self.screen.heading("Who answered?")
-        state = self.home.state_of(f"ext:parcel:{parcel.number}", verify=True)
-        interval = self.home.deployments(ENVIRONMENT, at=parcel.at)[0]
-        self.screen.say(
-            f"{state.version}, serving in {ENVIRONMENT} since {moment(interval.from_at)} "
-            f"with {interval.share:.0%} of the traffic."
-        )
-        before = self.readers[f"{MODEL}@1"].read([parcel.pixels])[0]
-        self.screen.say(f"The version before, {MODEL}@1, reads the same pixels as {before}.")
-        self.screen.say(
-            f"The model state behind the answer has {len(state.parts)} parts, all hashed again: "
-            f"{len(state.missing)} missing."
-        )
-        self.screen.command(f"backstory --home {self.root} state ext:parcel:{parcel.number}")
-
-    def _what_made_it(self, _: Parcel) -> None:
-        self.screen.heading("What made it?")
-        trace = self.home.trace(f"{MODEL}@2", depth=2)
+    def _what_made_it(self) -> Making:
+        trace = self.home.trace(SECOND, depth=2)
         run = next(d for d in trace.details.values() if isinstance(d, backstory.RunRecord))
         read = trace.reads[run.id][0]
         snapshot = trace.details[read.snapshot]
         if not isinstance(snapshot, backstory.SnapshotRecord) or run.trigger is None:
             raise TypeError(f"a read without its snapshot: {snapshot!r}")
-        checked = self.home.verify(snapshot.ref)
-        self.screen.say(
-            f"Run {run.run_id}, {run.state}{f' at {moment(run.ended)}' if run.ended else ''}."
+        return Making(
+            version=SECOND,
+            run=run,
+            trigger=run.trigger,
+            read=read,
+            snapshot=snapshot,
+            pin=trace.pins[snapshot.id],
+            checked=self.home.verify(snapshot.ref),
         )
-        self.screen.say(f"Why it ran: {run.trigger['kind']}, {run.trigger['reason']}.")
-        self.screen.say(
-            f"What it read: {snapshot.ref}, {read.rows:,} rows in {snapshot.files} files, "
-            f"digest {snapshot.digest[:12]}, pinned ({trace.pins[snapshot.id].strength})."
-        )
-        outcome = "every byte is what was read then" if checked.intact else "NOT what was read then"
-        self.screen.say(f"Verified now: {checked.files} files, {outcome}.")
-        self.screen.command(f"backstory --home {self.root} trace {MODEL}@2")
 
-    def _what_changed(self, _: Parcel) -> None:
-        self.screen.heading("What changed between the two versions?")
-        reads = [self._snapshot_of(f"{MODEL}@{n}") for n in (1, 2)]
-        diff = self.home.diff(*reads)
-        self.screen.say(
-            f"{reads[0]} → {reads[1]}: +{diff.files.rows_added:,} rows in {len(diff.commits)} "
-            "commits. By source, beside a reader trained on all the others:"
+    def _what_changed(self) -> Change:
+        base, head = self._snapshot_of(FIRST), self._snapshot_of(SECOND)
+        diff = self.home.diff(base, head)
+        return Change(
+            diff=diff,
+            sources=[self._contradiction(head, s.source or "", s.rows) for s in diff.sources],
         )
-        self.screen.say()
-        rows = [self._contradictions(reads[1], s.source or "", s.rows) for s in diff.sources]
-        self.screen.table(
-            ("source", "rows", "contradicts the others", "most often"),
-            [(source, f"{count:,}", f"{share:.1%}", often) for source, count, share, often in rows],
-        )
-        self.screen.say()
-        worst = max(rows, key=lambda row: row[2])
-        self.screen.say(
-            f"The corrections of depot {worst[0]} contradict everyone else: {worst[3]}.",
-            style="bold",
-        )
-        self.screen.command(f"backstory --home {self.root} diff {reads[0]} {reads[1]}")
 
-    def _contradictions(self, snapshot: str, source: str, rows: int) -> tuple[str, int, float, str]:
+    def _contradiction(self, snapshot: str, source: str, rows: int) -> Contradiction:
         """How often a source's labels differ from what all other sources teach."""
-        version = int(snapshot.rpartition("@")[2])
-        at = self.home.slice(SLICE).at(version)
+        at = self.home.slice(SLICE).at(_version(snapshot))
         mine = at.arrow(["pixels", "digit"], f"_source = '{source}'")
         others = at.arrow(["pixels", "digit"], f"_source <> '{source}'")
         taught = Reader.train(others["pixels"].to_pylist(), others["digit"].to_pylist())
         labels = mine["digit"].to_pylist()
         pairs = zip(taught.read(mine["pixels"].to_pylist()), labels, strict=True)
         against = Counter((seen, keyed) for seen, keyed in pairs if seen != keyed)
-        (seen, keyed), times = against.most_common(1)[0] if against else ((0, 0), 0)
-        often = f"{times} times {keyed} for what others call {seen}" if times else "never"
-        return source, rows, against.total() / len(labels), often
+        (seen, keyed), times = against.most_common(1)[0] if against else ((None, None), 0)
+        share = against.total() / len(labels)
+        return Contradiction(
+            source=source, rows=rows, share=share, keyed=keyed, seen=seen, times=times
+        )
 
-    def _how_far(self, _: Parcel) -> None:
-        self.screen.heading("How far did it go?")
-        impact = self.home.impact(f"{MODEL}@2")
-        answered = next(iter(impact.answers.values()))
+    def _how_far(self) -> Reach:
+        impact = self.home.impact(SECOND)
         parcels = self.world.weeks[1]
-        before = self.readers[f"{MODEL}@1"].read([p.pixels for p in parcels])
-        differing = sum(
-            self.answers[p.number] != digit for p, digit in zip(parcels, before, strict=True)
+        before = self.readers[FIRST].read([p.pixels for p in parcels])
+        return Reach(
+            version=SECOND,
+            answered=next(iter(impact.answers.values())),
+            before=FIRST,
+            differing=sum(
+                self.answers[p.number] != digit for p, digit in zip(parcels, before, strict=True)
+            ),
         )
-        self.screen.say(
-            f"{MODEL}@2 has answered {answered:,} parcels since. Read again by {MODEL}@1, "
-            f"{differing} of them get another digit."
-        )
-        self.screen.command(f"backstory --home {self.root} impact {MODEL}@2")
 
-    def _repair(self, parcel: Parcel) -> None:
-        self.screen.heading("Repair")
+    def _repair(self, parcel: Parcel) -> Repair:
         self.clock.move_to(MONDAY + timedelta(days=13, hours=4))
         reason = "east's corrections contradict all others; leave them out until asked"
         third = self._train(backstory.Manual(reason), where="_source <> 'east'")
         self.home.deploy(third, to=ENVIRONMENT, reason=reason)
-        self.screen.say(f"Retrained without depot east: {third}. All versions on digits that no")
-        self.screen.say("training has seen, and on the same parcel:")
-        self.screen.say()
-        self.screen.table(
-            ("version", "accuracy", f"reads {parcel.number} as"),
-            [
-                (ref, f"{self._accuracy(reader):.1%}", str(reader.read([parcel.pixels])[0]))
-                for ref, reader in self.readers.items()
+        return Repair(
+            parcel=parcel.number,
+            made=third,
+            readings=[
+                Reading(
+                    version=version,
+                    accuracy=self._accuracy(reader),
+                    reads=self._reads(version, parcel),
+                )
+                for version, reader in self.readers.items()
             ],
         )
 
-    def _do_not_trust_us(self, _: Parcel) -> None:
-        self.screen.heading("Do not trust us")
-        snapshot = self.home.slice(SLICE).at(int(self._snapshot_of(f"{MODEL}@2").split("@")[1]))
+    def _damage(self) -> Damage:
+        """Flip one bit of what a version was trained on, look, and put it back."""
+        snapshot = self.home.slice(SLICE).at(_version(self._snapshot_of(SECOND)))
         file = snapshot.folder / snapshot.manifest.files[0].path
         before = file.read_bytes()
         place = len(before) // 2
         file.write_bytes(before[:place] + bytes([before[place] ^ 1]) + before[place + 1 :])
-        found = self.home.verify(f"{MODEL}@2").findings
-        self.screen.say(f"One bit of one byte is flipped in what {MODEL}@2 was trained on.")
-        for finding in found[:1]:
-            self.screen.say(f"  ✗ {finding.where}: {finding.problem}", style="bold red")
-            self.screen.say(f"    {finding.path}")
-        file.write_bytes(before)
-        intact = self.home.verify(f"{MODEL}@2").intact
-        self.screen.say(f"Put back: {'✓ intact again' if intact else '✗ still damaged'}.")
-        self.screen.command(f"backstory --home {self.root} verify")
+        try:
+            findings = self.home.verify(SECOND).findings
+        finally:
+            file.write_bytes(before)
+        return Damage(
+            version=SECOND, findings=findings, intact_again=self.home.verify(SECOND).intact
+        )
 
-    def _ending(self) -> None:
-        self.screen.heading(f"The backstory of {MODEL}@3")
-        for line in tree_lines(self.home.trace(f"{MODEL}@3")):
-            self.screen.say(line)
-        self.screen.say()
-        self.screen.say(f"The home stays in {self.root}. Ask it yourself:")
-        for command in (
-            f"trace {MODEL}@2",
-            f"history {SLICE}",
-            f"show {SLICE} --where \"_source = 'east'\"",
-        ):
-            self.screen.command(f"backstory --home {self.root} {command}")
+    def _ending(self) -> Ending:
+        return Ending(
+            trace=self.home.trace(THIRD),
+            home=self.root,
+            asks=(
+                f"trace {SECOND}",
+                f"history {SLICE}",
+                f"show {SLICE} --where \"_source = 'east'\"",
+            ),
+        )
+
+    def _reads(self, version: str, parcel: Parcel) -> int:
+        """The digit that a version takes a parcel's for."""
+        return self.readers[version].read([parcel.pixels])[0]
 
     def _snapshot_of(self, version: str) -> str:
         """The snapshot that a version was trained on."""
@@ -353,6 +324,10 @@ class Story:
         return next(
             d.ref for d in trace.details.values() if isinstance(d, backstory.SnapshotRecord)
         )
+
+
+def _version(ref: str) -> int:
+    return int(ref.rpartition("@")[2])
 
 
 def _interaction(parcel: Parcel) -> str:

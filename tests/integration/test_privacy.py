@@ -11,6 +11,7 @@ import pytest
 
 import backstory
 from backstory.cli.demo.opening import run_demo
+from backstory.cli.output import Look, Output
 from backstory.lake.errors import BackstoryError
 from backstory.lineage.home import open_home
 from backstory.lineage.settings import SETTINGS_FILE, load_settings
@@ -32,7 +33,7 @@ append = true
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("privacy") / "demo"
-    run_demo(folder, seed=1)
+    run_demo(folder, seed=1, output=Output(look=Look.PLAIN, color=False))
     return folder / ".backstory"
 
 

@@ -13,7 +13,7 @@ def test_without_colour_nothing_is_bold_either(
     monkeypatch.delenv("NO_COLOR", raising=False)
     told = []
     for color in (True, False):
-        screen = Screen(color=color)
+        screen = Screen(color=color, asking="backstory")
         screen.heading("Who answered?")
         screen.table(["version", "right"], [["ranker@1", "93 %"]])
         told.append(capsys.readouterr().out)
