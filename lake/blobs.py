@@ -100,7 +100,7 @@ class Blobs:
                 )
             digest, size = self._put_file(path)
         except FileNotFoundError as exc:
-            raise NotFoundError(f"there is no file {path}") from exc
+            raise NotFoundError(f"there is no file {path}", hint="check its path") from exc
         except OSError as exc:
             raise translate_os_error(exc, f"keeping {path}") from exc
         return Artifact(digest=digest, kind="file", size=size, files=1, name=name)
@@ -188,7 +188,10 @@ class Blobs:
 
     def _path(self, digest: str) -> Path:
         if not _DIGEST.fullmatch(digest):
-            raise InvalidError(f"{digest[:80]!r} is no digest: 64 digits of 0-9 and a-f")
+            raise InvalidError(
+                f"{digest[:80]!r} is no digest: 64 digits of 0-9 and a-f",
+                hint="copy it from `backstory models --json`",
+            )
         return self._root / "sha256" / digest[:2] / digest
 
     def _tree_path(self, digest: str) -> Path:
@@ -245,7 +248,10 @@ class Blobs:
         with _opened(path, digest) as file:
             data = file.read(MAX_READ_BYTES + 1)
         if len(data) > MAX_READ_BYTES:
-            raise LimitExceededError(f"artifact {digest} is larger than {MAX_READ_BYTES} bytes")
+            raise LimitExceededError(
+                f"artifact {digest} is larger than {MAX_READ_BYTES} bytes",
+                hint="write it to a file instead, with write_to",
+            )
         _check_digest(hashlib.sha256(data).hexdigest(), digest)
         return data
 
@@ -291,7 +297,9 @@ def _files_below(folder: Path) -> Iterator[Path]:
                 )
         count += len(files)
         if count > MAX_TREE_FILES:
-            raise LimitExceededError(f"{folder} holds more than {MAX_TREE_FILES} files")
+            raise LimitExceededError(
+                f"{folder} holds more than {MAX_TREE_FILES} files", hint="pack it into one file"
+            )
         yield from (Path(parent) / name for name in files)
 
 
@@ -331,7 +339,10 @@ def _copy(source: IO[bytes], target: IO[bytes]) -> str:
 
 def _check_size(size: int, path: Path) -> None:
     if size > MAX_ARTIFACT_BYTES:
-        raise LimitExceededError(f"{path} is larger than {MAX_ARTIFACT_BYTES} bytes")
+        raise LimitExceededError(
+            f"{path} is larger than {MAX_ARTIFACT_BYTES} bytes",
+            hint="keep it elsewhere, and register a file that names it",
+        )
 
 
 def _check_digest(found: str, digest: str) -> None:

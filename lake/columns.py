@@ -90,7 +90,8 @@ class Column:
         if not self.name or not self.name.isprintable() or len(self.name) > MAX_COLUMN_NAME:
             raise InvalidError(
                 f"column {self.name[:80]!r} needs a printable name of at most {MAX_COLUMN_NAME} "
-                "characters"
+                "characters",
+                hint="choose a shorter one of letters, digits, '_' and '-'",
             )
         check_text(where, self.description)
         with _located(where):
@@ -111,7 +112,8 @@ class Column:
         if self.type != wanted:
             raise InvalidError(
                 f"column {self.name}: role {role} needs type {type_text(wanted)}, "
-                f"not {type_text(self.type)}"
+                f"not {type_text(self.type)}",
+                hint="change the type, or take the role away",
             )
 
     @classmethod
@@ -185,7 +187,10 @@ def check_text(where: str, text: str) -> None:
         InvalidError: it has control characters, odd line ends or lone surrogates.
     """
     if found := _UNSAFE.search(text):
-        raise InvalidError(f"{where}: a text has the control character {found[0]!r}")
+        raise InvalidError(
+            f"{where}: a text has the control character {found[0]!r}",
+            hint="take that character out",
+        )
 
 
 def check_writable(column: Column, slice_name: str) -> None:
@@ -196,7 +201,10 @@ def check_writable(column: Column, slice_name: str) -> None:
     """
     where = f"{slice_name}: column {column.name!r}"
     if column.name.startswith("_"):
-        raise InvalidError(f"{where}: names that start with '_' are Backstory's own")
+        raise InvalidError(
+            f"{where}: names that start with '_' are Backstory's own",
+            hint="choose a name that starts with a letter",
+        )
     if WALL_CLOCK in leaf_types(column.type):
         raise InvalidError(
             f"{where}: a wall clock without zone names no instant", hint="use timestamp"

@@ -229,7 +229,10 @@ def _versions(folder: Path) -> list[int]:
 
 def _actions(entry: Path) -> Iterator[dict[str, Any]]:
     if entry.stat().st_size > MAX_ENTRY_BYTES:
-        raise LimitExceededError(f"log entry {entry.name} is larger than {MAX_ENTRY_BYTES} bytes")
+        raise LimitExceededError(
+            f"log entry {entry.name} is larger than {MAX_ENTRY_BYTES} bytes",
+            hint="commit fewer files at a time",
+        )
     with entry.open(encoding="utf-8") as lines:
         for line in lines:
             if line.strip():

@@ -93,23 +93,34 @@ class Contract:
                 hint="say in one line why this feedback is kept",
             )
         if self.version < 1 or (self.retention_days is not None and self.retention_days < 1):
-            raise InvalidError(f"{self.slice}: version and retention_days count from 1")
+            raise InvalidError(
+                f"{self.slice}: version and retention_days count from 1",
+                hint="write 1 or more, or leave them out",
+            )
         for text in (self.purpose, self.description, *self.signals):
             check_text(self.slice, text)
         if len(set(self.signals)) != len(self.signals) or not all(map(str.strip, self.signals)):
-            raise InvalidError(f"{self.slice}: signals are distinct words")
+            raise InvalidError(
+                f"{self.slice}: signals are distinct words",
+                hint="write each once, for example [thumb_up, thumb_down]",
+            )
         self._check_columns()
         if len(self.to_json().encode()) > MAX_CONTRACT_BYTES:
             raise LimitExceededError(
-                f"{self.slice}: the contract is larger than {MAX_CONTRACT_BYTES} bytes"
+                f"{self.slice}: the contract is larger than {MAX_CONTRACT_BYTES} bytes",
+                hint="shorten its descriptions",
             )
 
     def _check_columns(self) -> None:
         if not self.columns:
-            raise InvalidError(f"{self.slice}: a contract needs columns")
+            raise InvalidError(
+                f"{self.slice}: a contract needs columns",
+                hint="list them under columns, each with its type",
+            )
         if len(self.columns) > MAX_COLUMNS:
             raise LimitExceededError(
-                f"{self.slice}: {len(self.columns)} columns, at most {MAX_COLUMNS} are taken"
+                f"{self.slice}: {len(self.columns)} columns, at most {MAX_COLUMNS} are taken",
+                hint="put what belongs together into a struct, or make two slices",
             )
         _check_distinct(f"{self.slice}: column", [column.name for column in self.columns])
         _check_distinct(f"{self.slice}: role", [str(c.role) for c in self.columns if c.role])
@@ -242,7 +253,10 @@ def _named(columns: dict[str, Any] | list[Any]) -> Iterable[tuple[str, object]]:
         return
     for place, column in enumerate(columns, start=1):
         if not isinstance(column, dict) or not isinstance(column.get("name"), str):
-            raise InvalidError(f"contract: column {place} of the list has no name")
+            raise InvalidError(
+                f"contract: column {place} of the list has no name",
+                hint="write it like {name: label, type: int64}",
+            )
         yield column["name"], {key: value for key, value in column.items() if key != "name"}
 
 
@@ -250,5 +264,8 @@ def _check_distinct(what: str, names: Iterable[str]) -> None:
     seen: set[str] = set()
     for name in names:
         if name.casefold() in seen:
-            raise InvalidError(f"{what} {name!r} stands there twice (case does not count)")
+            raise InvalidError(
+                f"{what} {name!r} stands there twice (case does not count)",
+                hint="rename one of the two",
+            )
         seen.add(name.casefold())

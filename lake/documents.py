@@ -43,9 +43,15 @@ def load_yaml(text: str, what: str) -> dict[str, Any]:
     except yaml.MarkedYAMLError as exc:
         mark = exc.problem_mark or exc.context_mark
         where = f" at line {mark.line + 1}" if mark else ""
-        raise InvalidError(f"{what} is no plain YAML{where}: {exc.problem}") from exc
+        raise InvalidError(
+            f"{what} is no plain YAML{where}: {exc.problem}",
+            hint="mend that place; text with special characters goes in quotes",
+        ) from exc
     except (yaml.YAMLError, ValueError) as exc:
-        raise InvalidError(f"{what} is no plain YAML: {str(exc).splitlines()[0]}") from exc
+        raise InvalidError(
+            f"{what} is no plain YAML: {str(exc).splitlines()[0]}",
+            hint="mend it; text with special characters goes in quotes",
+        ) from exc
     return _mapping(document, what)
 
 
@@ -55,7 +61,9 @@ def load_json(text: str, what: str) -> dict[str, Any]:
     try:
         document = json.loads(text, object_pairs_hook=unique_fields)
     except (ValueError, RecursionError) as exc:
-        raise InvalidError(f"{what} is no JSON: {exc}") from exc
+        raise InvalidError(
+            f"{what} is no JSON: {exc}", hint="mend it, or write it again with a JSON library"
+        ) from exc
     return _mapping(document, what)
 
 
@@ -84,7 +92,7 @@ def check_fields(
             )
     for name in required:
         if name not in document:
-            raise InvalidError(f"{where}: {name} is missing")
+            raise InvalidError(f"{where}: {name} is missing", hint="add it")
     return dict(document)
 
 
@@ -97,12 +105,17 @@ def near(word: str, known: Iterable[str]) -> str:
 
 def _check_size(text: str, what: str) -> None:
     if len(text) > MAX_DOCUMENT_BYTES or len(text.encode(errors="replace")) > MAX_DOCUMENT_BYTES:
-        raise LimitExceededError(f"{what} is larger than {MAX_DOCUMENT_BYTES} bytes")
+        raise LimitExceededError(
+            f"{what} is larger than {MAX_DOCUMENT_BYTES} bytes",
+            hint="shorten it, or check that it is the file you mean",
+        )
 
 
 def _mapping(document: object, what: str) -> dict[str, Any]:
     if not isinstance(document, dict):
-        raise InvalidError(f"{what} is no mapping of names to values")
+        raise InvalidError(
+            f"{what} is no mapping of names to values", hint="write it as lines of NAME: VALUE"
+        )
     return document
 
 
@@ -130,7 +143,10 @@ class _Loader(yaml.SafeLoader):
             raise yaml.MarkedYAMLError(problem="aliases (*name) are not taken")
         self._depth += 1
         if self._depth > MAX_DOCUMENT_DEPTH:
-            raise LimitExceededError(f"YAML is nested deeper than {MAX_DOCUMENT_DEPTH} levels")
+            raise LimitExceededError(
+                f"YAML is nested deeper than {MAX_DOCUMENT_DEPTH} levels",
+                hint="take levels out of it",
+            )
         node = super().compose_node(parent, index)
         self._depth -= 1
         return node

@@ -78,7 +78,10 @@ def _parse(text: str) -> exp.Expr:
     except SqlglotError as exc:
         first = str(exc).partition(". Line")[0].partition("\n")[0].rstrip(".")
         reason = _CLASS.sub("an operator", first)
-        raise InvalidError(f"where: {_short(text)!r} is no SQL expression: {reason}") from exc
+        raise InvalidError(
+            f"where: {_short(text)!r} is no SQL expression: {reason}",
+            hint="give one condition, for example \"label = 3 and source = 'app'\"",
+        ) from exc
     except RecursionError as exc:
         raise _too_deep() from exc
     match trees:

@@ -54,7 +54,10 @@ def read_sealed(path: Path) -> str:
     """
     try:
         if path.stat().st_size > MAX_SEALED_BYTES:
-            raise LimitExceededError(f"{path} is larger than {MAX_SEALED_BYTES} bytes")
+            raise LimitExceededError(
+                f"{path} is larger than {MAX_SEALED_BYTES} bytes",
+                hint="it is none that Backstory wrote; see `backstory verify`",
+            )
         return unseal(path.read_bytes(), str(path))
     except FileNotFoundError as exc:
         raise IntegrityError(f"{path} is missing") from exc

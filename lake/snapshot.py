@@ -231,7 +231,10 @@ class Snapshot:
         if columns is None:
             return self.full_schema if system else self.schema
         if len(set(columns)) != len(columns) or not columns:
-            raise InvalidError(f"{self}: columns must be named once each, and at least one")
+            raise InvalidError(
+                f"{self}: columns must be named once each, and at least one",
+                hint="name them like event_id,at",
+            )
         for name in columns:
             if name not in self.full_schema.names:
                 raise unknown_column(name, self.schema)

@@ -72,7 +72,9 @@ class SubjectKey:
             try:
                 running.update(raw.encode())
             except UnicodeEncodeError as exc:
-                raise InvalidError("a subject is no valid Unicode text") from exc
+                raise InvalidError(
+                    "a subject is no valid Unicode text", hint="send it as UTF-8 text"
+                ) from exc
             return prefix + running.hexdigest()
 
         return pseudonym

@@ -368,13 +368,22 @@ def _read_contract(folder: Path, name: str) -> Contract:
 
 def _check(rows: pa.Table, contract: Contract, source: str, offset: int, at: datetime) -> None:
     if [(f.name, f.type) for f in rows.schema] != [(f.name, f.type) for f in contract.schema]:
-        raise InvalidError(f"{contract.slice}: rows did not pass the gate of its contract")
+        raise InvalidError(
+            f"{contract.slice}: rows did not pass the gate of its contract",
+            hint="pass them through pass_gate first",
+        )
     if not 0 < len(source) <= MAX_SOURCE_CHARS or not source.isprintable():
-        raise InvalidError(f"source {source[:40]!r} is no name: 1 to {MAX_SOURCE_CHARS} characters")
+        raise InvalidError(
+            f"source {source[:40]!r} is no name: 1 to {MAX_SOURCE_CHARS} characters",
+            hint="choose a short, printable one, for example app",
+        )
     if source.startswith(RESERVED_SOURCES):
         raise InvalidError(f"source {source!r} is reserved", hint="choose another name")
     if not 0 <= offset <= MAX_OFFSET:
-        raise InvalidError(f"source {source!r}: offset {offset} is not between 0 and {MAX_OFFSET}")
+        raise InvalidError(
+            f"source {source!r}: offset {offset} is not between 0 and {MAX_OFFSET}",
+            hint="give the end position of the batch in its source",
+        )
     if at.tzinfo is None:
         raise InvalidError(f"time {at.isoformat()} has no offset", hint="give it in UTC")
 

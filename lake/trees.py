@@ -51,7 +51,9 @@ class TreeFile:
         if any(part in {"", ".", ".."} for part in self.path.split("/")):
             raise InvalidError(f"file path {self.path!r} leaves its folder", hint=_HINT)
         if self.size < 0 or not _SHA256.fullmatch(self.sha256):
-            raise InvalidError(f"file {self.path!r} has no size or digest")
+            raise InvalidError(
+                f"file {self.path!r} has no size or digest", hint="give both, as Blobs.put does"
+            )
 
     def to_line(self) -> str:
         """The file's line of the text form, without its end."""
@@ -79,12 +81,17 @@ class Tree:
         if not self.files:
             raise InvalidError("the folder holds no file", hint="an artifact has at least one file")
         if len(self.files) > MAX_TREE_FILES:
-            raise LimitExceededError(f"the folder holds more than {MAX_TREE_FILES} files")
+            raise LimitExceededError(
+                f"the folder holds more than {MAX_TREE_FILES} files", hint="pack it into one file"
+            )
         files = tuple(sorted(self.files, key=lambda file: file.path.split("/")))
         object.__setattr__(self, "files", files)
         for before, after in pairwise(files):
             if f"{after.path}/".startswith(f"{before.path}/"):
-                raise InvalidError(f"file {before.path!r} is named twice or as a folder")
+                raise InvalidError(
+                    f"file {before.path!r} is named twice or as a folder",
+                    hint="give each file a path of its own",
+                )
 
     @property
     def size(self) -> int:

@@ -83,7 +83,10 @@ def canonical(type_: pa.DataType) -> pa.DataType:
 
 def _canonical(type_: pa.DataType, levels: int) -> pa.DataType:
     if levels < 0:
-        raise InvalidError(f"a type is nested deeper than {MAX_NESTING} levels")
+        raise InvalidError(
+            f"a type is nested deeper than {MAX_NESTING} levels",
+            hint="flatten it into more columns",
+        )
     if kind.is_dictionary(type_):
         return _canonical(type_.value_type, levels)
     if is_any_list(type_):
@@ -94,7 +97,10 @@ def _canonical(type_: pa.DataType, levels: int) -> pa.DataType:
     if kind.is_struct(type_):
         names = [field.name.casefold() for field in type_]
         if not names or len(set(names)) != len(names):
-            raise InvalidError(f"type {type_} cannot be kept: a struct needs distinct fields")
+            raise InvalidError(
+                f"type {type_} cannot be kept: a struct needs distinct fields",
+                hint="name each field once (case does not count)",
+            )
         return pa.struct([(field.name, _canonical(field.type, levels - 1)) for field in type_])
     return _canonical_scalar(type_)
 
@@ -112,7 +118,9 @@ def _canonical_scalar(type_: pa.DataType) -> pa.DataType:
         return pa.decimal128(type_.precision, type_.scale)
     advice = f"use one of {', '.join(_WORDS)}"
     reason = next((reason for test, reason in _REFUSED if test(type_)), advice)
-    raise InvalidError(f"type {type_} cannot be kept: {reason}")
+    raise InvalidError(
+        f"type {type_} cannot be kept: {reason}", hint="change the column's type in the contract"
+    )
 
 
 def is_utc(zone: str | None) -> bool:
@@ -173,7 +181,9 @@ def type_text(type_: pa.DataType) -> str:
     if kind.is_struct(type_):
         fields = (f"{_name_text(field.name)}: {type_text(field.type)}" for field in type_)
         return f"struct<{', '.join(fields)}>"
-    raise InvalidError(f"type {type_} has no text: it is not plain")
+    raise InvalidError(
+        f"type {type_} has no text: it is not plain", hint="use a type that the contract can name"
+    )
 
 
 def describe_type(type_: pa.DataType) -> str:

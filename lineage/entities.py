@@ -96,7 +96,10 @@ def _record(conn: Any, found: Resolved, ref: Ref) -> Entity:
         case models.VersionRecord() | runs.RunRecord() | models.ComponentRecord():
             return found
         case SliceAt() | EnvironmentNamed():
-            raise NotFoundError(f"{ref} is no thing of the lineage graph")
+            raise NotFoundError(
+                f"{ref} is no thing of the lineage graph",
+                hint="name a slice, model, run, component or deployment",
+            )
         case _:
             assert_never(found)
 

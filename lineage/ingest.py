@@ -248,7 +248,7 @@ def _contract_of(contract: str | Path) -> Contract:
     try:
         return Contract.from_yaml(contract.read_text("utf-8"))
     except FileNotFoundError as exc:
-        raise NotFoundError(f"there is no file {contract}") from exc
+        raise NotFoundError(f"there is no file {contract}", hint="check its path") from exc
     except OSError as exc:
         raise translate_os_error(exc, f"reading {contract}") from exc
     except UnicodeDecodeError as exc:

@@ -114,7 +114,10 @@ def history(
         before: only versions below this one: the next page behind it.
     """
     if not 0 < limit <= MAX_COMMITS:
-        raise LimitExceededError(f"a history shows 1 to {MAX_COMMITS} commits at a time")
+        raise LimitExceededError(
+            f"a history shows 1 to {MAX_COMMITS} commits at a time",
+            hint="ask for a number in between",
+        )
     found = resolve_slice_at(parts, ref)
     newest = found.version if before is None else min(found.version, before - 1)
     with parts.store.reader() as conn:

@@ -102,7 +102,9 @@ class Part:
         for name in ("kind", "ref"):
             value = getattr(self, name)
             if not value:
-                raise InvalidError(f"a part's {name} is empty")
+                raise InvalidError(
+                    f"a part's {name} is empty", hint="name it, or leave the part out"
+                )
             _check_size(f"a part's {name}", value, MAX_WORD_BYTES)
         if self.digest is not None and not _is_digest(self.digest):
             raise InvalidError(
@@ -148,10 +150,14 @@ class Interaction:
         for name in _WORDS:
             _check_size(name, getattr(self, name), MAX_WORD_BYTES)
         if len(self.parts) > MAX_PARTS:
-            raise LimitExceededError(f"{len(self.parts)} parts are more than {MAX_PARTS}")
+            raise LimitExceededError(
+                f"{len(self.parts)} parts are more than {MAX_PARTS}",
+                hint="record the parts that mattered, or join some",
+            )
         if len(self.attributes) > MAX_ATTRIBUTES:
             raise LimitExceededError(
-                f"{len(self.attributes)} attributes are more than {MAX_ATTRIBUTES}"
+                f"{len(self.attributes)} attributes are more than {MAX_ATTRIBUTES}",
+                hint="put them into the request or a part's detail",
             )
         for key, value in self.attributes.items():
             _check_size(f"attribute {key[:80]!r}", key + value, MAX_WORD_BYTES)
@@ -194,7 +200,10 @@ def json_text(value: Any, what: str = "value") -> str:
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError) as exc:
-        raise InvalidError(f"{what} has no JSON form: {exc}") from exc
+        raise InvalidError(
+            f"{what} has no JSON form: {exc}",
+            hint="give text, numbers, lists and mappings of these",
+        ) from exc
 
 
 _WORDS = ("id", "model", "environment", "variant", "subject", "conversation", "external_id")
@@ -220,9 +229,15 @@ def _check_size(what: str, text: str | None, limit: int) -> None:
     try:
         size = len(text.encode()) if text is not None else 0
     except UnicodeEncodeError as exc:
-        raise InvalidError(f"{what} is not Unicode text: {exc.reason}") from exc
+        raise InvalidError(
+            f"{what} is not Unicode text: {exc.reason}",
+            hint="give text that can be written as UTF-8",
+        ) from exc
     if size > limit:
-        raise LimitExceededError(f"{what} has {size:,} bytes, more than {limit:,}")
+        raise LimitExceededError(
+            f"{what} has {size:,} bytes, more than {limit:,}",
+            hint="keep it as an artifact or elsewhere, and record its name",
+        )
 
 
 def _is_digest(text: str) -> bool:

@@ -44,7 +44,10 @@ def interactions(parts: Parts, model: str) -> "InteractionLog":
     with parts.store.reader() as conn:
         known = names.named(conn, model)
     if known is not None and known[0] != EntityKind.MODEL:
-        raise InvalidError(f"{model!r} is a {known[0]}, not a model")
+        raise InvalidError(
+            f"{model!r} is a {known[0]}, not a model",
+            hint="choose another name; slices and models share one namespace",
+        )
     if known is None:
         raise NotFoundError(
             f"no model is called {model!r}",
@@ -137,7 +140,9 @@ class InteractionLog:
         if found is None:
             found = resolve_version(self.parts, str(version))
         if found.model != self.model:
-            raise InvalidError(f"{found.ref} is not a version of {self.model}")
+            raise InvalidError(
+                f"{found.ref} is not a version of {self.model}", hint="name a version of that model"
+            )
         return found.number
 
     def _ensure_table(self) -> None:

@@ -183,7 +183,10 @@ def _node_of(found: Resolved, text: str) -> int:
         ):
             return found.id
         case _:
-            raise InvalidError(f"{text!r} cannot be traced")
+            raise InvalidError(
+                f"{text!r} cannot be traced",
+                hint="name a snapshot, run, version, component or deployment",
+            )
 
 
 def _named(conn: Any, ref: refs.NameRef, clock: Clock) -> Resolved:

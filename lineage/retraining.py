@@ -176,7 +176,10 @@ class Retraining:
         """Record hyperparameters; secrets by name or shape are redacted."""
         logged = {**self._described.params, **redact_mapping({**(params or {}), **more})}
         if len(logged) > MAX_PARAMS:
-            raise LimitExceededError(f"a run has at most {MAX_PARAMS} parameters")
+            raise LimitExceededError(
+                f"a run has at most {MAX_PARAMS} parameters",
+                hint="log a file with them as a part of the artifact",
+            )
         self._described = replace(self._described, params=logged)
 
     def log_metrics(self, metrics: Mapping[str, float] | None = None, /, **more: float) -> None:
@@ -188,7 +191,10 @@ class Retraining:
         given = {name: _finite(name, value) for name, value in {**(metrics or {}), **more}.items()}
         logged = {**self._described.metrics, **given}
         if len(logged) > MAX_METRICS:
-            raise LimitExceededError(f"a run has at most {MAX_METRICS} metrics")
+            raise LimitExceededError(
+                f"a run has at most {MAX_METRICS} metrics",
+                hint="log a file with them as a part of the artifact",
+            )
         self._described = replace(self._described, metrics=logged)
 
     def log_seed(self, seed: int) -> None:
@@ -299,7 +305,10 @@ def _finite(name: str, value: float) -> float:
     try:
         number = float(value)
     except (TypeError, ValueError) as exc:
-        raise InvalidError(f"metric {name!r} is a {type(value).__name__}, not a number") from exc
+        raise InvalidError(
+            f"metric {name!r} is a {type(value).__name__}, not a number",
+            hint="give an int or a float",
+        ) from exc
     if not math.isfinite(number):
         raise InvalidError(
             f"metric {name!r} is {number}, not a finite number",

@@ -144,7 +144,10 @@ def load_settings(home: Path) -> Settings:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     if path.stat().st_size > MAX_SETTINGS_BYTES:
-        raise LimitExceededError(f"{path}: more than {MAX_SETTINGS_BYTES} bytes of settings")
+        raise LimitExceededError(
+            f"{path}: more than {MAX_SETTINGS_BYTES} bytes of settings",
+            hint="check that it is the file you mean",
+        )
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:

@@ -124,7 +124,10 @@ def path(parts: Parts, src: str, dst: str, *, depth: int = DEFAULT_DEPTH) -> Tra
 
 def _walk(parts: Parts, ref: str, direction: Direction, depth: int, limit: int) -> Trace:
     if not 0 < depth <= MAX_DEPTH or not 0 < limit <= MAX_LIMIT:
-        raise InvalidError(f"depth goes from 1 to {MAX_DEPTH}, limit from 1 to {MAX_LIMIT}")
+        raise InvalidError(
+            f"depth goes from 1 to {MAX_DEPTH}, limit from 1 to {MAX_LIMIT}",
+            hint="ask for numbers in between",
+        )
     with parts.store.reader() as conn:
         graph = reads.walk(
             conn, find_node(conn, ref, parts.clock), direction, depth=depth, limit=limit

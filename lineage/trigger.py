@@ -51,7 +51,8 @@ class Schedule:
     def __post_init__(self) -> None:
         if self.every <= timedelta(0):
             raise InvalidError(
-                f"schedule {self.name!r}: an interval of {self.every} is not positive"
+                f"schedule {self.name!r}: an interval of {self.every} is not positive",
+                hint="give an interval of at least a second",
             )
 
 
@@ -66,7 +67,8 @@ class Threshold:
         check_table_name(self.slice)
         if self.rows < 1:
             raise InvalidError(
-                f"threshold on {self.slice}: {self.rows} rows is not a positive count"
+                f"threshold on {self.slice}: {self.rows} rows is not a positive count",
+                hint="give 1 or more",
             )
 
 
@@ -88,7 +90,8 @@ class Drift:
         check_table_name(self.slice)
         if not math.isfinite(self.limit):
             raise InvalidError(
-                f"drift of {self.slice}: the limit {self.limit} is not a finite number"
+                f"drift of {self.slice}: the limit {self.limit} is not a finite number",
+                hint="give a number",
             )
 
 

@@ -162,7 +162,10 @@ def _version(parts: Parts, version: models.VersionRecord) -> Iterator[Verificati
 def _slice_at(conn: Any, snapshot: slices.SnapshotRecord) -> SliceAt:
     record = slices.slice_by_name(conn, snapshot.slice_name)
     if record is None:
-        raise InvalidError(f"{snapshot.ref}: its slice is not registered")
+        raise InvalidError(
+            f"{snapshot.ref}: its slice is not registered",
+            hint="run `backstory slices`, which registers it",
+        )
     return SliceAt(slice=record, version=snapshot.version, commit=None, snapshot=snapshot)
 
 

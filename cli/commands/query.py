@@ -54,7 +54,7 @@ def _read(file: Path) -> str:
     try:
         return sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")
     except FileNotFoundError as exc:
-        raise NotFoundError(f"there is no file {file}") from exc
+        raise NotFoundError(f"there is no file {file}", hint="check its path") from exc
     except OSError as exc:
         raise translate_os_error(exc, f"reading {file}") from exc
     except UnicodeDecodeError as exc:

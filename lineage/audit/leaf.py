@@ -124,7 +124,9 @@ class Leaf:
         try:
             body = rfc8785.dumps(self._to_json())
         except rfc8785.CanonicalizationError as exc:
-            raise InvalidError(f"{self.action}: a fact cannot be logged: {exc}") from exc
+            raise InvalidError(
+                f"{self.action}: a fact cannot be logged: {exc}", hint="log JSON values only"
+            ) from exc
         if len(body) > MAX_BODY_BYTES:
             raise LimitExceededError(
                 f"{self.action}: the audit entry would have {len(body):,} bytes, "

@@ -87,10 +87,13 @@ def _canonical(body: Mapping[str, Any]) -> tuple[str, str]:
         text = json.dumps(body, separators=(",", ":"), allow_nan=False)
         ordered = json.dumps(body, separators=(",", ":"), sort_keys=True)
     except (TypeError, ValueError, RecursionError) as exc:
-        raise InvalidError(f"the event is not JSON: {exc}") from exc
+        raise InvalidError(
+            f"the event is not JSON: {exc}", hint="send one OpenLineage event as a JSON object"
+        ) from exc
     if len(text) > MAX_EVENT_BYTES:
         raise LimitExceededError(
-            f"the event has {len(text):,} bytes, more than {MAX_EVENT_BYTES:,}"
+            f"the event has {len(text):,} bytes, more than {MAX_EVENT_BYTES:,}",
+            hint="send it without the facets that are not needed",
         )
     return text, hashlib.sha256(ordered.encode()).hexdigest()
 

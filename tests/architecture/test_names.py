@@ -93,3 +93,12 @@ def _is_empty(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
         or (isinstance(node, ast.Raise) and "NotImplementedError" in ast.unparse(node))
         for node in function.body
     )
+
+
+@each_module
+def test_input_that_cannot_be_taken_gets_a_hint(module: Module) -> None:
+    """Without one the command line can only point to its help."""
+    raised = [node for node in ast.walk(module.tree) if isinstance(node, ast.Call)]
+    refusals = [c for c in raised if ast.unparse(c.func) in {"InvalidError", "LimitExceededError"}]
+    silent = [c.lineno for c in refusals if "hint" not in {k.arg for k in c.keywords}]
+    assert not silent
