@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -112,16 +113,23 @@ class Output:
                 click.echo(line)
 
     def _draw(self, views: tuple[View, ...]) -> None:
+        match views:
+            case (Verbatim(text=text),):  # `--version` must not wait for rich
+                drawn = text.rstrip("\n") + "\n"
+            case _:
+                drawn = self._drawing(views)
+        tall = drawn.count("\n") >= shutil.get_terminal_size().lines
+        if not (self.pager and tall and sys.stdout.isatty() and _page(self.pager, drawn)):
+            click.echo(drawn, nl=False, color=True)  # the text has its colours already
+
+    def _drawing(self, views: tuple[View, ...]) -> str:
         console = _console(sys.stdout, color=self.color)
         with console.capture() as capture:
             for place, view in enumerate(views):
                 if place:
                     console.print()
                 console.print(_drawn(view, console.width), soft_wrap=isinstance(view, Verbatim))
-        text = _BLANK_ENDS.sub(r"\1", capture.get())
-        tall = text.count("\n") >= console.height
-        if not (self.pager and tall and sys.stdout.isatty() and _page(self.pager, text)):
-            click.echo(text, nl=False, color=True)  # the text has its colours already
+        return _BLANK_ENDS.sub(r"\1", capture.get())
 
     @contextlib.contextmanager
     def _bar(self, doing: str, total: int | None) -> Iterator[Step]:

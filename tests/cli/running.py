@@ -65,10 +65,16 @@ def environment(**more: str) -> dict[str, str]:
     return {**kept, "TERM": "xterm-256color", **more}
 
 
-def process(*args: str | Path, folder: Path, before: Sequence[str] = (), **more: Any) -> Ran:
+def process(
+    *args: str | Path,
+    folder: Path,
+    before: Sequence[str] = (),
+    program: Sequence[str] = PROGRAM,
+    **more: Any,
+) -> Ran:
     """Run a command as a process in a pipe, by another program where one stands before it."""
     done = subprocess.run(
-        [*before, *PROGRAM, *map(str, args)],
+        [*before, *program, *map(str, args)],
         cwd=folder,
         env=more.pop("env", environment()),
         capture_output=True,
