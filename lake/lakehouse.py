@@ -16,13 +16,7 @@ from pathlib import Path
 from backstory.lake.blobs import Blobs
 from backstory.lake.commits import LOG_FOLDER
 from backstory.lake.contract import Contract
-from backstory.lake.errors import (
-    ConflictError,
-    GoneError,
-    InvalidError,
-    NotFoundError,
-    RefusedError,
-)
+from backstory.lake.errors import ConflictError, InvalidError, NotFoundError, RefusedError
 from backstory.lake.linked import LINK_FILE, LINKS_FOLDER, LinkedTable, link
 from backstory.lake.location import check_openable, folder_of, name_of
 from backstory.lake.snapshot import Table
@@ -82,7 +76,6 @@ class Lake:
 
         Raises:
             NotFoundError: there is none of that name.
-            GoneError: its log is no longer there.
             RefusedError: it is a linked table.
         """
         if name in self._open:
@@ -91,8 +84,6 @@ class Lake:
             raise RefusedError(f"{name} is a linked table: others write it, we only read")
         try:
             return self._open.setdefault(name, SliceTable.open(self.root, name))
-        except GoneError:
-            raise
         except NotFoundError as exc:
             near = difflib.get_close_matches(name, self.names(), n=1)
             hint = f"did you mean {near[0]}?" if near else exc.hint

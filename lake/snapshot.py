@@ -296,6 +296,8 @@ def open_snapshot(
         GoneError: it existed and its log is no longer there; a pin may still hold it.
         IntegrityError: its log is damaged, or names a file outside the table.
     """
+    if isinstance(table, SliceTable):
+        table.check_log()
     found = read_version(table.folder, version, name=table.name)
     return make_snapshot(
         table,

@@ -161,20 +161,14 @@ class SliceTable:
 
     @classmethod
     def open(cls, root: Path, name: str) -> "SliceTable":
-        """Open an existing table.
+        """Open an existing table; one whose log is gone too, because its pins need none.
 
         Raises:
             NotFoundError: there is none of that name.
-            GoneError: its Delta log is no longer there.
             IntegrityError: its contract is missing or belongs to another table.
         """
         folder = root / folder_of(name)
-        if not (folder / LOG_FOLDER).is_dir():
-            if (folder / CONTRACT_FOLDER).is_dir():
-                raise GoneError(
-                    f"{name}: its Delta log is gone: {folder / LOG_FOLDER}",
-                    hint="restore that folder from a backup; `backstory verify` names all damage",
-                )
+        if not any((folder / part).is_dir() for part in (LOG_FOLDER, CONTRACT_FOLDER)):
             raise NotFoundError(f"there is no slice {name}", hint="see `backstory slices`")
         return cls(folder, _read_contract(folder, name))
 
@@ -192,7 +186,20 @@ class SliceTable:
     @property
     def version(self) -> int:
         """The newest version."""
+        self.check_log()
         return latest_version(self.folder)
+
+    def check_log(self) -> None:
+        """Look whether the Delta log is there, without which only pinned versions can be read.
+
+        Raises:
+            GoneError: it is not.
+        """
+        if not (self.folder / LOG_FOLDER).is_dir():
+            raise GoneError(
+                f"{self.name}: its Delta log is gone: {self.folder / LOG_FOLDER}",
+                hint="restore that folder from a backup; `backstory verify` names all damage",
+            )
 
     def append(
         self,
@@ -327,6 +334,7 @@ class SliceTable:
 
     def _handle(self) -> DeltaTable:
         if self._delta is None:
+            self.check_log()
             self._delta = open_for_append(self.folder, self.contract)
             self._opened_at = self._delta.version()
         return self._delta

@@ -111,12 +111,13 @@ def _commits(parts: Parts) -> Check:
 def _pins(parts: Parts) -> Check:
     """Pins that only the lake or only the store knows, as crashes leave them, and their files."""
     with parts.store.reader() as conn:
+        names = sorted({*parts.lake.names(), *slices.last_versions(conn)})
         held = {
             pin.pin_id
             for pins in slices.pins_of(conn, slices.pinned_snapshots(conn)).values()
             for pin in pins
         }
-    tables = [parts.lake.table(name) for name in parts.lake.names()]
+    tables = [parts.lake.table(name) for name in names]
     kept = {pin.pin_id for table in tables for pin in pins_of(table)}
     if missing := held - kept:
         return Check(

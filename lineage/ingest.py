@@ -26,6 +26,7 @@ from backstory.lake.table import Outcome, Receipt, SliceTable
 from backstory.lineage.catch_up import register_commits
 from backstory.lineage.graph import EntityKind
 from backstory.lineage.parts import Parts
+from backstory.lineage.resolving import lost_table
 from backstory.lineage.store import names, slices
 
 MAX_OFFSET_ATTEMPTS = 50
@@ -152,6 +153,7 @@ def own_table(parts: Parts, name: str) -> SliceTable:
 
     Raises:
         NotFoundError: there is no such slice.
+        GoneError: the lake no longer has it.
         InvalidError: the table is somebody else's.
     """
     try:
@@ -159,11 +161,13 @@ def own_table(parts: Parts, name: str) -> SliceTable:
     except NotFoundError as exc:
         with parts.store.reader() as conn:
             taken = names.named(conn, name)
-        if taken and taken[0] != EntityKind.SLICE:
-            raise InvalidError(
-                f"{name!r} is a {taken[0]}, not a slice", hint="see `backstory slices`"
-            ) from exc
-        raise
+        if taken is None:
+            raise
+        if taken[0] == EntityKind.SLICE:
+            raise lost_table(name) from exc
+        raise InvalidError(
+            f"{name!r} is a {taken[0]}, not a slice", hint="see `backstory slices`"
+        ) from exc
     if not isinstance(table, SliceTable):
         raise InvalidError(
             f"{name} is linked: others write it at {table.uri}",

@@ -15,7 +15,7 @@ from backstory.lake.pinned import Strength, reopen
 from backstory.lake.snapshot import Snapshot, open_snapshot
 from backstory.lineage.graph import EntityKind
 from backstory.lineage.parts import Parts
-from backstory.lineage.resolving import SliceAt, resolve_slice_at
+from backstory.lineage.resolving import SliceAt, lost_table, resolve_slice_at
 from backstory.lineage.store import slices, tables, writes
 from backstory.lineage.store.unit_of_work import Unit
 from backstory.lineage.times import time_text
@@ -42,7 +42,10 @@ def open_at(parts: Parts, found: SliceAt) -> Snapshot:
     Raises:
         GoneError: its files or its log are no longer there.
     """
-    table = parts.lake.table(found.slice.name)
+    try:
+        table = parts.lake.table(found.slice.name)
+    except NotFoundError as exc:
+        raise lost_table(found.slice.name) from exc
     if found.snapshot is not None:
         with suppress(NotFoundError):  # its pins have ended
             return reopen(table, found.snapshot.digest)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias, assert_never
 
-from backstory.lake.errors import InvalidError, NotFoundError
+from backstory.lake.errors import GoneError, InvalidError, NotFoundError
 from backstory.lineage import refs
 from backstory.lineage.graph import EntityKind, Node
 from backstory.lineage.parts import Parts
@@ -133,6 +133,14 @@ def resolve_slice_at(parts: Parts, text: str) -> SliceAt:
     if not isinstance(found, SliceAt):
         raise InvalidError(f"{text!r} is not a slice", hint="write it like thumbs/en@58")
     return found
+
+
+def lost_table(name: str) -> GoneError:
+    """The error for a slice that the store knows and the lake no longer has."""
+    return GoneError(
+        f"{name}: its table is gone from the lake",
+        hint="restore its folder from a backup; `backstory verify` names all damage",
+    )
 
 
 def find_node(conn: Any, text: str, clock: Clock) -> Node:

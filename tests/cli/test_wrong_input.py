@@ -237,12 +237,12 @@ DAMAGED: dict[str, tuple[Damage, str, int, str]] = {
     "log missing": (partial(remove, "lake/*/_delta_log"), INGEST, 3, "its Delta log is gone"),
     "log missing, read": (
         partial(remove, "lake/*/_delta_log"),
-        "show thumbs/en",
+        "show thumbs/en@0",
         3,
         "thumbs/en: its Delta log is gone",
     ),
-    "folder missing": (partial(remove, "lake/thumbs__en"), INGEST, 3, "there is no slice thumbs"),
-    "lake missing": (partial(remove, "lake"), "show thumbs/en", 3, "there is no slice thumbs/en"),
+    "folder missing": (partial(remove, "lake/thumbs__en"), INGEST, 3, "its table is gone"),
+    "lake missing": (partial(remove, "lake"), "show thumbs/en", 3, "thumbs/en: its table is gone"),
 }
 
 
@@ -253,6 +253,11 @@ def test_a_damaged_home_is_told(name: str, own_shop: Shop, monkeypatch: pytest.M
     damage(own_shop)
     monkeypatch.chdir(own_shop.folder)
     check_told(run(*typed.split(), home=own_shop.home), code, fragment)
+
+
+def test_a_pinned_version_is_shown_without_the_log(own_shop: Shop) -> None:
+    remove("lake/*/_delta_log", own_shop)
+    assert run("show", "thumbs/en@1", home=own_shop.home).code == 0
 
 
 def test_a_locked_store_is_told(own_shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

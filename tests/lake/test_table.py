@@ -12,17 +12,21 @@ from deltalake import DeltaTable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backstory.lake.commits import log_entry, read_commits
+from backstory.lake.commits import LOG_FOLDER, log_entry, read_commits
 from backstory.lake.contract import SYSTEM_COLUMNS
 from backstory.lake.delta import CHECKPOINT_INTERVAL, LOG_SETTINGS
 from backstory.lake.errors import (
     ConflictError,
+    GoneError,
     IntegrityError,
     InvalidError,
     NotFoundError,
     OffsetConflict,
     UnavailableError,
 )
+from backstory.lake.pinned import reopen
+from backstory.lake.pins import pin
+from backstory.lake.snapshot import open_snapshot
 from backstory.lake.table import MAX_OFFSET, Outcome, SliceTable
 from tests.lake.disk import files_of_at_most
 from tests.lake.thumbs import CONTRACT, NOW, append, contract, create, new_id, rows
@@ -406,3 +410,17 @@ def test_the_statistics_in_the_log_are_json_that_delta_parses(table: SliceTable)
     parsed = pa.table(DeltaTable(table.folder).get_add_actions(flatten=True)).to_pylist()[0]
     assert (parsed["min.label"], parsed["max.label"], parsed["num_records"]) == (0, 2, 3)
     assert not any("user" in key or "age" in key for key in parsed)
+
+
+def test_a_table_without_its_log_reads_what_is_pinned_and_nothing_else(tmp_path: Path) -> None:
+    made = create(tmp_path)
+    append(made, rows(), offset=1)
+    kept = pin(made, open_snapshot(made), pin_id="p", holder="h", reason="r", at=NOW)
+    shutil.rmtree(made.folder / LOG_FOLDER)
+    table = SliceTable.open(tmp_path, made.name)
+    assert reopen(table, kept.version).arrow().num_rows == 3
+    for ask in (lambda: table.version, lambda: table.table_id, lambda: open_snapshot(table)):
+        with pytest.raises(GoneError, match="its Delta log is gone"):
+            ask()
+    with pytest.raises(GoneError, match="its Delta log is gone"):
+        append(table, rows(first=3), offset=2)
