@@ -21,12 +21,13 @@ from tests.benchmarks.trace import SIZES
 from tests.benchmarks.world import GENERATIONS, World, family, grow
 
 PYTHON = Path(__file__).resolve().parents[2] / "build/peers/bin/python"
-ROUNDS = {"trace": 50, "impact": 4}  # MLflow takes seconds for an impact among 100,000
-AT_A_TIME = 4  # the first turn warms both, and does not count
+TURNS = 12
+AT_A_TIME = {"trace": 20, "impact": 1}  # MLflow takes seconds for an impact among 100,000
+WARM = 1  # turns that do not count
 FASTER = 10
 
 
-def measure(sizes: tuple[int, ...] = SIZES, rounds: Mapping[str, int] = ROUNDS) -> Iterator[Topic]:
+def measure(sizes: tuple[int, ...] = SIZES, turns: int = TURNS) -> Iterator[Topic]:
     """MLflow and ourselves, in turn.
 
     Raises:
@@ -42,11 +43,11 @@ def measure(sizes: tuple[int, ...] = SIZES, rounds: Mapping[str, int] = ROUNDS) 
         for size in sizes:
             world = grow(first, f"sqlite:///{folder}/{size}.db", size)
             ask("grow", size)
-            times |= _times(world, ask, rounds)
+            times |= _times(world, ask, turns)
         yield Topic(name=f"beside MLflow {version}, on SQLite", measures=_measures(times, sizes))
 
 
-def _times(world: World, ask: Callable[..., Any], rounds: Mapping[str, int]) -> Mapping[str, float]:
+def _times(world: World, ask: Callable[..., Any], turns: int) -> Mapping[str, float]:
     home, size = world.home, world.versions
     ours: Mapping[str, Work] = {
         "trace": lambda at: home.trace(world.version(at), depth=2),
@@ -55,12 +56,13 @@ def _times(world: World, ask: Callable[..., Any], rounds: Mapping[str, int]) -> 
     medians = {}
     for work, do in ours.items():
         taken: dict[str, list[float]] = {work: [], f"MLflow's {work}": []}
-        for turn in range(1 + rounds[work]):
-            asked = range(turn * AT_A_TIME, (turn + 1) * AT_A_TIME)
+        count = AT_A_TIME[work]
+        for turn in range(WARM + turns):
+            asked = range(turn * count, (turn + 1) * count)
             taken[work] += [_milliseconds(do, at) for at in asked]
             taken[f"MLflow's {work}"] += [ask(work, size, at) for at in asked]
         for who, each in taken.items():
-            medians[f"{who} of {size:,}"] = statistics.median(each[AT_A_TIME:])
+            medians[f"{who} of {size:,}"] = statistics.median(each[WARM * count :])
     return medians
 
 
