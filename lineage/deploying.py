@@ -145,7 +145,7 @@ def undeploy(
             _carry_out(unit, changes, interval.deployment)
         unit.note(until=until.isoformat(), ended=[i.number for i in open_now])
         ended = intervals_of(unit.connection, [i.deployment for i in open_now])
-    return [intervals[-1] for intervals in ended.values()]
+    return [recorded[-1] for recorded in ended.values()]
 
 
 def deployments(

@@ -14,7 +14,7 @@ from backstory.lake.errors import BackstoryError
 from backstory.lake.location import translate_os_error
 from backstory.lake.pinned import pin_folders, pins_of, read_manifest, snapshot_kept
 from backstory.lake.presence import MAX_FILES_LOOKED_AT, look_at_files
-from backstory.lake.snapshot import open_snapshot
+from backstory.lake.snapshot import Table, open_snapshot
 from backstory.lineage.catch_up import unregistered
 from backstory.lineage.keys import KEY_FILE, load_key
 from backstory.lineage.parts import Parts
@@ -85,14 +85,19 @@ def _store(parts: Parts) -> Check:
 
 def _lake(parts: Parts) -> Check:
     """Every table that the lake or the store knows, with the files of its newest version."""
-    with parts.store.reader() as conn:
-        names = sorted({*parts.lake.names(), *slices.last_versions(conn)})
-    files = look_at_files(open_snapshot(parts.lake.table(name)) for name in names)
+    tables = _tables(parts)
+    files = look_at_files(open_snapshot(table) for table in tables)
     return Check(
         name="lake",
         health=Health.OK,
-        found=f"{_count(len(names), 'table')} can be opened{_looked(files)}",
+        found=f"{_count(len(tables), 'table')} can be opened{_looked(files)}",
     )
+
+
+def _tables(parts: Parts) -> list[Table]:
+    with parts.store.reader() as conn:
+        names = {*parts.lake.names(), *slices.last_versions(conn)}
+    return [parts.lake.table(name) for name in sorted(names)]
 
 
 def _commits(parts: Parts) -> Check:
@@ -110,14 +115,13 @@ def _commits(parts: Parts) -> Check:
 
 def _pins(parts: Parts) -> Check:
     """Pins that only the lake or only the store knows, as crashes leave them, and their files."""
+    tables = _tables(parts)
     with parts.store.reader() as conn:
-        names = sorted({*parts.lake.names(), *slices.last_versions(conn)})
         held = {
             pin.pin_id
             for pins in slices.pins_of(conn, slices.pinned_snapshots(conn)).values()
             for pin in pins
         }
-    tables = [parts.lake.table(name) for name in names]
     kept = {pin.pin_id for table in tables for pin in pins_of(table)}
     if missing := held - kept:
         return Check(
