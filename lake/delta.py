@@ -6,20 +6,19 @@ It decides nothing about rows: that is `backstory.lake.table`.
 """
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable
-from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from backstory.lake.checkpoints import record_checkpoints
 from backstory.lake.commits import COMMIT_KEY, log_entry, stamp
 from backstory.lake.contract import Contract
-from backstory.lake.errors import IntegrityError, NotFoundError, UnavailableError
+from backstory.lake.errors import IntegrityError, UnavailableError
 from backstory.lake.files import sync_file, sync_folder
 from backstory.lake.location import translate_os_error
 from backstory.lake.messages import plain, system_error
@@ -79,22 +78,6 @@ def open_for_append(folder: Path, contract: Contract) -> DeltaTable:
                 hint="somebody changed it; with another value Delta may drop history",
             )
     return delta
-
-
-@contextmanager
-def log_errors(name: str) -> Iterator[None]:
-    """Raise what delta-rs says about a table's log as errors of ours."""
-    try:
-        yield
-    except TableNotFoundError as exc:
-        raise NotFoundError(f"{name} has no Delta log") from exc
-    except OSError as exc:
-        raise not_now(exc, f"reading the log of {name}") from exc
-    except DeltaError as exc:
-        raise IntegrityError(
-            f"{name}: its log cannot be read: {plain(exc)}",
-            hint="`backstory verify` names the damaged file",
-        ) from exc
 
 
 def not_now(exc: Exception, what: str) -> UnavailableError:

@@ -41,7 +41,6 @@ from backstory.lake.crash import crashpoint
 from backstory.lake.delta import (
     CHECKPOINT_INTERVAL,
     create_delta,
-    log_errors,
     not_now,
     open_for_append,
     sync_log,
@@ -64,6 +63,7 @@ from backstory.lake.files import (
 )
 from backstory.lake.location import folder_of, translate_os_error
 from backstory.lake.rows import batch_digest
+from backstory.lake.versions import delta_damage
 
 CONTRACT_FOLDER = "_contract"
 MAX_SOURCE_CHARS = 200
@@ -323,8 +323,11 @@ class SliceTable:
         if handle.version() - self._opened_at >= CHECKPOINT_INTERVAL:
             self._delta = None  # a handle that never reopens never profits from checkpoints
         else:
-            with log_errors(self.name):
-                handle.update_incremental()
+            try:
+                with delta_damage(self.name):
+                    handle.update_incremental()
+            except (IntegrityError, OSError):
+                self._delta = None  # opening it anew says what is wrong, if something still is
         return self._seen(source)
 
     def _seen(self, source: str) -> int:

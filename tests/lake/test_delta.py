@@ -7,8 +7,9 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from backstory.lake.commits import log_entry
-from backstory.lake.delta import log_errors, not_now, open_for_append
-from backstory.lake.errors import IntegrityError, NotFoundError, UnavailableError
+from backstory.lake.delta import not_now, open_for_append
+from backstory.lake.errors import IntegrityError
+from backstory.lake.table import SliceTable
 from tests.lake.thumbs import append, contract, create, rows
 
 FULL = "Generic LocalFileSystem error\n  Unable to copy data (os error 28)"
@@ -42,18 +43,15 @@ def test_a_damaged_log_is_named(tmp_path: Path) -> None:
         open_for_append(table.folder, contract())
 
 
-@pytest.mark.parametrize(
-    ("exc", "expected"),
-    [
-        (DeltaError("Invalid JSON\nin file"), IntegrityError),
-        (OSError(errno.EACCES, "Permission denied"), UnavailableError),
-    ],
-)
-def test_what_delta_says_about_a_log_becomes_ours(
-    exc: Exception, expected: type[Exception]
-) -> None:
-    with pytest.raises(expected, match="thumbs/en") as caught, log_errors("thumbs/en"):
-        raise exc
+def test_a_log_that_is_damaged_under_an_open_table_is_named(tmp_path: Path) -> None:
+    table = create(tmp_path)
+    append(table, rows(1), offset=0)
+    append(SliceTable(table.folder, contract()), rows(1, first=1), offset=1)
+    entry = log_entry(table.folder, 2)
+    entry.write_text("{\n")
+
+    with pytest.raises(IntegrityError, match=f"thumbs/en: .* {entry.name}") as caught:
+        append(table, rows(1, first=2), offset=2)
     assert "\n" not in str(caught.value)
 
 
