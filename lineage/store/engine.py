@@ -108,8 +108,11 @@ def _connect_sqlite(connection: Any, _record: Any) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     # Only a writer takes the lock at its start: readers that did would block it (measured).
-    writes = connection.get_execution_options().get(WRITES, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    if connection.get_execution_options().get(WRITES, False):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:  # by the driver: it waits for nobody, and a small read notices what SQLAlchemy adds
+        driver: Any = connection.connection.driver_connection
+        driver.execute("BEGIN")
 
 
 def _postgresql(url: URL, *, wait: float) -> Engine:
