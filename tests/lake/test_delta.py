@@ -8,7 +8,7 @@ from deltalake.exceptions import DeltaError
 
 from backstory.lake.commits import log_entry
 from backstory.lake.delta import not_now, open_for_append
-from backstory.lake.errors import IntegrityError
+from backstory.lake.errors import IntegrityError, NotFoundError
 from backstory.lake.table import SliceTable
 from tests.lake.thumbs import append, contract, create, rows
 
