@@ -12,6 +12,7 @@ end beats it.
 <RunState.COMPLETED: 'completed'>
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -58,9 +59,9 @@ class StateChange:
         object.__setattr__(self, "at", in_utc(self.at))
 
 
-def advance(current: StateChange | None, change: StateChange) -> StateChange:
-    """The state after one more change; associative, commutative and idempotent."""
-    return change if current is None else max(current, change, key=_weight)
+def last_change(changes: Iterable[StateChange]) -> StateChange | None:
+    """The change that counts: a function of the set, so that order and repetition do not."""
+    return max(changes, key=_weight, default=None)
 
 
 def state_of_event(event_type: str | None) -> RunState | None:

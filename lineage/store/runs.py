@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import reduce
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Text, func, select, type_coerce
 
-from backstory.lineage.run import RunState, StateChange, advance
+from backstory.lineage.run import RunState, StateChange, last_change
 from backstory.lineage.store import tables as t
 from backstory.lineage.store.number_list import among
 from backstory.lineage.store.prepared import Prepared
@@ -48,14 +49,22 @@ class ReadRecord:
     rows: int | None
 
 
-_RUNS = select(
-    t.run.c.id, t.run.c.run_id, t.run.c.namespace, t.run.c.job, t.run.c.model, t.run.c.trigger
-).order_by(t.run.c.id.desc())
-_RUNS_BY_ID = Prepared(_RUNS.where(among(t.run.c.id, "ids")))
-_STATES = Prepared(
-    select(t.run_state.c.run, t.run_state.c.state, t.run_state.c.at, t.run_state.c.message)
-    .where(among(t.run_state.c.run, "ids"))
-    .order_by(t.run_state.c.run, t.run_state.c.at, t.run_state.c.id)
+_NEWEST = select(t.run.c.id).order_by(t.run.c.id.desc())
+_RUNS_AND_STATES = Prepared(
+    select(
+        t.run.c.id,
+        t.run.c.run_id,
+        t.run.c.namespace,
+        t.run.c.job,
+        t.run.c.model,
+        type_coerce(t.run.c.trigger, Text),  # decoded once a run, not once a state
+        t.run_state.c.state,
+        t.run_state.c.at,
+        t.run_state.c.message,
+    )
+    .outerjoin(t.run_state, t.run_state.c.run == t.run.c.id)
+    .where(among(t.run.c.id, "ids"))
+    .order_by(t.run.c.id.desc(), t.run_state.c.at, t.run_state.c.id)
 )
 _READS = Prepared(
     select(
@@ -75,38 +84,35 @@ def newest_runs(
     conn: Connection, *, model: str | None = None, limit: int = 50, before: int | None = None
 ) -> list[RunRecord]:
     """Runs, newest first: of a model where one is given, below `before` where it is."""
-    query = _RUNS.limit(limit)
+    query = _NEWEST.limit(limit)
     if model is not None:
         query = query.where(t.run.c.model == model)
     if before is not None:
         query = query.where(t.run.c.id < before)
-    return _run_records(conn, conn.execute(query).all())
+    return list(runs_by_id(conn, conn.scalars(query).all()).values())
 
 
 def runs_by_id(conn: Connection, ids: Sequence[int]) -> dict[int, RunRecord]:
-    """Runs by id."""
-    rows = _RUNS_BY_ID.rows(conn, ids=ids) if ids else ()
-    return {run.id: run for run in _run_records(conn, rows)}
+    """Runs by id, newest first, each in the state that its changes amount to in any order."""
+    rows = _RUNS_AND_STATES.rows(conn, ids=ids) if ids else ()
+    return {run: _run_record(list(same)) for run, same in groupby(rows, key=itemgetter(0))}
 
 
 def runs_with_prefix(conn: Connection, prefix: str, limit: int = 3) -> list[RunRecord]:
     """Runs whose id begins so."""
-    query = _RUNS.where(t.run.c.run_id.startswith(prefix, autoescape=True)).limit(limit)
-    return _run_records(conn, conn.execute(query).all())
+    query = _NEWEST.where(t.run.c.run_id.startswith(prefix, autoescape=True)).limit(limit)
+    return list(runs_by_id(conn, conn.scalars(query).all()).values())
 
 
-def _run_records(conn: Connection, rows: Sequence[Any]) -> list[RunRecord]:
-    """Runs, each with the state that its changes amount to, whatever order they came in."""
-    told: dict[int, list[StateChange]] = {}
-    for run, state, at, message in _STATES.rows(conn, ids=[row[0] for row in rows]) if rows else ():
-        change = StateChange(state=RunState(state), at=at, message=message)
-        told.setdefault(run, []).append(change)
-    return [_run_record(row, told.get(row[0], [])) for row in rows]
-
-
-def _run_record(row: Any, told: Sequence[StateChange]) -> RunRecord:
-    number, run_id, namespace, job, model, trigger = row
-    last = reduce(advance, told, None)
+def _run_record(rows: Sequence[Sequence[Any]]) -> RunRecord:
+    """A run from its rows, one for each of its states; a run without any has one row."""
+    number, run_id, namespace, job, model, trigger = rows[0][:6]
+    told = [
+        StateChange(state=RunState(state), at=at, message=message)
+        for *_, state, at, message in rows
+        if state is not None
+    ]
+    last = last_change(told)
     started = [change.at for change in told if change.state is RunState.STARTED]
     return RunRecord(
         id=number,
@@ -114,7 +120,7 @@ def _run_record(row: Any, told: Sequence[StateChange]) -> RunRecord:
         namespace=namespace,
         job=job,
         model=model,
-        trigger=trigger,
+        trigger=t.Json.parse(trigger),
         state=last.state.value if last else "unknown",
         started=min(started, default=None),
         ended=last.at if last and last.state.ended else None,

@@ -74,6 +74,11 @@ class Json(TypeDecorator[Any]):
 
     def process_result_value(self, value: str | None, _dialect: Any) -> Any:
         """Read the value back."""
+        return self.parse(value)
+
+    @staticmethod
+    def parse(value: str | None) -> Any:
+        """The value that a text holds."""
         try:
             return None if value is None else json.loads(value)
         except (TypeError, ValueError) as exc:
