@@ -7,8 +7,9 @@ values and rows pass the same types, its errors come as SQLAlchemy's, and listen
 Parameters that expand (`IN` with a list) are not for it; see `number_list`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -25,23 +26,20 @@ class _Compiled:
 
     Attributes:
         text: the SQL.
-        constants: the values that the statement itself holds.
-        names: the parameters by position, where the driver wants them so.
-        bind: how a parameter's value is handed over, where that is not as it is.
-        read: the same for columns, by position.
+        parameters: by position, each with how its value is taken from those that are given.
+        by_name: whether the driver wants them by name.
+        read: how a column's value is read, by position, where that is not as it is.
     """
 
     text: str
-    constants: dict[str, Any]
-    names: tuple[str, ...] | None
-    bind: tuple[tuple[str, _Convert], ...]
+    parameters: tuple[tuple[str, _Convert], ...]
+    by_name: bool
     read: tuple[tuple[int, _Convert], ...]
 
-    def values(self, given: dict[str, Any]) -> Any:
-        values = self.constants | given
-        for name, convert in self.bind:
-            values[name] = convert(values[name])
-        return values if self.names is None else [values[name] for name in self.names]
+    def values(self, given: Mapping[str, Any]) -> Any:
+        if self.by_name:
+            return {name: take(given) for name, take in self.parameters}
+        return [take(given) for _, take in self.parameters]
 
 
 class Prepared:
@@ -61,7 +59,7 @@ class Prepared:
         dialect = connection.dialect
         ready = self._compiled.get(dialect.name) or self._compile(dialect)
         bound = ready.values(values)
-        for listener in connection.dispatch.before_cursor_execute:
+        for listener in connection.engine.dispatch.before_cursor_execute:
             listener(connection, None, ready.text, bound, None, False)
         driver: Any = connection.connection.driver_connection
         try:
@@ -79,18 +77,29 @@ class Prepared:
     def _compile(self, dialect: sa.Dialect) -> _Compiled:
         compiled: Any = self._statement.compile(dialect=dialect)
         columns = enumerate(self._statement.selected_columns)
-        binds = compiled.binds.items()
         ready = _Compiled(
             text=str(compiled),
-            constants={n: value for n, value in compiled.params.items() if value is not None},
-            names=tuple(compiled.positiontup) if compiled.positional else None,
-            bind=tuple((n, c) for n, bind in binds if (c := bind.type.bind_processor(dialect))),
+            parameters=tuple(
+                (name, _taken(compiled.binds[name], dialect))
+                for name in compiled.positiontup or compiled.binds
+            ),
+            by_name=not compiled.positional,
             read=tuple(
                 (i, c) for i, one in columns if (c := one.type.result_processor(dialect, None))
             ),
         )
         self._compiled[dialect.name] = ready
         return ready
+
+
+def _taken(bind: sa.BindParameter[Any], dialect: sa.Dialect) -> _Convert:
+    """How a parameter's value is taken from those given; a constant is the statement's own."""
+    convert = bind.type.bind_processor(dialect)
+    if not bind.required:
+        constant = convert(bind.value) if convert else bind.value
+        return lambda _given: constant
+    name = bind.key
+    return (lambda given: convert(given[name])) if convert else itemgetter(name)
 
 
 def _converted(rows: list[Any], convert: tuple[tuple[int, _Convert], ...]) -> Iterator[list[Any]]:
