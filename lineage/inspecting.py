@@ -11,7 +11,7 @@ from backstory.lake.snapshot import Snapshot
 from backstory.lineage.parts import Parts
 from backstory.lineage.pinning import open_at
 from backstory.lineage.resolving import ModelNamed, SliceAt, resolve, resolve_slice_at
-from backstory.lineage.store import audit_log, deployments, models, names, runs, slices, upgrade
+from backstory.lineage.store import deployments, models, names, runs, slices, upgrade
 
 DEFAULT_ROWS = 10
 MAX_ROWS = 10_000
@@ -86,7 +86,7 @@ class RunSummary:
 def home_summary(parts: Parts) -> HomeSummary:
     """What a home says of itself."""
     with parts.store.reader() as conn:
-        known_since = audit_log.first_time(conn)
+        known_since = parts.store.first_time(conn)
     return HomeSummary(known_since=known_since, revision=upgrade.current(parts.store.engine))
 
 

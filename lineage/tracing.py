@@ -28,7 +28,7 @@ from backstory.lineage.graph import (
 )
 from backstory.lineage.parts import Parts
 from backstory.lineage.resolving import find_node
-from backstory.lineage.store import audit_log, deployments, models, reads, runs, slices
+from backstory.lineage.store import deployments, models, reads, runs, slices
 
 DEFAULT_DEPTH = 20
 MAX_DEPTH = 200
@@ -142,7 +142,7 @@ def _walk(parts: Parts, ref: str, direction: Direction, depth: int, limit: int) 
             details={**snapshots, **_details(conn, ids)},
             reads=_group(runs.reads_of(conn, ids.get(EntityKind.RUN, [])), "run"),
             pins=pins,
-            known_since=audit_log.first_time(conn),
+            known_since=parts.store.first_time(conn),
         )
 
 
@@ -167,7 +167,7 @@ _DETAILS: Mapping[EntityKind, Callable[[Any, list[int]], Mapping[int, Detail]]] 
 
 
 def _details(conn: Any, ids: Mapping[EntityKind, list[int]]) -> dict[int, Detail]:
-    """One statement (for runs two) per kind of node."""
+    """One statement per kind of node."""
     found: dict[int, Detail] = {}
     for kind, read in _DETAILS.items():
         if kind in ids:

@@ -82,6 +82,7 @@ class Store:
         self._readers = engine if is_sqlite(engine) else engine.execution_options(**_ONE_STATE)
         self._clock = clock
         self._open = threading.local()
+        self._first_time: datetime | None = None
 
     def close(self) -> None:
         """Give the database's connections back."""
@@ -90,8 +91,14 @@ class Store:
     @contextmanager
     def reader(self) -> Iterator[Connection]:
         """A transaction that sees one state of the store and never waits for a writer."""
-        with translated(self.engine), self._readers.connect() as connection, connection.begin():
+        with translated(self.engine), self._readers.connect() as connection:
+            connection.begin()  # rolled back when the connection is given back: nothing to commit
             yield connection
+
+    def first_time(self, connection: Connection) -> datetime | None:
+        """When recording began; read until there is a first entry, which never changes."""
+        self._first_time = self._first_time or audit_log.first_time(connection)
+        return self._first_time
 
     @contextmanager
     def unit(
