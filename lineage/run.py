@@ -8,7 +8,7 @@ end beats it.
 >>> from datetime import UTC, datetime
 >>> start = StateChange(state=RunState.STARTED, at=datetime(2026, 11, 14, 9, tzinfo=UTC))
 >>> end = StateChange(state=RunState.COMPLETED, at=datetime(2026, 11, 14, 8, tzinfo=UTC))
->>> advance(end, start).state
+>>> last_change([end, start]).state
 <RunState.COMPLETED: 'completed'>
 """
 
