@@ -19,12 +19,12 @@ from backstory.lake.findings import Finding
 from backstory.lineage.audit.leaf import RowsDigest, mark, parse_rows
 from backstory.lineage.store import audit_log
 from backstory.lineage.store.rows import ENDED, ended_hash, recorded_column, row_hash
-from backstory.lineage.store.tables import audit_leaf, audit_node, metadata
+from backstory.lineage.store.tables import audit_leaf, audit_node, metadata, outbox
 
 _CHUNK = 1_000
 
 # Every table whose rows the log vouches for.
-GOVERNED = tuple(t for t in metadata.sorted_tables if t not in {audit_leaf, audit_node})
+GOVERNED = tuple(t for t in metadata.sorted_tables if t not in {audit_leaf, audit_node, outbox})
 
 
 class _Row(NamedTuple):

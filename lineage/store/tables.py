@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Float,
@@ -142,11 +143,21 @@ edge = Table(
     Column("rows", BigInteger),
     Column("share", Float),
     _recorded(),
+    _ended(),
     Index(None, "src", "dst"),
     Index(None, "dst", "src"),
 )
 # NULLs are distinct in a plain unique index; an edge outside any run must be unique too.
-Index("uq_edge", edge.c.src, edge.c.dst, edge.c.kind, func.coalesce(edge.c.run, 0), unique=True)
+Index(
+    "uq_edge",
+    edge.c.src,
+    edge.c.dst,
+    edge.c.kind,
+    func.coalesce(edge.c.run, 0),
+    unique=True,
+    sqlite_where=edge.c.ended_seq.is_(None),
+    postgresql_where=edge.c.ended_seq.is_(None),
+)
 
 # Slices and models share one namespace: this key is what keeps it so.
 name = Table(
@@ -198,6 +209,8 @@ commit = Table(
     _recorded(),
     PrimaryKeyConstraint("slice", "version"),
     Index(None, "slice", "at"),
+    Index(None, "slice", "source", "offset"),
+    Index(None, "slice", "batch"),
 )
 
 snapshot = Table(
@@ -225,6 +238,7 @@ pin = Table(
     Column("strength", String(16), nullable=False),
     Column("until", Instant),
     Column("at", Instant, nullable=False),
+    Column("retention", String(64)),  # the class that decides when it ends
     _recorded(),
     _ended(),
 )
@@ -277,6 +291,19 @@ run_read = Table(
     Column("filter", Text),
     Column("rows", BigInteger),
     _recorded(),
+    _ended(),
+)
+
+# Which operating system process runs a run; more than one where it was resumed.
+run_process = Table(
+    "run_process",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("run", Key, ForeignKey("run.id"), nullable=False, index=True),
+    Column("host", Text, nullable=False),
+    Column("pid", BigInteger, nullable=False),
+    Column("started", Text, nullable=False),  # with host and pid it names one process for ever
+    _recorded(),
 )
 
 openlineage_event = Table(
@@ -311,9 +338,11 @@ model_version = Table(
     Column("model", String(255), nullable=False),
     Column("number", Integer, nullable=False),
     Column("run", Key, ForeignKey("run.id"), index=True),
-    Column("artifact", String(64), ForeignKey("artifact.digest"), nullable=False),
+    Column("artifact", String(64), ForeignKey("artifact.digest")),  # NULL where we lack its bytes
     Column("replay", Json),
     Column("at", Instant, nullable=False),
+    Column("artifact_uri", Text),  # where a declared artifact lies
+    Column("evidence", String(16)),  # NULL: observed
     _recorded(),
     UniqueConstraint("model", "number"),
 )
@@ -372,6 +401,22 @@ deployment_interval = Table(
     CheckConstraint("until_at IS NULL OR until_at >= from_at", name="interval"),
 )
 
+# What a process really loaded, whatever was declared.
+load = Table(
+    "load",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("model_version", Key, ForeignKey("model_version.id"), nullable=False, index=True),
+    Column("asked", Text, nullable=False),  # the ref, or the path whose digest was known
+    Column("environment", String(255)),
+    Column("host", Text, nullable=False),
+    Column("process", Text, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("at", Instant, nullable=False),
+    _recorded(),
+    Index(None, "environment", "at"),
+)
+
 # Which data file of an interaction table may hold an id: a lookup opens one file, not all.
 interaction_file = Table(
     "interaction_file",
@@ -387,13 +432,41 @@ interaction_file = Table(
     Index(None, "min_id", "max_id"),
 )
 
+# A record that superseded another; both stay. Which rows: by `fact`, the name of their table.
+amendment = Table(
+    "amendment",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("entity", Key, ForeignKey("entity.id"), nullable=False, index=True),
+    Column("fact", String(32), nullable=False),
+    Column("before", Key),
+    Column("after", Key),
+    Column("reason", Text, nullable=False),
+    _recorded(),
+)
+
+# --- to others ------------------------------------------------------------------------------------
+
+# Events that wait to be sent. What was sent is deleted: it records nothing, and no leaf names it.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("event", Key, ForeignKey("openlineage_event.id"), nullable=False, unique=True),
+    Column("at", Instant, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_at", Instant, nullable=False),
+    Column("refused", Boolean, nullable=False),  # the receiver will never take it
+    Column("error", Text),
+)
+
 # --- the audit log --------------------------------------------------------------------------------
 
 audit_leaf = Table(
     "audit_leaf",
     metadata,
     Column("seq", BigInteger, primary_key=True, autoincrement=False),
-    Column("at", Instant, nullable=False),
+    Column("at", Instant, nullable=False, index=True),
     Column("action", String(64), nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("leaf_hash", LargeBinary, nullable=False),

@@ -11,7 +11,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from backstory.lake.errors import NotFoundError, RefusedError
+from backstory.lake.errors import IntegrityError, NotFoundError, RefusedError
 from backstory.lineage.store.engine import (
     WRITES,
     describe,
@@ -21,7 +21,7 @@ from backstory.lineage.store.engine import (
 )
 
 # Every revision, oldest first; a test compares them with the files in `migrations/versions`.
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 HEAD = REVISIONS[-1]
 SCRIPTS = "backstory:migrations"
 
@@ -73,7 +73,7 @@ def upgrade(engine: Engine) -> None:
         engine.connect().execution_options(**{WRITES: True}) as connection,
     ):
         if is_sqlite(engine):
-            _write_ahead(connection)
+            _prepare(connection)
         with connection.begin():
             lock_writers(connection)
             revision = _revision(connection)
@@ -103,9 +103,13 @@ def _revision(connection: Connection) -> str | None:
     return revision
 
 
-def _write_ahead(connection: Connection) -> None:
-    # A property of the file, and no matter of a transaction.
-    connection.connection.cursor().execute("PRAGMA journal_mode = WAL")
+def _prepare(connection: Connection) -> None:
+    """Set what SQLite sets outside transactions only."""
+    cursor = connection.connection.cursor()
+    cursor.execute("PRAGMA journal_mode = WAL")
+    # A table that is made anew is dropped first, and others refer to it meanwhile.
+    cursor.execute("PRAGMA foreign_keys = OFF")
+    connection.detach()  # no other work gets this connection
 
 
 def _copy(engine: Engine, revision: str) -> None:
@@ -130,3 +134,11 @@ def _run_revisions(connection: Connection) -> None:
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", SCRIPTS)
     command.upgrade(config, HEAD)
+    if (
+        is_sqlite(connection)
+        and connection.exec_driver_sql("PRAGMA foreign_key_check").first() is not None
+    ):
+        raise IntegrityError(
+            f"{describe(connection.engine)}: rows refer to rows that are not there",
+            hint="`backstory verify` of the version that wrote it says which",
+        )

@@ -185,19 +185,68 @@ def test_four_processes_lay_one_store(databases: Databases) -> None:
         engine.dispose()
 
 
-def test_killed_anywhere_the_store_is_as_before(databases: Databases) -> None:
-    code, output = finish(start_upgrade(databases.empty()))
+def laid_at(databases: Databases, revision: str | None) -> str:
+    """A store of an older revision, with a row to lose."""
+    url = databases.empty()
+    if revision is not None:
+        engine = connect(url)
+        run_alembic(engine, command.upgrade, revision)
+        with engine.begin() as connection:
+            connection.exec_driver_sql(_ROWS)
+        engine.dispose()
+    return url
+
+
+_ROWS = "INSERT INTO entity VALUES (1, 'model', 'model:ranker', 'ranker', 0)"
+
+
+@pytest.mark.parametrize("revision", [None, *upgrade.REVISIONS[:-1]])
+def test_killed_anywhere_the_store_is_as_before(databases: Databases, revision: str | None) -> None:
+    code, output = finish(start_upgrade(laid_at(databases, revision)))
     assert code == 0
     count = int(output)
-    assert count > len(metadata.tables)
     for kill_at in range(1, count + 1, count // 8):
-        url = databases.empty()
-        assert finish(start_upgrade(url, kill_at))[0] == -signal.SIGKILL
+        url = laid_at(databases, revision)
         engine = connect(url)
-        assert tables_of(engine) == set()
+        before = tables_of(engine)
+        assert finish(start_upgrade(url, kill_at))[0] == -signal.SIGKILL
+        assert (upgrade.current(engine), tables_of(engine)) == (revision, before)
         upgrade.upgrade(engine)
         assert tables_of(engine) == {*metadata.tables, "alembic_version"}
+        with engine.connect() as connection:
+            kept = connection.exec_driver_sql("SELECT count(*) FROM entity").scalar_one()
+        assert kept == (0 if revision is None else 1)
         engine.dispose()
+
+
+def test_versions_and_what_refers_to_them_survive_the_table_made_anew(databases: Databases) -> None:
+    url = laid_at(databases, "0001")
+    engine = connect(url)
+    with engine.begin() as connection:
+        for statement in _SERVED:
+            connection.exec_driver_sql(statement)
+    upgrade.upgrade(engine)
+    with engine.begin() as connection:
+        found = connection.exec_driver_sql(
+            "SELECT v.number, v.artifact, a.alias FROM model_version v "
+            "JOIN alias a ON a.model_version = v.id"
+        ).all()
+        assert [tuple(row) for row in found] == [(1, "a" * 64, "champion")]
+        connection.exec_driver_sql(
+            "INSERT INTO model_version (id, model, number, at, recorded_seq) "
+            "VALUES (1, 'ranker', 2, 0, 0)"
+        )
+    with pytest.raises(sa.exc.IntegrityError), engine.begin() as connection:
+        connection.exec_driver_sql("INSERT INTO alias VALUES (9, 'ranker', 'x', 99, 0, NULL, 0, 0)")
+    engine.dispose()
+
+
+_SERVED = (
+    f"INSERT INTO artifact VALUES ('{'a' * 64}', 'file', 'm', 1, 1, 0)",
+    "INSERT INTO entity VALUES (2, 'model_version', 'ranker@1', 'ranker@1', 0)",
+    f"INSERT INTO model_version VALUES (2, 'ranker', 1, NULL, '{'a' * 64}', NULL, 0, 0)",
+    "INSERT INTO alias VALUES (1, 'ranker', 'champion', 2, 0, NULL, 0, NULL)",
+)
 
 
 @pytest.fixture

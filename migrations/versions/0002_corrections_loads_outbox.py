@@ -1,0 +1,127 @@
+"""Edges and reads can be superseded; loads, processes of runs, amendments and the outbox.
+
+A version may be known from a declaration, whose artifact may lie elsewhere, unhashed.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+# SQLite gives an autoincrementing key only to INTEGER.
+_KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+_SUPERSEDABLE = ("edge", "run_read")
+_EDGE_KEY: list[str | sa.TextClause] = ["src", "dst", "kind", sa.text("coalesce(run, 0)")]
+_HOLDING = sa.text("ended_seq IS NULL")
+
+
+def upgrade() -> None:
+    for table in _SUPERSEDABLE:
+        op.add_column(table, sa.Column("ended_seq", sa.BigInteger()))
+    op.drop_index("uq_edge", "edge")
+    op.create_index(
+        "uq_edge",
+        "edge",
+        _EDGE_KEY,
+        unique=True,
+        sqlite_where=_HOLDING,
+        postgresql_where=_HOLDING,
+    )
+    op.add_column("pin", sa.Column("retention", sa.String(64)))
+    op.add_column("model_version", sa.Column("artifact_uri", sa.Text()))
+    op.add_column("model_version", sa.Column("evidence", sa.String(16)))
+    _artifact_may_be_absent(absent=True)
+    op.create_index("ix_commit_slice_source_offset", "commit", ["slice", "source", "offset"])
+    op.create_index("ix_commit_slice_batch", "commit", ["slice", "batch"])
+    op.create_index("ix_audit_leaf_at", "audit_leaf", ["at"])
+    _processes()
+    _loads()
+    _amendments()
+    _outbox()
+
+
+def downgrade() -> None:
+    for table in ("outbox", "amendment", "load", "run_process"):
+        op.drop_table(table)
+    op.drop_index("ix_audit_leaf_at", "audit_leaf")
+    op.drop_index("ix_commit_slice_batch", "commit")
+    op.drop_index("ix_commit_slice_source_offset", "commit")
+    _artifact_may_be_absent(absent=False)
+    op.drop_column("model_version", "evidence")
+    op.drop_column("model_version", "artifact_uri")
+    op.drop_column("pin", "retention")
+    op.drop_index("uq_edge", "edge")
+    for table in _SUPERSEDABLE:
+        op.drop_column(table, "ended_seq")
+    op.create_index("uq_edge", "edge", _EDGE_KEY, unique=True)
+
+
+def _artifact_may_be_absent(*, absent: bool) -> None:
+    with op.batch_alter_table("model_version") as table:  # SQLite makes the table anew
+        table.alter_column("artifact", existing_type=sa.String(64), nullable=absent)
+
+
+def _recorded() -> sa.Column[int]:
+    return sa.Column("recorded_seq", sa.BigInteger(), nullable=False)
+
+
+def _processes() -> None:
+    op.create_table(
+        "run_process",
+        sa.Column("id", _KEY, primary_key=True),
+        sa.Column("run", _KEY, sa.ForeignKey("run.id"), nullable=False, index=True),
+        sa.Column("host", sa.Text(), nullable=False),
+        sa.Column("pid", sa.BigInteger(), nullable=False),
+        sa.Column("started", sa.Text(), nullable=False),
+        _recorded(),
+    )
+
+
+def _loads() -> None:
+    op.create_table(
+        "load",
+        sa.Column("id", _KEY, primary_key=True),
+        sa.Column(
+            "model_version", _KEY, sa.ForeignKey("model_version.id"), nullable=False, index=True
+        ),
+        sa.Column("asked", sa.Text(), nullable=False),
+        sa.Column("environment", sa.String(255)),
+        sa.Column("host", sa.Text(), nullable=False),
+        sa.Column("process", sa.Text(), nullable=False),
+        sa.Column("digest", sa.String(64), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        _recorded(),
+        sa.Index(None, "environment", "at"),
+    )
+
+
+def _amendments() -> None:
+    op.create_table(
+        "amendment",
+        sa.Column("id", _KEY, primary_key=True),
+        sa.Column("entity", _KEY, sa.ForeignKey("entity.id"), nullable=False, index=True),
+        sa.Column("fact", sa.String(32), nullable=False),
+        sa.Column("before", _KEY),
+        sa.Column("after", _KEY),
+        sa.Column("reason", sa.Text(), nullable=False),
+        _recorded(),
+    )
+
+
+def _outbox() -> None:
+    op.create_table(
+        "outbox",
+        sa.Column("id", _KEY, primary_key=True),
+        sa.Column(
+            "event", _KEY, sa.ForeignKey("openlineage_event.id"), nullable=False, unique=True
+        ),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("next_at", sa.BigInteger(), nullable=False),
+        sa.Column("refused", sa.Boolean(), nullable=False),
+        sa.Column("error", sa.Text()),
+    )
