@@ -91,8 +91,8 @@ class Store:
     @contextmanager
     def reader(self) -> Iterator[Connection]:
         """A transaction that sees one state of the store and never waits for a writer."""
-        with translated(self.engine), self._readers.connect() as connection:
-            connection.begin()  # rolled back when the connection is given back: nothing to commit
+        # Committed: a rollback makes psycopg forget what the server has prepared (twice as slow).
+        with translated(self.engine), self._readers.connect() as connection, connection.begin():
             yield connection
 
     def first_time(self, connection: Connection) -> datetime | None:
