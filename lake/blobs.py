@@ -6,7 +6,8 @@ A file lies at `sha256/<2 hex>/<64 hex>`, its name being its digest; a folder is
 Keeps true: what has a name here has been written and synced whole; what is handed out has been
 hashed on the way. An artifact never reaches outside its folder: links that point into the folder
 are kept as what they point to, links out of it, dangling links, linked folders and special files
-are refused. Empty folders are not kept. It forgets nothing.
+are refused. Empty folders are not kept. It forgets nothing. To be used in place, a folder is laid
+out once below `laid/`, a copy that may be deleted at any time.
 
 >>> import tempfile
 >>> with tempfile.TemporaryDirectory() as folder:
@@ -22,7 +23,7 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
@@ -34,6 +35,7 @@ from backstory.lake.errors import (
     InvalidError,
     LimitExceededError,
     NotFoundError,
+    UnavailableError,
 )
 from backstory.lake.files import (
     TEMPORARY_PREFIX,
@@ -49,6 +51,8 @@ from backstory.lake.trees import MAX_TREE_FILES, Tree, TreeFile
 
 MAX_ARTIFACT_BYTES = 1 << 40
 MAX_READ_BYTES = 1 << 28
+
+LAID = "laid"
 
 _TREE = ".tree"
 _CHUNK = 1 << 20
@@ -93,7 +97,7 @@ class Blobs:
         name = path.resolve().name
         try:
             if path.is_dir():
-                tree = Tree(files=tuple(self._put_files(path)))
+                tree = Tree(files=tuple(_tree_files(path, self._put_file)))
                 digest = self._keep_bytes(tree.to_bytes(), _TREE)
                 return Artifact(
                     digest=digest, kind="tree", size=tree.size, files=len(tree.files), name=name
@@ -104,6 +108,49 @@ class Blobs:
         except OSError as exc:
             raise translate_os_error(exc, f"keeping {path}") from exc
         return Artifact(digest=digest, kind="file", size=size, files=1, name=name)
+
+    def digest_of(self, path: Path) -> str:
+        """The digest that a file or folder has, or would have here; nothing is kept.
+
+        Raises:
+            NotFoundError: nothing is there.
+            InvalidError: a special file, or a link that leaves the folder.
+            LimitExceededError: too many files or bytes.
+            UnavailableError: it cannot be read.
+        """
+        try:
+            if path.is_dir():
+                tree = Tree(files=tuple(_tree_files(path, _hash_regular)))
+                return hashlib.sha256(tree.to_bytes()).hexdigest()
+            return _hash_regular(path)[0]
+        except FileNotFoundError as exc:
+            raise NotFoundError(f"there is no file {path}", hint="check its path") from exc
+        except OSError as exc:
+            raise translate_os_error(exc, f"hashing {path}") from exc
+
+    def place(self, digest: str) -> Path:
+        """Where an artifact can be read as it is, hashed just now; not to be written to.
+
+        Raises:
+            NotFoundError: it is not here.
+            IntegrityError: the bytes are not what was kept.
+            UnavailableError: disk full, no permission.
+        """
+        path = self._path(digest)
+        if self._tree(digest) is not None:
+            path = self._root / LAID / digest
+            if not path.exists():
+                self._lay_out(digest, path)
+        elif not path.exists():
+            raise _absent(digest)
+        if (found := self.digest_of(path)) != digest:
+            raise IntegrityError(
+                f"{path} is not artifact {digest}: its bytes are {found}",
+                hint="restore it from a backup"
+                if path == self._path(digest)
+                else "delete that folder, it is a copy",
+            )
+        return path
 
     def put_bytes(self, data: bytes, name: str) -> Artifact:
         """Keep bytes as a file.
@@ -197,26 +244,16 @@ class Blobs:
     def _tree_path(self, digest: str) -> Path:
         return self._path(digest).with_suffix(_TREE)
 
-    def _put_files(self, folder: Path) -> Iterator[TreeFile]:
-        total = 0
-        for source in _files_below(folder):
-            digest, size = self._put_file(source)
-            total += size
-            _check_size(total, folder)
-            yield TreeFile(
-                path=source.relative_to(folder).as_posix(),
-                size=size,
-                executable=bool(source.stat().st_mode & stat.S_IXUSR),
-                sha256=digest,
-            )
+    def _lay_out(self, digest: str, path: Path) -> None:
+        try:
+            self.write_to(digest, path)
+        except (ConflictError, UnavailableError):
+            if not path.exists():  # else another process was faster
+                raise
 
     def _put_file(self, source: Path) -> tuple[str, int]:
         """Hash first: a base model that is registered each day is written once."""
-        about = source.stat()
-        if not stat.S_ISREG(about.st_mode):  # a pipe or device might never end
-            raise InvalidError(f"{source} is no file", hint="keep only files and folders of files")
-        _check_size(about.st_size, source)
-        digest, size = hash_file(source)
+        digest, size = _hash_regular(source)
         if not self._path(digest).exists():
             with source.open("rb") as file:
                 self._keep(file, self._path(digest), digest, str(source))
@@ -279,6 +316,30 @@ class Blobs:
             yield Finding(where=where, path=relative, problem=problem, expected=digest, found=found)
 
 
+def _tree_files(folder: Path, take: Callable[[Path], tuple[str, int]]) -> Iterator[TreeFile]:
+    """What a tree says of each file of a folder; `take` gives a file's digest and size."""
+    total = 0
+    for source in _files_below(folder):
+        digest, size = take(source)
+        total += size
+        _check_size(total, folder)
+        yield TreeFile(
+            path=source.relative_to(folder).as_posix(),
+            size=size,
+            executable=bool(source.stat().st_mode & stat.S_IXUSR),
+            sha256=digest,
+        )
+
+
+def _hash_regular(source: Path) -> tuple[str, int]:
+    """Digest and size of a file."""
+    about = source.stat()
+    if not stat.S_ISREG(about.st_mode):  # a pipe or device might never end
+        raise InvalidError(f"{source} is no file", hint="keep only files and folders of files")
+    _check_size(about.st_size, source)
+    return hash_file(source)
+
+
 def _files_below(folder: Path) -> Iterator[Path]:
     """Every file of a folder, at any depth, none of them outside.
 
@@ -323,9 +384,13 @@ def _opened(path: Path, digest: str) -> IO[bytes]:
     try:
         return path.open("rb")
     except FileNotFoundError as exc:
-        raise NotFoundError(f"artifact {digest} is not in this home") from exc
+        raise _absent(digest) from exc
     except OSError as exc:
         raise translate_os_error(exc, f"reading artifact {digest}") from exc
+
+
+def _absent(digest: str) -> NotFoundError:
+    return NotFoundError(f"artifact {digest} is not in this home")
 
 
 def _copy(source: IO[bytes], target: IO[bytes]) -> str:

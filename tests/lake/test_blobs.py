@@ -43,6 +43,47 @@ def model(tmp_path: Path) -> Path:
     return folder
 
 
+def test_a_digest_is_told_and_nothing_kept(blobs: Blobs, model: Path, tmp_path: Path) -> None:
+    for path in (model, model / "weights.bin"):
+        digest = blobs.digest_of(path)
+        assert not objects(tmp_path) or path != model
+        assert digest == blobs.put(path).digest
+    with pytest.raises(NotFoundError):
+        blobs.digest_of(tmp_path / "absent")
+    with pytest.raises(InvalidError, match="no file"):
+        blobs.digest_of(Path(os.devnull))
+
+
+def test_an_artifact_is_read_in_place(blobs: Blobs, model: Path) -> None:
+    file, tree = blobs.put(model / "weights.bin"), blobs.put(model)
+    assert blobs.place(file.digest).read_bytes() == (model / "weights.bin").read_bytes()
+    place = blobs.place(tree.digest)
+    assert contents(place) == contents(model)
+    assert blobs.place(tree.digest) == place
+    assert set(blobs.digests()) >= {tree.digest, file.digest}
+    with pytest.raises(NotFoundError):
+        blobs.place(ABSENT)
+
+
+def test_a_place_that_was_changed_is_named(blobs: Blobs, model: Path) -> None:
+    file, tree = blobs.put(model / "predict.py"), blobs.put(model)
+    place = blobs.place(tree.digest)
+    (place / "predict.py").write_text("print('4')")
+    with pytest.raises(IntegrityError, match=str(place)) as caught:
+        blobs.place(tree.digest)
+    assert caught.value.hint == "delete that folder, it is a copy"
+    blobs.place(file.digest).write_text("print('4')")
+    with pytest.raises(IntegrityError) as lost:
+        blobs.place(file.digest)
+    assert "backup" in lost.value.hint
+
+
+def test_no_place_without_room(blobs: Blobs, model: Path) -> None:
+    tree = blobs.put(model)
+    with files_of_at_most(1000), pytest.raises(UnavailableError):
+        blobs.place(tree.digest)
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
