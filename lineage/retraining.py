@@ -14,7 +14,6 @@ and goes on. A lost process leaves a run that has started and made nothing.
 """
 
 import logging
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -24,7 +23,7 @@ from typing import Any, Self
 
 from backstory.lake.blobs import Artifact
 from backstory.lake.crash import crashpoint
-from backstory.lake.errors import BackstoryError, InvalidError, LimitExceededError, RefusedError
+from backstory.lake.errors import BackstoryError, RefusedError
 from backstory.lake.location import check_name
 from backstory.lake.reading import Reading
 from backstory.lake.rows import digest_frame
@@ -35,11 +34,12 @@ from backstory.lineage.graph import (
     model_key,
     run_key,
 )
+from backstory.lineage.metrics import check_metrics, check_params
 from backstory.lineage.model import ComponentUse
 from backstory.lineage.openlineage import events, receive, transport
 from backstory.lineage.parts import Parts
 from backstory.lineage.reading import Selection, record_read
-from backstory.lineage.redaction import redact_mapping, redact_text
+from backstory.lineage.redaction import redact_text
 from backstory.lineage.registering import Registration, add_artifact, add_version
 from backstory.lineage.resolving import resolve_slice_at
 from backstory.lineage.run import training_job
@@ -47,8 +47,6 @@ from backstory.lineage.store import writes
 from backstory.lineage.trigger import Manual, Trigger
 
 MAX_MESSAGE = 2000
-MAX_PARAMS = 1000
-MAX_METRICS = 1000
 
 _log = logging.getLogger(__name__)
 
@@ -174,12 +172,7 @@ class Retraining:
 
     def log_params(self, params: Mapping[str, Any] | None = None, /, **more: Any) -> None:
         """Record hyperparameters; secrets by name or shape are redacted."""
-        logged = {**self._described.params, **redact_mapping({**(params or {}), **more})}
-        if len(logged) > MAX_PARAMS:
-            raise LimitExceededError(
-                f"a run has at most {MAX_PARAMS} parameters",
-                hint="log a file with them as a part of the artifact",
-            )
+        logged = check_params({**(params or {}), **more}, self._described.params)
         self._described = replace(self._described, params=logged)
 
     def log_metrics(self, metrics: Mapping[str, float] | None = None, /, **more: float) -> None:
@@ -188,13 +181,7 @@ class Retraining:
         Raises:
             InvalidError: a value is no finite number; none of them is recorded.
         """
-        given = {name: _finite(name, value) for name, value in {**(metrics or {}), **more}.items()}
-        logged = {**self._described.metrics, **given}
-        if len(logged) > MAX_METRICS:
-            raise LimitExceededError(
-                f"a run has at most {MAX_METRICS} metrics",
-                hint="log a file with them as a part of the artifact",
-            )
+        logged = check_metrics({**(metrics or {}), **more}, self._described.metrics)
         self._described = replace(self._described, metrics=logged)
 
     def log_seed(self, seed: int) -> None:
@@ -274,14 +261,14 @@ class Retraining:
                     output=events.OutputDescription(
                         number=record.number,
                         artifact=registration.artifact,
-                        uri=self._parts.lake.blobs.uri(record.artifact),
+                        uri=self._parts.lake.blobs.uri(registration.artifact.digest),
                         components=tuple(self._components),
                     ),
                 )
             event = self._event("COMPLETE", unit.at)
             receive.record_event(unit, events.to_json(event))
             if record is not None:
-                unit.note(version=record.ref, artifact=record.artifact)
+                unit.note(version=record.ref, artifact=record.digest)
         if registration is not None and record is not None:
             registration.complete(record)
         crashpoint("run.completed")
@@ -299,22 +286,6 @@ class Retraining:
         except BackstoryError as failure:
             exc.add_note(f"the failure of run:{self.run_id} could not be recorded: {failure}")
             _log.exception("the failure of run:%s could not be recorded", self.run_id)
-
-
-def _finite(name: str, value: float) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError) as exc:
-        raise InvalidError(
-            f"metric {name!r} is a {type(value).__name__}, not a number",
-            hint="give an int or a float",
-        ) from exc
-    if not math.isfinite(number):
-        raise InvalidError(
-            f"metric {name!r} is {number}, not a finite number",
-            hint="leave it out, or record why it could not be measured as a parameter",
-        )
-    return number
 
 
 def retraining(

@@ -6,7 +6,7 @@ import pytest
 import backstory
 from backstory.lineage.graph import EdgeKind
 from backstory.lineage.home import Home
-from backstory.lineage.retraining import MAX_METRICS, MAX_PARAMS
+from backstory.lineage.metrics import MAX_METRICS, MAX_PARAMS
 from tests.lake import foreign
 from tests.lineage.homes import answer, feed, link, train
 
