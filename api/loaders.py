@@ -39,6 +39,7 @@ class Loaders:
     made: DataLoader[int, Sequence[models.VersionRecord]]
     facets: DataLoader[int, Mapping[str, Any]]
     components: DataLoader[int, Sequence[models.ComponentRecord]]
+    trained_on: DataLoader[int, Sequence[int]]
     deployments: DataLoader[int, Sequence[IntervalRecord]]
     intervals: DataLoader[int, Sequence[IntervalRecord]]
 
@@ -88,6 +89,7 @@ def make_loaders(store: Store, threads: Executor) -> Loaders:
         made=loader(neighbours.versions_made, ()),
         facets=loader(neighbours.facets, {}),
         components=loader(neighbours.components, ()),
+        trained_on=loader(models.trained_on, ()),
         deployments=loader(neighbours.deployments, ()),
         intervals=loader(intervals_of, ()),
     )

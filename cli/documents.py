@@ -20,11 +20,19 @@ from backstory.lineage.comparing import SnapshotDiff
 from backstory.lineage.deploying import AliasMove
 from backstory.lineage.diagnosing import Check
 from backstory.lineage.graph import Edge, Node, run_key
-from backstory.lineage.inspecting import CommitUse, RunSummary, Shown, SliceSummary
+from backstory.lineage.inspecting import (
+    CommitUse,
+    RunSummary,
+    Shown,
+    SliceSummary,
+    VersionSummary,
+)
 from backstory.lineage.interaction import Interaction
+from backstory.lineage.observing import Served
 from backstory.lineage.pinning import Pinned
 from backstory.lineage.state import ModelState, StatePart
 from backstory.lineage.store.deployments import IntervalRecord
+from backstory.lineage.store.loads import LoadRecord
 from backstory.lineage.store.models import ComponentRecord, VersionRecord
 from backstory.lineage.store.runs import ReadRecord, RunRecord
 from backstory.lineage.store.slices import CommitRecord, PinRecord, SnapshotRecord, SourceShare
@@ -235,10 +243,11 @@ def _(thing: RunSummary) -> Document:
 @document.register
 def _(thing: VersionRecord) -> Document:
     artifact = {
-        "digest": thing.artifact,
+        "digest": thing.digest,
         "kind": thing.artifact_kind,
         "name": thing.artifact_name,
         "bytes": thing.artifact_size,
+        "uri": thing.artifact_uri,
     }
     return {
         "ref": thing.ref,
@@ -248,6 +257,8 @@ def _(thing: VersionRecord) -> Document:
         "aliases": list(thing.aliases),
         "artifact": artifact,
         "replay": thing.replay,
+        "evidence": str(thing.evidence),
+        "training": dict(thing.training) if thing.training else None,
     }
 
 
@@ -274,6 +285,10 @@ def _(thing: ComponentRecord) -> Document:
 
 @document.register
 def _(thing: IntervalRecord) -> Document:
+    return _interval(thing)
+
+
+def _interval(thing: IntervalRecord) -> Document:
     return {
         "ref": f"env:{thing.environment}#{thing.number}",
         "environment": thing.environment,
@@ -282,6 +297,40 @@ def _(thing: IntervalRecord) -> Document:
         "share": thing.share,
         "from": _time(thing.from_at),
         "until": _time(thing.until_at),
+    }
+
+
+@document.register
+def _(thing: LoadRecord) -> Document:
+    return {
+        "version": thing.ref,
+        "at": _time(thing.at),
+        "host": thing.host,
+        "process": thing.process,
+        "environment": thing.environment,
+        "asked": thing.asked,
+        "digest": thing.digest,
+    }
+
+
+@document.register
+def _(thing: Served) -> Document:
+    return {
+        **_interval(thing),
+        "loads": documents(thing.loads),
+        "disagreements": list(thing.disagreements),
+    }
+
+
+@document.register
+def _(thing: VersionSummary) -> Document:
+    return {
+        **document(thing.version),
+        "run": run_key(thing.run) if thing.run else None,
+        "trainedOn": documents(thing.trained_on),
+        "trainingUnknownBefore": _time(thing.training_unknown_before),
+        "components": documents(thing.components),
+        "loads": documents(thing.loads),
     }
 
 
@@ -309,6 +358,7 @@ def _node(trace: Trace, node: Node) -> Document:
         "detail": document(detail) if detail is not None else None,
         "pin": document(trace.pins[node.id]) if node.id in trace.pins else None,
         "answers": trace.answers.get(node.id),
+        "trainingUnknownBefore": _time(trace.training_unknown_before(node.id)),
     }
 
 
@@ -368,6 +418,7 @@ def _(thing: ModelState) -> Document:
         "digest": thing.digest,
         "parts": documents(thing.parts),
         "missing": documents(thing.missing),
+        "loads": documents(thing.loads),
         "disagreements": list(thing.disagreements),
     }
 

@@ -1,9 +1,9 @@
 """Deployment intervals as a table, the same after deploying as when asking."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from backstory.cli.figures import REF, SHARE, STATE, TIME
+from backstory.cli.figures import REF, SHARE, STATE, TEXT, TIME
 from backstory.cli.views import Table
 from backstory.lineage.graph import deployment_key
 
@@ -17,11 +17,14 @@ _COLUMNS = (
     ("share", SHARE),
     ("from", TIME),
     ("until", TIME),
+    ("loaded", TEXT),
 )
 
 
-def interval_table(found: Sequence["IntervalRecord"]) -> Table:
-    """One line an interval."""
+def interval_table(
+    found: Sequence["IntervalRecord"], loads: Mapping[int, str] | None = None
+) -> Table:
+    """One line an interval, with who loaded it by the interval's id."""
     rows = [
         (
             deployment_key(interval.environment, interval.number),
@@ -30,6 +33,7 @@ def interval_table(found: Sequence["IntervalRecord"]) -> Table:
             interval.share,
             interval.from_at,
             interval.until_at,
+            (loads or {}).get(interval.id),
         )
         for interval in found
     ]

@@ -36,6 +36,7 @@ _RELATIONS = {
     EdgeKind.TRIGGERED: {Direction.UPSTREAM: "triggered by", Direction.DOWNSTREAM: "triggered"},
     EdgeKind.PRODUCED: {Direction.UPSTREAM: "made by", Direction.DOWNSTREAM: "made"},
     EdgeKind.COMPONENT_OF: {Direction.UPSTREAM: "composed with", Direction.DOWNSTREAM: "part of"},
+    EdgeKind.TRAINED_ON: {Direction.UPSTREAM: "trained on", Direction.DOWNSTREAM: "trained"},
     EdgeKind.DEPLOYED_AS: {Direction.UPSTREAM: "serves", Direction.DOWNSTREAM: "deployed as"},
     EdgeKind.FEEDBACK_ON: {
         Direction.UPSTREAM: "feedback on",
@@ -112,6 +113,8 @@ def _of_walk(trace: Trace, place: TreeNode) -> list[Note]:
     told: list[Note] = [("told above", TEXT)] if place.repeated else []
     if answers := trace.answers.get(place.node.id):
         told.append((count(answers, "answer"), TEXT))
+    if gap := trace.training_unknown_before(place.node.id):
+        told.append((f"training not recorded before {moment(gap)}", TEXT))
     if place.node.id in trace.graph.frontier:
         told.append(("more behind it", TEXT))
     return told
@@ -141,8 +144,7 @@ def _notes(detail: Detail | None, pin: PinRecord | None, *, of_edge: bool) -> li
             return [(detail.state, STATE), *_times(detail), *_trigger(detail)]
         case VersionRecord():
             names: list[Note] = [(", ".join(detail.aliases), TEXT)] if detail.aliases else []
-            artifact = f"{detail.artifact_kind} {size(detail.artifact_size)}"
-            return [*names, (artifact, TEXT), (detail.artifact, DIGEST)]
+            return [*names, *_bytes(detail)]
         case ComponentRecord():
             return [(detail.digest, DIGEST)] if detail.digest else [("not kept here", TEXT)]
         case IntervalRecord():
@@ -151,6 +153,14 @@ def _notes(detail: Detail | None, pin: PinRecord | None, *, of_edge: bool) -> li
             return [(f"{detail.mode} {share(detail.share)}", TEXT), (since, TEXT)]
         case None:
             return []
+
+
+def _bytes(version: VersionRecord) -> list[Note]:
+    """What is known of a version's artifact, and where it lies if not here."""
+    digest: list[Note] = [(version.digest, DIGEST)] if version.digest else []
+    if version.artifact_size is not None:
+        return [(f"{version.artifact_kind} {size(version.artifact_size)}", TEXT), *digest]
+    return [(f"artifact {version.artifact_uri or 'not recorded'}", TEXT), *digest]
 
 
 def _times(run: RunRecord) -> list[Note]:
@@ -171,7 +181,7 @@ def _columns(trace: Trace, place: TreeNode, detail: Detail | None) -> list[tuple
     evidence = ",".join(sorted({edge.evidence.value for edge in edges}))
     rows = next((edge.rows for edge in edges if edge.rows is not None), None)
     shares = next((edge.share for edge in edges if edge.share is not None), None)
-    digest = getattr(detail, "digest", None) or getattr(detail, "artifact", None)
+    digest = getattr(detail, "digest", None)
     return [
         ("kind", str(node.kind), TEXT),
         ("evidence", evidence or None, TEXT),
@@ -194,13 +204,18 @@ def dot_text(trace: Trace) -> str:
     nodes = [f"  {_quoted(node.key)};" for node in trace.graph.nodes]
     keys = {node.id: node.key for node in trace.graph.nodes}
     edges = [
-        f"  {_quoted(keys[edge.src])} -> {_quoted(keys[edge.dst])} "
-        f"[label={_quoted(edge.kind.value.replace('_', ' '))}];"
+        f"  {_quoted(keys[edge.src])} -> {_quoted(keys[edge.dst])} [label={_quoted(_way(edge))}];"
         for edge in trace.graph.edges
         if edge.src in keys and edge.dst in keys
     ]
     head = ["digraph backstory {", "  rankdir=LR;", "  node [shape=box];"]
     return "\n".join([*head, *nodes, *edges, "}"]) + "\n"
+
+
+def _way(edge: Edge) -> str:
+    """`read`; with how it is known where it was not observed."""
+    words = edge.kind.value.replace("_", " ")
+    return words if edge.evidence is Evidence.OBSERVED else f"{words} ({edge.evidence.value})"
 
 
 def _quoted(text: str) -> str:

@@ -41,6 +41,8 @@ COMMANDS: dict[str, dict[str, str]] = {
         "deploy": "Record that a version serves in an environment.",
         "undeploy": "Record that a version serves no longer.",
         "deployments": "Show what serves, or served, where.",
+        "load": "Print the path of a version's artifact, verified.",
+        "version-of": "Say which model version a file or folder is.",
     },
     "Asking": {
         "trace": "Show what something came from.",
@@ -76,7 +78,7 @@ class Program(click.Group):
         """Load a command."""
         if cmd_name not in self.list_commands(ctx):
             return None
-        module = import_module(f"backstory.cli.commands.{cmd_name}")
+        module = import_module(f"backstory.cli.commands.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
 

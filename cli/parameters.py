@@ -1,5 +1,6 @@
 """Parameter types: times, refs that a shell completes from the home, files and folders."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from backstory.cli.session import Session
-from backstory.lake.errors import BackstoryError
+from backstory.lake.errors import BackstoryError, InvalidError
 from backstory.lineage.times import parse_time
 
 
@@ -55,6 +56,27 @@ class RefText(click.ParamType[str, str]):
                 return [CompletionItem(ref) for ref in known_refs(home, incomplete)]
         except BackstoryError:
             return []
+
+
+def pairs(texts: Sequence[str]) -> dict[str, str]:
+    """`name=value` texts by name.
+
+    Raises:
+        InvalidError: a text has no name or no `=`, or a name is given twice.
+
+    >>> pairs(["depth=4", "note=a=b"])
+    {'depth': '4', 'note': 'a=b'}
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name and equals) or name in found:
+            raise InvalidError(
+                f"{text[:80]!r} is no NAME=VALUE, or its name is given twice",
+                hint="write it like depth=4",
+            )
+        found[name] = value
+    return found
 
 
 INSTANT = Instant()

@@ -19,6 +19,7 @@ from backstory.lineage.deployment import (
     plan_undeployment,
 )
 from backstory.lineage.graph import EdgeKind, EntityKind, Evidence, deployment_key
+from backstory.lineage.observing import Served, served
 from backstory.lineage.parts import Parts
 from backstory.lineage.resolving import (
     DeploymentNamed,
@@ -150,13 +151,17 @@ def undeploy(
 
 def deployments(
     parts: Parts, environment: str | None = None, *, at: datetime | None = None
-) -> list[IntervalRecord]:
-    """What serves in an environment at a time, or what has ever served where no time is given."""
+) -> list[Served]:
+    """What serves in an environment at a time, or what has ever served where no time is given.
+
+    Beside what serves then, or serves now, stands what processes had really loaded there, and
+    where that is something else than was declared.
+    """
     if environment is not None:
         found = resolve(parts, f"env:{environment.removeprefix('env:')}")
         environment = found.name if isinstance(found, EnvironmentNamed) else environment
     with parts.store.reader() as conn:
-        return intervals(conn, environment=environment, at=at)
+        return served(conn, intervals(conn, environment=environment, at=at), at or parts.clock())
 
 
 def alias(

@@ -22,6 +22,7 @@ from backstory.lineage.graph import (
     snapshot_key,
     version_key,
 )
+from backstory.lineage.observing import Served
 from backstory.lineage.parts import Parts
 from backstory.lineage.refs import NameRef, Ref, parse_ref
 from backstory.lineage.resolving import (
@@ -79,6 +80,7 @@ _KEYS: Mapping[type[Any], Callable[[Any], str]] = {
     models.VersionRecord: lambda found: version_key(found.model, found.number),
     models.ComponentRecord: lambda found: component_key(found.kind, found.name, found.version),
     deployments.IntervalRecord: lambda found: deployment_key(found.environment, found.number),
+    Served: lambda found: deployment_key(found.environment, found.number),
     Node: lambda found: found.key,
 }
 

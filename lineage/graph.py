@@ -36,6 +36,7 @@ class EdgeKind(StrEnum):
     PRODUCED = "produced"  # run -> model version or dataset
     COMPONENT_OF = "component_of"  # component -> model version
     DEPLOYED_AS = "deployed_as"  # model version -> deployment
+    TRAINED_ON = "trained_on"  # snapshot -> model version, where no run of ours stands between
     FEEDBACK_ON = "feedback_on"  # earlier model version -> snapshot; rows and share: the loop share
 
 

@@ -30,10 +30,12 @@ from backstory.lake.snapshot import Snapshot
 from backstory.lake.table import Receipt
 from backstory.lineage import (
     comparing,
+    declaring,
     deploying,
     diagnosing,
     ingest,
     inspecting,
+    loading,
     pinning,
     recording,
     retraining,
@@ -84,7 +86,12 @@ class Home(Parts):
     due = triggering.evaluate
     runs = inspecting.list_runs
     run = inspecting.show_run
+    model = inspecting.show_version
     models = deploying.model_versions
+    add_version = declaring.add_version
+    load = loading.load
+    loads = loading.loads
+    version_of = loading.version_of
     alias = deploying.alias
     deploy = deploying.deploy
     undeploy = deploying.undeploy

@@ -10,12 +10,21 @@ from backstory.lake.errors import InvalidError, LimitExceededError
 from backstory.lake.snapshot import Snapshot
 from backstory.lineage.parts import Parts
 from backstory.lineage.pinning import open_at
-from backstory.lineage.resolving import ModelNamed, SliceAt, resolve, resolve_slice_at
+from backstory.lineage.resolving import (
+    ModelNamed,
+    SliceAt,
+    resolve,
+    resolve_slice_at,
+    resolve_version,
+)
 from backstory.lineage.store import deployments, models, names, runs, slices, upgrade
+from backstory.lineage.store.loads import LoadRecord, loads_of
+from backstory.lineage.tracing import training_unknown_before
 
 DEFAULT_ROWS = 10
 MAX_ROWS = 10_000
 MAX_COMMITS = 10_000
+SHOWN_LOADS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +90,25 @@ class RunSummary:
     versions: Sequence[models.VersionRecord]
     facets: Mapping[str, Any]
     events: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionSummary:
+    """A model version with what is known of its making and its use.
+
+    Attributes:
+        run: the id of the run that made it.
+        trained_on: the snapshots that it is said to be trained on, where no run of ours was there.
+        training_unknown_before: its training was not recorded before; None where it is known.
+        loads: the newest loads of it.
+    """
+
+    version: models.VersionRecord
+    run: str | None
+    trained_on: Sequence[slices.SnapshotRecord]
+    training_unknown_before: datetime | None
+    components: Sequence[models.ComponentRecord]
+    loads: Sequence[LoadRecord]
 
 
 def home_summary(parts: Parts) -> HomeSummary:
@@ -208,6 +236,25 @@ def show_run(parts: Parts, ref: str) -> RunSummary:
             versions=models.versions_made_by(conn, found.id),
             facets=runs.run_facets(conn, found.id),
             events=runs.run_events(conn, found.run_id),
+        )
+
+
+def show_version(parts: Parts, ref: str) -> VersionSummary:
+    """One model version, whole."""
+    version = resolve_version(parts, ref)
+    with parts.store.reader() as conn:
+        run = runs.runs_by_id(conn, [version.run])[version.run] if version.run else None
+        said = models.trained_on(conn, [version.id]).get(version.id, [])
+        known_since = parts.store.first_time(conn)
+        return VersionSummary(
+            version=version,
+            run=run.run_id if run else None,
+            trained_on=list(slices.snapshots(conn, said).values()),
+            training_unknown_before=training_unknown_before(
+                version, known_since, trained=bool(said)
+            ),
+            components=models.components_of(conn, version.id),
+            loads=loads_of(conn, version.id, limit=SHOWN_LOADS),
         )
 
 

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from backstory.lineage.interaction import Interaction, PartStatus
+from backstory.lineage.store.loads import LoadRecord
 
 _HEADER = "backstory-state v1"
 
@@ -76,12 +77,15 @@ class ModelState:
     Attributes:
         version: ref of the model version that answered; None where nobody said and nothing tells.
         parts: everything that determined the answer, in the order of the sections.
+        loads: what the hosts of its environment had loaded last by then: observed, like
+            verification results no part of the digest.
         disagreements: where what was declared and what was observed are not the same, in words.
     """
 
     interaction: Interaction
     version: str | None
     parts: tuple[StatePart, ...]
+    loads: tuple[LoadRecord, ...] = ()
     disagreements: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -10,6 +10,7 @@ every part within reach.
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from backstory.lake import lookup
@@ -18,11 +19,14 @@ from backstory.lake.pinned import reopen
 from backstory.lake.snapshot import open_snapshot
 from backstory.lake.verify import verify_snapshot
 from backstory.lineage.interaction import Interaction, PartStatus
+from backstory.lineage.observing import same_bytes, undeclared
 from backstory.lineage.parts import Parts
 from backstory.lineage.refs import ExternalRef, InteractionRef, parse_ref
 from backstory.lineage.state import ModelState, Section, StatePart
 from backstory.lineage.store import deployments, models, runs, slices
+from backstory.lineage.store.loads import LoadRecord, last_loads
 from backstory.lineage.times import time_text
+from backstory.lineage.tracing import training_unknown_before
 
 _LAST_DIGITS = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 _FIRST_DIGITS = "00000000-0000-0000-0000-000000000000"
@@ -50,14 +54,17 @@ def state_of(parts: Parts, ref: str, *, verify: bool = False) -> ModelState:
         found = [
             *_version_parts(interaction, version),
             *_deployment_parts(conn, interaction, version),
-            *_training_parts(conn, version),
+            *_training_parts(conn, version, parts.store.first_time(conn)),
             *_own_parts(interaction),
         ]
+        loads = _loads(conn, interaction)
+        observed = list(_load_disagreements(conn, interaction, version, loads))
     state = ModelState(
         interaction=interaction,
         version=version.ref if version else None,
         parts=tuple(found),
-        disagreements=tuple(_disagreements(found)),
+        loads=tuple(loads),
+        disagreements=(*_disagreements(found), *observed),
     )
     if verify:
         checked = tuple(_verified(parts, part) for part in state.parts)
@@ -151,11 +158,31 @@ def _version_parts(
         )
         return
     yield StatePart(section=Section.VERSION, kind="model_version", ref=version.ref)
-    yield StatePart(
+    yield _artifact_part(version)
+
+
+def _artifact_part(version: models.VersionRecord) -> StatePart:
+    if version.artifact_kind is not None and version.artifact_name is not None:
+        return StatePart(
+            section=Section.ARTIFACT,
+            kind=version.artifact_kind,
+            ref=version.artifact_name,
+            digest=version.artifact,
+        )
+    if version.artifact_uri is None and version.digest is None:
+        return StatePart(
+            section=Section.ARTIFACT,
+            kind="external",
+            ref=version.ref,
+            status=PartStatus.MISSING,
+            problem="nobody recorded its artifact",
+        )
+    return StatePart(
         section=Section.ARTIFACT,
-        kind=version.artifact_kind,
-        ref=version.artifact_name,
-        digest=version.artifact,
+        kind="external",
+        ref=version.artifact_uri or version.ref,
+        digest=version.digest,
+        status=PartStatus.EXTERNAL,
     )
 
 
@@ -185,7 +212,39 @@ def _deployment_parts(
         )
 
 
-def _training_parts(conn: Any, version: models.VersionRecord | None) -> Iterator[StatePart]:
+def _loads(conn: Any, interaction: Interaction) -> list[LoadRecord]:
+    """What the hosts of the environment had loaded last when the answer was given."""
+    if interaction.environment is None:
+        return []
+    place = interaction.environment, interaction.model
+    return last_loads(conn, [interaction.environment], interaction.at).get(place, [])
+
+
+def _load_disagreements(
+    conn: Any,
+    interaction: Interaction,
+    version: models.VersionRecord | None,
+    loads: Sequence[LoadRecord],
+) -> Iterator[str]:
+    """Where the hosts had loaded something else than is said to have answered."""
+    if version is None or interaction.environment is None:
+        return
+    if loads and not any(same_bytes(load, version) for load in loads):
+        hosts = ", ".join(f"{load.host} {load.ref} at {time_text(load.at)}" for load in loads)
+        yield (
+            f"{interaction.environment}: {version.ref} is said to have answered, "
+            f"and the hosts had loaded: {hosts}"
+        )
+        return
+    serving = deployments.intervals(conn, environment=interaction.environment, at=interaction.at)
+    ids = {i.model_version for i in serving if i.model == interaction.model} | {version.id}
+    declared = sorted(models.versions(conn, sorted(ids)).values(), key=lambda known: known.number)
+    yield from undeclared(interaction.environment, declared, loads)
+
+
+def _training_parts(
+    conn: Any, version: models.VersionRecord | None, known_since: datetime | None
+) -> Iterator[StatePart]:
     """Components, snapshots, trigger, code and environment of the run that made the version."""
     if version is None:
         return
@@ -198,7 +257,7 @@ def _training_parts(conn: Any, version: models.VersionRecord | None) -> Iterator
             status=PartStatus.DECLARED if component.digest else PartStatus.EXTERNAL,
         )
     if version.run is None:
-        yield _not_captured(Section.TRAINING, "run", version.ref)
+        yield from _declared_training(conn, version, known_since)
         return
     run = runs.runs_by_id(conn, [version.run])[version.run]
     reads = runs.reads_of(conn, [run.id])
@@ -209,6 +268,26 @@ def _training_parts(conn: Any, version: models.VersionRecord | None) -> Iterator
         yield _snapshot_part(read, snapshots[read.snapshot])
     yield from _trigger_parts(run)
     yield from _code_parts(runs.run_facets(conn, run.id), run)
+
+
+def _declared_training(
+    conn: Any, version: models.VersionRecord, known_since: datetime | None
+) -> Iterator[StatePart]:
+    """The snapshots that a version without a run of ours is said to be trained on."""
+    said = models.trained_on(conn, [version.id]).get(version.id, [])
+    for snapshot in slices.snapshots(conn, said).values():
+        yield StatePart(
+            section=Section.TRAINING,
+            kind="snapshot",
+            ref=snapshot.ref,
+            digest=snapshot.digest,
+            detail=json.dumps({"evidence": version.evidence.value}),
+        )
+    unknown = training_unknown_before(version, known_since, trained=bool(said))
+    if unknown is not None:
+        problem = f"training not recorded before {time_text(unknown)}"
+        part = _not_captured(Section.TRAINING, "run", version.ref)
+        yield replace(part, problem=problem)
 
 
 def _snapshot_part(read: runs.ReadRecord, snapshot: slices.SnapshotRecord) -> StatePart:
@@ -304,7 +383,8 @@ def _problems(parts: Parts, part: StatePart) -> Sequence[str] | None:
         return _snapshot_problems(parts, part)
     if parts.lake.blobs.has(part.digest):
         return [f"{f.problem} of {f.path}" for f in parts.lake.blobs.verify(part.digest)]
-    return ["its bytes are gone"] if part.section is Section.ARTIFACT else None
+    ours = part.section is Section.ARTIFACT and part.status is not PartStatus.EXTERNAL
+    return ["its bytes are gone"] if ours else None
 
 
 def _snapshot_problems(parts: Parts, part: StatePart) -> list[str]:

@@ -18,6 +18,7 @@ from backstory.lake.snapshot import open_snapshot
 from backstory.lineage.graph import (
     Direction,
     Edge,
+    EdgeKind,
     EntityKind,
     Graph,
     Node,
@@ -72,10 +73,38 @@ class Trace:
         """The node that the walk started from."""
         return next(node for node in self.graph.nodes if node.id == self.graph.root)
 
+    def training_unknown_before(self, node: int) -> datetime | None:
+        """The moment before which nobody recorded the training of a model version.
+
+        None where its training is known, or where this walk did not look for it.
+        """
+        version = self.details.get(node)
+        if not isinstance(version, models.VersionRecord):
+            return None
+        looked = self.direction is Direction.UPSTREAM and node not in self.graph.frontier
+        trained = not looked or any(
+            edge.dst == node and edge.kind in (EdgeKind.TRAINED_ON, EdgeKind.PRODUCED)
+            for edge in self.graph.edges
+        )
+        return training_unknown_before(version, self.known_since, trained=trained)
+
     @property
     def tree(self) -> TreeNode:
         """The graph as a tree below its root."""
         return tree(self.graph, self.direction)
+
+
+def training_unknown_before(
+    version: models.VersionRecord, known_since: datetime | None, *, trained: bool
+) -> datetime | None:
+    """The moment before which nobody recorded a version's training; None where it is known.
+
+    Args:
+        trained: somebody said which snapshots it was trained on.
+    """
+    if version.run is not None or known_since is None:
+        return None
+    return known_since if not trained or version.at < known_since else None
 
 
 def trace(

@@ -60,7 +60,7 @@ def verify(parts: Parts, ref: str | None = None) -> Verification:
 
     Args:
         ref: a slice (all of its table), a slice at a version, a model version (its artifact and
-            the snapshots that its run read); everything where nothing is said.
+            the snapshots that it was trained on); everything where nothing is said.
 
     Raises:
         NotFoundError: nothing has that ref.
@@ -147,13 +147,17 @@ def _at(parts: Parts, found: SliceAt) -> Verification:
 
 
 def _version(parts: Parts, version: models.VersionRecord) -> Iterator[Verification]:
-    findings = tuple(parts.lake.blobs.verify(version.artifact))
-    yield Verification(
-        files=1, size=version.artifact_size, findings=findings, checked=(version.ref,)
-    )
+    if version.artifact is None:
+        external = f"{version.ref}: its artifact is external, not verified"
+        yield Verification(files=0, size=0, findings=(), checked=(external,))
+    else:
+        findings = tuple(parts.lake.blobs.verify(version.artifact))
+        size = version.artifact_size or 0
+        yield Verification(files=1, size=size, findings=findings, checked=(version.ref,))
     with parts.store.reader() as conn:
         reads = runs.reads_of(conn, [version.run] if version.run else [])
-        snapshots = slices.snapshots(conn, [read.snapshot for read in reads])
+        said = models.trained_on(conn, [version.id]).get(version.id, [])
+        snapshots = slices.snapshots(conn, [*(read.snapshot for read in reads), *said])
         used = [_slice_at(conn, snapshot) for snapshot in snapshots.values()]
     for found in used:
         yield _at(parts, found)
@@ -174,6 +178,7 @@ def _artifacts(parts: Parts) -> Iterator[Verification]:
     blobs = parts.lake.blobs
     with parts.store.reader() as conn:
         recorded = models.artifact_kinds(conn)
+        external = models.external_count(conn)
     present = set(blobs.digests())
     findings = [
         finding
@@ -184,7 +189,10 @@ def _artifacts(parts: Parts) -> Iterator[Verification]:
         files=len(present),
         size=0,
         findings=tuple(dict.fromkeys(findings)),
-        checked=(f"{len(present)} artifacts",),
+        checked=(
+            f"{len(present)} artifacts",
+            *([f"{external} external artifacts, not verified"] if external else []),
+        ),
     )
 
 

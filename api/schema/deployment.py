@@ -1,17 +1,19 @@
 """Deployments: which version served where, over which intervals of valid time, with what share."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 import graphene
 
 from backstory.api.context import Info
 from backstory.api.schema.entity import Entity, Node
-from backstory.api.schema.fields import DEPLOYMENT, MODEL_VERSION, enum, many, maybe, one
+from backstory.api.schema.fields import DEPLOYMENT, LOAD, MODEL_VERSION, enum, many, maybe, one
 from backstory.api.schema.paging import connection
 from backstory.api.schema.scalars import DateTime
 from backstory.lineage.deployment import Mode
+from backstory.lineage.observing import Served
 from backstory.lineage.store.deployments import IntervalRecord
+from backstory.lineage.store.loads import LoadRecord
 
 DeploymentMode = enum(
     Mode,
@@ -32,6 +34,25 @@ class Interval(graphene.ObjectType):
     share = one(graphene.Float, "Its share of the traffic, 0 to 1.")
     served_from = one(DateTime, "Since when, included.", source="from_at")
     served_until = maybe(DateTime, "Until when, excluded; null while it lasts.", source="until_at")
+
+    loads = many(
+        LOAD,
+        "The last load of its version on each host there; only in `deployments`, and only while "
+        "it serves at the instant that was asked for.",
+    )
+    disagreements = many(
+        graphene.String, "Which hosts had loaded what is not declared there, in words; likewise."
+    )
+
+    @staticmethod
+    def resolve_loads(root: IntervalRecord, _info: Info) -> Sequence[LoadRecord]:
+        """What was observed, where the question looked."""
+        return root.loads if isinstance(root, Served) else ()
+
+    @staticmethod
+    def resolve_disagreements(root: IntervalRecord, _info: Info) -> Sequence[str]:
+        """Where that is not what was declared."""
+        return root.disagreements if isinstance(root, Served) else ()
 
     @staticmethod
     def resolve_deployment(root: IntervalRecord, _info: Info) -> IntervalRecord:

@@ -21,6 +21,7 @@ from backstory.lineage.graph import EdgeKind as EdgeKinds
 from backstory.lineage.graph import EntityKind as EntityKinds
 from backstory.lineage.graph import Evidence
 from backstory.lineage.graph import Node as GraphNode
+from backstory.lineage.observing import Served
 from backstory.lineage.store import deployments, models, runs, slices
 
 EntityKind = enum(EntityKinds, name="EntityKind")
@@ -32,6 +33,7 @@ EdgeKind = enum(
         EdgeKinds.TRIGGERED: "From a snapshot to the run that it started.",
         EdgeKinds.PRODUCED: "From a run to the model version or data set that it made.",
         EdgeKinds.COMPONENT_OF: "From a component to the model version composed with it.",
+        EdgeKinds.TRAINED_ON: "From a snapshot to a version that is said to be trained on it.",
         EdgeKinds.DEPLOYED_AS: "From a model version to a deployment of it.",
         EdgeKinds.FEEDBACK_ON: "From a model version to a snapshot with feedback on its answers.",
     },
@@ -54,6 +56,7 @@ _TYPES = {
     models.VersionRecord: "ModelVersion",
     models.ComponentRecord: "Component",
     deployments.IntervalRecord: "Deployment",
+    Served: "Deployment",
 }
 _TYPES_OF_NODES = {
     EntityKinds.MODEL: "Model",

@@ -17,6 +17,7 @@ SNAPSHOT = "backstory.api.schema.snapshot.Snapshot"
 RUN = "backstory.api.schema.run.Run"
 READ = "backstory.api.schema.run.Read"
 MODEL_VERSION = "backstory.api.schema.model.ModelVersion"
+LOAD = "backstory.api.schema.model.Load"
 DEPLOYMENT = "backstory.api.schema.deployment.Deployment"
 
 TypeOrName = Any  # a graphene type, or the dotted name of one

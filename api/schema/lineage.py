@@ -4,6 +4,7 @@ Edges name their ends by key, so that a client joins the two lists without a sec
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import graphene
@@ -27,6 +28,7 @@ class PlacedNode(NamedTuple):
     distance: int
     entity: Any
     answers: int | None
+    training_unknown_before: datetime | None
 
 
 class NamedEdge(NamedTuple):
@@ -51,6 +53,10 @@ class LineageNode(graphene.ObjectType):
     entity = one(Entity, "What is known of it.")
     answers = maybe(
         Long, "How many interactions a model version answered; counted by `impact` only."
+    )
+    training_unknown_before = maybe(
+        DateTime,
+        "A model version's training was not recorded before this moment; null where it is known.",
     )
 
 
@@ -117,6 +123,7 @@ def _placed(node: graph.Node, trace: Trace) -> PlacedNode:
         distance=node.distance,
         entity=trace.details.get(node.id, node),
         answers=trace.answers.get(node.id),
+        training_unknown_before=trace.training_unknown_before(node.id),
     )
 
 

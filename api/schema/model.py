@@ -1,18 +1,29 @@
 """Models, their immutable versions, and the components that versions are composed with."""
 
 from collections.abc import Awaitable
+from datetime import datetime
 from typing import Any
 
 import graphene
 
 from backstory.api.context import Info
-from backstory.api.schema.entity import Entity, Node
-from backstory.api.schema.fields import DEPLOYMENT, RUN, many, maybe, one
+from backstory.api.schema.entity import Entity, EvidenceLevel, Node
+from backstory.api.schema.fields import (
+    DEPLOYMENT,
+    MODEL_VERSION,
+    RUN,
+    SNAPSHOT,
+    many,
+    maybe,
+    one,
+)
 from backstory.api.schema.paging import Keyset, Page, check_first, connection, page_arguments
-from backstory.api.schema.scalars import DateTime, Digest, Long
-from backstory.lineage import deploying
+from backstory.api.schema.scalars import JSON, DateTime, Digest, Long
+from backstory.lineage import deploying, inspecting, loading
 from backstory.lineage.graph import Node as GraphNode
+from backstory.lineage.store.loads import LoadRecord
 from backstory.lineage.store.models import VersionRecord
+from backstory.lineage.tracing import training_unknown_before
 
 
 class Component(graphene.ObjectType):
@@ -28,14 +39,44 @@ class Component(graphene.ObjectType):
 
 
 class Artifact(graphene.ObjectType):
-    """The bytes of a model version."""
+    """The bytes of a model version: kept here, or said to lie elsewhere."""
 
-    digest = one(Digest, "SHA-256 of the file, or of the folder's listing.", source="artifact")
-    kind = one(graphene.String, "file or tree.", source="artifact_kind")
-    name = one(
+    kept = one(graphene.Boolean, "They are kept here, and can be verified.")
+    digest = maybe(
+        Digest,
+        "SHA-256 of the file, or of the folder's listing; as declared where it is not kept here.",
+    )
+    kind = maybe(graphene.String, "file or tree.", source="artifact_kind")
+    name = maybe(
         graphene.String, "What it was called when it was registered.", source="artifact_name"
     )
-    bytes = one(Long, "Its size.", source="artifact_size")
+    bytes = maybe(Long, "Its size.", source="artifact_size")
+    uri = maybe(graphene.String, "Where it is said to lie.", source="artifact_uri")
+
+    @staticmethod
+    def resolve_kept(root: VersionRecord, _info: Info) -> bool:
+        """Whether the bytes are in this home."""
+        return root.artifact is not None
+
+
+class Load(graphene.ObjectType):
+    """A process that really loaded a model version, whatever was declared."""
+
+    model_version = one(MODEL_VERSION, "What it loaded.")
+    at = one(DateTime, "When.")
+    host = one(graphene.String, "On which host.")
+    process = one(graphene.String, "The process's number there.")
+    environment = maybe(graphene.String, "Where it serves; null where it did not say.")
+    asked = one(graphene.String, "The ref or the path that it loaded.")
+    digest = one(Digest, "Of the bytes that it loaded.")
+
+    @staticmethod
+    def resolve_model_version(root: LoadRecord, info: Info) -> Awaitable[Any]:
+        """The version's record."""
+        return info.context.loaders.versions.load(root.model_version)
+
+
+LoadConnection = connection(Load)
 
 
 class ModelVersion(graphene.ObjectType):
@@ -47,6 +88,7 @@ class ModelVersion(graphene.ObjectType):
     model = one(graphene.String, "The model's name.")
     version = one(Long, "Its number.", source="number")
     artifact = one(Artifact, "Its bytes.")
+    evidence = one(EvidenceLevel, "How it is known: observed where a run of ours made it.")
     aliases = many(graphene.String, "The aliases that name it now.")
     replay = maybe(
         graphene.List(graphene.NonNull(graphene.String)),
@@ -55,7 +97,44 @@ class ModelVersion(graphene.ObjectType):
     registered_at = one(DateTime, "When it was registered.", source="at")
     trained_by = maybe(RUN, "The run that made it; null where it was registered without one.")
     components = many(Component, "What it is composed with.")
+    trained_on = many(SNAPSHOT, "What it is said to be trained on, where no run of ours was there.")
+    training = maybe(JSON, "What was said of such a training: metrics, params and run.")
+    training_unknown_before = maybe(
+        DateTime, "Its training was not recorded before this moment; null where it is known."
+    )
     deployments = many(DEPLOYMENT, "Where it was ever deployed.")
+    loads = one(
+        LoadConnection, "Processes that loaded it, last recorded first.", args=page_arguments()
+    )
+
+    @staticmethod
+    async def resolve_trained_on(root: VersionRecord, info: Info) -> list[Any]:
+        """The snapshots of its declared training."""
+        said = await info.context.loaders.trained_on.load(root.id)
+        return await info.context.loaders.snapshots.load_many(said)
+
+    @staticmethod
+    async def resolve_training_unknown_before(root: VersionRecord, info: Info) -> datetime | None:
+        """When recording began, where that is later than its training."""
+        if root.run is not None:
+            return None
+        said = await info.context.loaders.trained_on.load(root.id)
+        home = await info.context.call(inspecting.home_summary)
+        return training_unknown_before(root, home.known_since, trained=bool(said))
+
+    @staticmethod
+    async def resolve_loads(
+        root: VersionRecord, info: Info, first: int, after: str | None = None
+    ) -> Page:
+        """A page of loads."""
+        keyset = Keyset(
+            name=f"loads of {root.ref}",
+            key=lambda load: load.id,
+            secret=info.context.cursor_secret,
+        )
+        limit, before = check_first(first) + 1, keyset.after(after)
+        rows = await info.context.call(loading.loads, root.ref, limit=limit, before=before)
+        return keyset.page(rows, first=first, after=after)
 
     @staticmethod
     def resolve_artifact(root: VersionRecord, _info: Info) -> VersionRecord:

@@ -11,7 +11,7 @@ import graphene
 
 from backstory.api.context import Info
 from backstory.api.schema.errors import InteractionNotFound
-from backstory.api.schema.fields import MODEL_VERSION, enum, many, maybe, one
+from backstory.api.schema.fields import LOAD, MODEL_VERSION, enum, many, maybe, one
 from backstory.api.schema.scalars import DateTime, Digest, Long
 from backstory.lineage import interaction as interactions
 from backstory.lineage import state as states
@@ -83,6 +83,7 @@ class ModelState(graphene.ObjectType):
     model_version = maybe(MODEL_VERSION, "What answered; null where nobody recorded it.")
     parts = many(StatePart, "Every part, by section.")
     missing = many(StatePart, "The parts that are not there any more, or never were recorded.")
+    loads = many(LOAD, "What the hosts of its environment had loaded last: observed.")
     disagreements = many(
         graphene.String, "Where what was declared and what was observed differ, in words."
     )

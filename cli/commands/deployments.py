@@ -1,13 +1,18 @@
 """`backstory deployments`: what serves, or served, where."""
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import click
 
 from backstory.cli.command import verb
+from backstory.cli.figures import moment
 from backstory.cli.intervals import interval_table
 from backstory.cli.parameters import INSTANT
 from backstory.cli.session import Session
+
+if TYPE_CHECKING:
+    from backstory.lineage.observing import Served
 
 
 @verb(
@@ -23,7 +28,8 @@ def command(session: Session, environment: str | None, at: datetime | None) -> N
     """Show what serves, or served, where.
 
     Every interval in which a version had a share of an environment's traffic, or those in force at
-    a time.
+    a time. Beside what serves then, or now, stands what each host there had really loaded last; a
+    load of something else than is declared is said.
     """
     from backstory.cli.documents import documents
 
@@ -32,6 +38,13 @@ def command(session: Session, environment: str | None, at: datetime | None) -> N
     where = f" to {environment}" if environment else ""
     session.output.result(
         documents(found),
-        interval_table(found),
+        interval_table(found, loads={i.id: _loads(i) for i in found if i.loads}),
         empty="nothing served then" if at else f"nothing was ever deployed{where}",
     )
+    for said in dict.fromkeys(text for interval in found for text in interval.disagreements):
+        session.output.note(said)
+
+
+def _loads(interval: "Served") -> str:
+    """`host-a 2026-11-24T08:00:00Z, host-b …`: who loaded it when."""
+    return ", ".join(f"{load.host} {moment(load.at)}" for load in interval.loads)

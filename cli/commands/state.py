@@ -1,5 +1,6 @@
 """`backstory state`: the model state behind an interaction."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +13,7 @@ from backstory.cli.views import Facts, Sentence, Table, View
 
 if TYPE_CHECKING:
     from backstory.lineage.state import ModelState, StatePart
+    from backstory.lineage.store.loads import LoadRecord
 
 _COLUMNS = (
     ("section", TEXT),
@@ -20,6 +22,14 @@ _COLUMNS = (
     ("digest", DIGEST),
     ("status", STATE),
     ("detail", TEXT),
+)
+
+_LOADS = (
+    ("host", TEXT),
+    ("had loaded", REF),
+    ("at", TIME),
+    ("process", TEXT),
+    ("digest", DIGEST),
 )
 
 
@@ -52,6 +62,8 @@ def command(session: Session, ref: str, *, verify: bool) -> Exit | None:
         for part in found.parts
     ]
     views: list[View] = [_facts(found), Table(columns=_COLUMNS, rows=rows)]
+    if found.loads:
+        views.append(_loads(found.loads))
     views += [Sentence(text=text, state="warning") for text in found.disagreements]
     session.output.result(document(found), *views)
     return Exit.INTEGRITY if verify and any(map(_differs, found.missing)) else None
@@ -70,6 +82,12 @@ def _facts(found: "ModelState") -> Facts:
             ("state", found.digest, DIGITS),
         ],
     )
+
+
+def _loads(loads: Sequence["LoadRecord"]) -> Table:
+    """What the hosts of its environment had loaded: observed beside declared."""
+    rows = [(load.host, load.ref, load.at, load.process, load.digest) for load in loads]
+    return Table(columns=_LOADS, rows=rows)
 
 
 def _shortened(text: str | None, most: int = 200) -> str | None:

@@ -1,12 +1,13 @@
 """What the store knows of models: versions, artifacts, aliases and components."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, literal_column, or_, select
 
+from backstory.lineage.graph import EdgeKind, Evidence
 from backstory.lineage.store import tables as t
 from backstory.lineage.store.number_list import among
 from backstory.lineage.store.prepared import Prepared
@@ -14,24 +15,42 @@ from backstory.lineage.store.prepared import Prepared
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VersionRecord:
-    """A model version with its artifact and the aliases it has now."""
+    """A model version with its artifact and the aliases it has now.
+
+    Attributes:
+        run: the run of ours that made it; None where somebody told of it.
+        artifact: the digest of its bytes, which are kept here; None where they are not.
+        artifact_uri: where its bytes are said to lie.
+        declared_digest: of bytes that are not kept here, as somebody said.
+        evidence: how it is known: observed where a run of ours made it.
+        training: what was said of a training that was no run of ours: params, metrics, run.
+    """
 
     id: int
     model: str
     number: int
     run: int | None
-    artifact: str
-    artifact_kind: str
-    artifact_name: str
-    artifact_size: int
+    artifact: str | None
+    artifact_kind: str | None
+    artifact_name: str | None
+    artifact_size: int | None
     replay: list[str] | None
     at: datetime
+    artifact_uri: str | None = None
+    declared_digest: str | None = None
+    evidence: Evidence = Evidence.OBSERVED
+    training: Mapping[str, Any] | None = None
     aliases: tuple[str, ...] = field(default=())
 
     @property
     def ref(self) -> str:
         """`ranker@7`."""
         return f"{self.model}@{self.number}"
+
+    @property
+    def digest(self) -> str | None:
+        """The digest of its bytes, wherever they lie; None where nobody said."""
+        return self.artifact or self.declared_digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +87,12 @@ _VERSIONS = select(
     t.artifact.c.size.label("artifact_size"),
     t.model_version.c.replay,
     t.model_version.c.at,
+    t.model_version.c.artifact_uri,
+    t.model_version.c.declared_digest,
+    t.model_version.c.evidence,
+    t.model_version.c.training,
     _ALIASES.label("aliases"),
-).join(t.artifact, t.artifact.c.digest == t.model_version.c.artifact)
+).outerjoin(t.artifact, t.artifact.c.digest == t.model_version.c.artifact)
 _VERSION_FIELDS = _VERSIONS.selected_columns.keys()
 _VERSIONS_BY_ID = Prepared(_VERSIONS.where(among(t.model_version.c.id, "ids")))
 _VERSION_BY_NUMBER = _VERSIONS.where(
@@ -100,6 +123,7 @@ def has_artifact(conn: Connection, digest: str) -> bool:
 def _version_record(row: Any) -> VersionRecord:
     fields = dict(zip(_VERSION_FIELDS, row, strict=True))
     aliases = fields.pop("aliases")
+    fields["evidence"] = Evidence(fields["evidence"] or Evidence.OBSERVED)
     return VersionRecord(**fields, aliases=tuple(sorted(aliases.split(_COMMA))) if aliases else ())
 
 
@@ -133,6 +157,39 @@ def versions_made_by(conn: Connection, run: int) -> list[VersionRecord]:
     """The versions that a run made."""
     query = _VERSIONS.where(t.model_version.c.run == run)
     return [_version_record(row) for row in conn.execute(query)]
+
+
+def versions_with(conn: Connection, digest: str) -> list[VersionRecord]:
+    """The versions whose bytes have that digest, wherever they lie, newest first."""
+    query = _VERSIONS.where(
+        or_(t.model_version.c.artifact == digest, t.model_version.c.declared_digest == digest)
+    ).order_by(t.model_version.c.at.desc(), t.model_version.c.id.desc())
+    return [_version_record(row) for row in conn.execute(query)]
+
+
+def external_count(conn: Connection) -> int:
+    """How many versions have no bytes here."""
+    query = select(func.count()).where(t.model_version.c.artifact.is_(None))
+    return conn.execute(query).scalar_one()
+
+
+def trained_on(conn: Connection, versions: Sequence[int]) -> dict[int, list[int]]:
+    """The snapshots that versions without a run of ours are said to be trained on, by version."""
+    found: dict[int, list[int]] = {}
+    for version, snapshot in conn.execute(_TRAINED_ON, {"ids": list(versions)}):
+        found.setdefault(version, []).append(snapshot)
+    return found
+
+
+_TRAINED_ON = (
+    select(t.edge.c.dst, t.edge.c.src)
+    .where(
+        t.edge.c.dst.in_(bindparam("ids", expanding=True)),
+        t.edge.c.kind == EdgeKind.TRAINED_ON.value,
+        t.edge.c.ended_seq.is_(None),
+    )
+    .order_by(t.edge.c.id)
+)
 
 
 def last_number(conn: Connection, model: str) -> int:

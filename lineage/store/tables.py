@@ -338,10 +338,13 @@ model_version = Table(
     Column("model", String(255), nullable=False),
     Column("number", Integer, nullable=False),
     Column("run", Key, ForeignKey("run.id"), index=True),
-    Column("artifact", String(64), ForeignKey("artifact.digest")),  # NULL where we lack its bytes
+    # NULL where we lack its bytes
+    Column("artifact", String(64), ForeignKey("artifact.digest"), index=True),
     Column("replay", Json),
     Column("at", Instant, nullable=False),
     Column("artifact_uri", Text),  # where a declared artifact lies
+    Column("declared_digest", String(64), index=True),  # of bytes that we lack, as somebody said
+    Column("training", Json),  # what was said of a training that was no run of ours
     Column("evidence", String(16)),  # NULL: observed
     _recorded(),
     UniqueConstraint("model", "number"),

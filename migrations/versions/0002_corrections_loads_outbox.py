@@ -17,6 +17,7 @@ _KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 _SUPERSEDABLE = ("edge", "run_read")
 _EDGE_KEY: list[str | sa.TextClause] = ["src", "dst", "kind", sa.text("coalesce(run, 0)")]
 _HOLDING = sa.text("ended_seq IS NULL")
+_DIGESTS = ("artifact", "declared_digest")  # a version is looked up by them
 
 
 def upgrade() -> None:
@@ -33,8 +34,12 @@ def upgrade() -> None:
     )
     op.add_column("pin", sa.Column("retention", sa.String(64)))
     op.add_column("model_version", sa.Column("artifact_uri", sa.Text()))
+    op.add_column("model_version", sa.Column("declared_digest", sa.String(64)))
+    op.add_column("model_version", sa.Column("training", sa.Text()))
     op.add_column("model_version", sa.Column("evidence", sa.String(16)))
     _artifact_may_be_absent(absent=True)
+    for column in _DIGESTS:
+        op.create_index(f"ix_model_version_{column}", "model_version", [column])
     op.create_index("ix_commit_slice_source_offset", "commit", ["slice", "source", "offset"])
     op.create_index("ix_commit_slice_batch", "commit", ["slice", "batch"])
     op.create_index("ix_audit_leaf_at", "audit_leaf", ["at"])
@@ -50,9 +55,11 @@ def downgrade() -> None:
     op.drop_index("ix_audit_leaf_at", "audit_leaf")
     op.drop_index("ix_commit_slice_batch", "commit")
     op.drop_index("ix_commit_slice_source_offset", "commit")
+    for column in _DIGESTS:
+        op.drop_index(f"ix_model_version_{column}", "model_version")
     _artifact_may_be_absent(absent=False)
-    op.drop_column("model_version", "evidence")
-    op.drop_column("model_version", "artifact_uri")
+    for column in ("evidence", "training", "declared_digest", "artifact_uri"):
+        op.drop_column("model_version", column)
     op.drop_column("pin", "retention")
     op.drop_index("uq_edge", "edge")
     for table in _SUPERSEDABLE:

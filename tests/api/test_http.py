@@ -140,7 +140,7 @@ def test_an_error_of_a_field_leaves_the_rest(client: httpx.Client) -> None:
     query = '{ home { revision } trace(ref: "rankr@1") { root } }'
     response = post(client, {"query": query}, accept=RESPONSE_JSON)
     assert response.status_code == 200
-    assert response.json()["data"] == {"home": {"revision": "0001"}, "trace": None}
+    assert response.json()["data"] == {"home": {"revision": "0002"}, "trace": None}
     assert response.json()["errors"][0]["path"] == ["trace"]
 
 

@@ -36,7 +36,7 @@ def test_what_was_not_foreseen_is_masked(world: World, caplog: pytest.LogCapture
     [error] = answer.body["errors"]
     assert error["message"] == "this is a fault of the server"
     assert error["extensions"] == {"code": "INTERNAL", "requestId": answer.request_id}
-    assert answer.body["data"] == {"home": {"revision": "0001"}, "diff": None}
+    assert answer.body["data"] == {"home": {"revision": "0002"}, "diff": None}
     assert answer.request_id in caplog.text
     assert "no lake at all" not in str(answer.body)
 

@@ -21,6 +21,7 @@ ASKED = {
     "history": ["history", "thumbs/en"],
     "impact": ["impact", "thumbs/en@1"],
     "models": ["models"],
+    "models show": ["models", "show", "ranker@1"],
     "path": ["path", "thumbs/en@1", "ranker@3"],
     "pin --list": ["pin", "--list"],
     "runs": ["runs"],
@@ -35,8 +36,11 @@ ASKED = {
 DONE = {
     "deploy": ["deploy", "ranker@3", "--to", "prod-us"],
     "ingest": ["ingest", "thumbs/en", "FILE"],
+    "load": ["load", "ranker@1"],
+    "models add": ["models", "add", "ranker@9", "--trained-on", "thumbs/en@1", "--run", "r"],
     "models alias": ["models", "alias", "ranker@3", "champion"],
     "pin": ["pin", "thumbs/en@1", "--reason", "audit"],
+    "version-of": ["version-of", "WEIGHTS"],
     "undeploy": ["undeploy", "ranker@2"],
 }
 
@@ -79,7 +83,8 @@ def test_what_is_asked_has_its_shape(name: str, shop: Shop) -> None:
 @pytest.mark.parametrize("name", DONE)
 def test_what_is_done_has_its_shape(name: str, own_shop: Shop) -> None:
     file = write_jsonl(own_shop.folder / "a.jsonl", 9)
-    args = [str(file) if word == "FILE" else word for word in DONE[name]]
+    files = {"FILE": str(file), "WEIGHTS": str(own_shop.folder / "weights.bin")}
+    args = [files.get(word, word) for word in DONE[name]]
     check_shape(name, run(*args, "--json", home=own_shop.home).data)
 
 

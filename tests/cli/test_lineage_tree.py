@@ -45,6 +45,7 @@ WORDS = {
     EdgeKind.TRIGGERED: ("triggered by", "triggered"),
     EdgeKind.PRODUCED: ("made by", "made"),
     EdgeKind.COMPONENT_OF: ("composed with", "part of"),
+    EdgeKind.TRAINED_ON: ("trained on", "trained"),
     EdgeKind.DEPLOYED_AS: ("serves", "deployed as"),
     EdgeKind.FEEDBACK_ON: ("feedback on", "rated in"),
 }
@@ -89,6 +90,11 @@ def test_a_chain_may_be_long() -> None:
     chain = make_trace(*((n, n + 1, EdgeKind.PRODUCED) for n in range(3000)), root=3000)
     depths = [depth for depth, _ in branch_of(chain).walk()]
     assert depths == list(range(3001))
+
+
+def test_a_graph_says_how_a_step_is_known() -> None:
+    declared = make_trace((1, 2, EdgeKind.TRAINED_ON), root=2, evidence=Evidence.DECLARED)
+    assert '[label="trained on (declared)"]' in dot_text(declared)
 
 
 def test_names_are_quoted_for_graphviz() -> None:

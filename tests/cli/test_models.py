@@ -1,9 +1,12 @@
 """Runs, versions, aliases and what serves: runs, models, deploy, undeploy, deployments."""
 
+import socket
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
+import backstory
 from tests.cli.running import draw, run
 from tests.cli.shop import Shop
 
@@ -98,3 +101,80 @@ def test_shares_that_do_not_fit_are_refused_with_the_split(own_shop: Shop) -> No
 @pytest.mark.parametrize("share", ["0", "1.5", "nan", "half"])
 def test_a_share_is_above_0_and_at_most_1(share: str, shop: Shop) -> None:
     assert run("deploy", "ranker@3", "--to", "x", "--share", share, home=shop.home).code == 2
+
+
+def test_a_version_is_loaded_and_known_again(own_shop: Shop, tmp_path: Path) -> None:
+    home = own_shop.home
+    loaded = run("load", "ranker@1", "--to", tmp_path / "out", home=home)
+    path = Path(loaded.out.strip())
+    assert path == tmp_path / "out" / "weights.bin"
+    assert run("version-of", path, home=home).rows[0][0] == "ranker@1"
+    (tmp_path / "other").write_text("other")
+    unknown = run("version-of", tmp_path / "other", home=home)
+    assert (unknown.code, "no model version" in unknown.err) == (3, True)
+    assert Path(run("load", "ranker@2", "--json", home=home).data["path"]).exists()
+
+
+def test_a_load_of_something_else_is_a_warning(own_shop: Shop) -> None:
+    home = own_shop.home
+    loaded = run("load", "ranker@3", "--environment", "prod-eu", home=home)
+    assert loaded.code == 0
+    assert "warning: prod-eu: declared ranker@1 and ranker@2, host" in loaded.err
+    run("load", "ranker@2", "--environment", "prod-eu", home=home)
+    shown = run("deployments", "prod-eu", home=home)
+    assert socket.gethostname() in shown.rows[-1][-1]
+    run("load", "ranker@3", "--environment", "prod-eu", home=home)
+    shown = run("deployments", "prod-eu", home=home)
+    assert "loaded ranker@3" in shown.err
+    assert "loaded ranker@3" in "\n".join(
+        run("deployments", "prod-eu", "--json", home=home).data[-1]["disagreements"]
+    )
+
+
+def test_a_state_shows_what_was_loaded(own_shop: Shop) -> None:
+    with backstory.open(own_shop.home) as home:
+        home.load("ranker@3", environment="prod-eu")
+        given = home.interactions("ranker").record(
+            request={}, response={}, version="ranker@1", environment="prod-eu"
+        )
+    drawn = "\n".join(draw("state", f"int:{given}", home=own_shop.home, width=200))
+    assert "had loaded" in drawn
+    assert "ranker@1 is said to have answered" in drawn
+
+
+def test_a_version_with_a_past_is_added(own_shop: Shop, tmp_path: Path) -> None:
+    home = own_shop.home
+    (tmp_path / "model.bin").write_text("old weights")
+    said: list[str | Path] = [
+        "models", "add", "ranker@9", "--trained-on", "thumbs/en@1", "--at", "2025-03-01",
+        "--artifact", tmp_path / "model.bin", "--metric", "ndcg=0.41", "--param", "depth=4",
+        "--run", "mlflow-77", "--reason", "from the old registry",
+    ]  # fmt: skip
+    added = run(*said, "--json", home=home)
+    assert added.code == 0, added.err
+    assert run(*said, "--json", home=home).data == added.data
+    assert run("models", "show", "ranker@9", "--json", home=home).data["trainingUnknownBefore"]
+    drawn = "\n".join(draw("models", "show", "ranker@9", home=home))
+    for words in ("declared", "thumbs/en@1", "not recorded before 2026", "mlflow-77", "0.41"):
+        assert words in drawn
+    tree = draw("trace", "ranker@9", home=home)
+    assert "training not recorded before 2026-11-14" in tree[0]
+    assert "trained on thumbs/en@1  declared" in tree[1]
+    taken = run(*said, "--evidence", "imported", home=home)
+    assert (taken.code, "is recorded already" in taken.err) == (1, True)
+
+
+def test_a_version_elsewhere_has_no_size(own_shop: Shop) -> None:
+    added = run("models", "add", "ranker@9", "--artifact", "s3://a/b", home=own_shop.home)
+    assert added.code == 0, added.err
+    assert "s3://a/b" in draw("trace", "ranker@9", home=own_shop.home)[0]
+    row = run("models", "ranker@9", home=own_shop.home).rows[0]
+    assert (row[3], row[-1]) == ("s3://a/b", "declared")
+    assert "loaded" not in run("models", "show", "ranker@9", home=own_shop.home).out
+
+
+@pytest.mark.parametrize("pair", ["ndcg", "=1", "ndcg=much"])
+def test_a_wrong_metric_is_said(own_shop: Shop, pair: str) -> None:
+    wrong = run("models", "add", "ranker@9", "--metric", pair, home=own_shop.home)
+    assert wrong.code == 2
+    assert "hint: " in wrong.err

@@ -180,6 +180,7 @@ def _check_versions(home: Home) -> None:
     versions = home.models()
     assert {version.run for version in versions} <= completed
     for version in versions:
+        assert version.artifact
         assert home.lake.blobs.has(version.artifact)
         keys = [node.key for node in home.trace(version.ref, depth=2).graph.nodes]
         assert any(key.startswith("run:") for key in keys)

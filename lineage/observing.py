@@ -1,0 +1,83 @@
+"""Declared against observed: what was said to serve, beside what processes really loaded.
+
+What a process loads is never refused. A load agrees with a declaration when its bytes are those of
+a version that is declared there, whatever it was called; where it does not, that is said in words.
+No load is no disagreement: nobody may have looked.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+from backstory.lineage.store import models
+from backstory.lineage.store.deployments import IntervalRecord
+from backstory.lineage.store.loads import LoadRecord, last_loads
+from backstory.lineage.times import time_text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served(IntervalRecord):
+    """A deployment interval with what was observed of it.
+
+    Attributes:
+        loads: the last load on each host of its environment that loaded this version, while the
+            interval serves at the time that was asked for.
+        disagreements: which hosts had loaded what is not declared there, in words.
+    """
+
+    loads: tuple[LoadRecord, ...] = ()
+    disagreements: tuple[str, ...] = ()
+
+
+def served(conn: Any, intervals: Sequence[IntervalRecord], at: datetime) -> list[Served]:
+    """The intervals, and beside those that serve at a time what was observed until then."""
+    serving = [i for i in intervals if _serves(i, at)]
+    loads = last_loads(conn, sorted({i.environment for i in serving}), at) if serving else {}
+    versions = models.versions(conn, [i.model_version for i in serving]) if loads else {}
+    declared: dict[tuple[str, str], list[models.VersionRecord]] = {}
+    for interval in serving if loads else ():
+        place = interval.environment, interval.model
+        declared.setdefault(place, []).append(versions[interval.model_version])
+    return [_beside(i, loads, declared, versions, at) for i in intervals]
+
+
+def undeclared(
+    environment: str, declared: Sequence[models.VersionRecord], loads: Iterable[LoadRecord]
+) -> Iterator[str]:
+    """A sentence for each load of what is not declared in an environment."""
+    names = " and ".join(version.ref for version in declared) or "nothing"
+    for load in loads:
+        if not any(same_bytes(load, version) for version in declared):
+            yield (
+                f"{environment}: declared {names}, host {load.host} loaded {load.ref} "
+                f"at {time_text(load.at)}"
+            )
+
+
+def same_bytes(load: LoadRecord, version: models.VersionRecord) -> bool:
+    """Whether a process that loaded this runs that version."""
+    return load.model_version == version.id or load.digest == version.digest
+
+
+def _serves(interval: IntervalRecord, at: datetime) -> bool:
+    return interval.from_at <= at and (interval.until_at is None or at < interval.until_at)
+
+
+def _beside(
+    interval: IntervalRecord,
+    loads: Mapping[tuple[str, str], Sequence[LoadRecord]],
+    declared: Mapping[tuple[str, str], Sequence[models.VersionRecord]],
+    versions: Mapping[int, models.VersionRecord],
+    at: datetime,
+) -> Served:
+    place = interval.environment, interval.model
+    known = {field.name: getattr(interval, field.name) for field in fields(interval)}
+    if not _serves(interval, at) or place not in loads:
+        return Served(**known)
+    mine = versions[interval.model_version]
+    return Served(
+        **known,
+        loads=tuple(load for load in loads[place] if same_bytes(load, mine)),
+        disagreements=tuple(undeclared(interval.environment, declared[place], loads[place])),
+    )
