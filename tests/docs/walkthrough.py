@@ -18,6 +18,7 @@ import fcntl
 import os
 import pty
 import re
+import socket
 import struct
 import subprocess
 import sys
@@ -33,6 +34,7 @@ from tests.conftest import REPOSITORY
 
 COLUMNS = 110
 SHOWN_FOLDER = "/home/ada/tour"  # where the pages say they are
+SHOWN_HOST = "ada-laptop"
 SERVE = "backstory serve"
 SHOWN_PORT = "8400"
 
@@ -129,6 +131,7 @@ def walk(page: str, folder: Path, replace: Mapping[str, str] | None = None) -> l
         lines += [_serving(replace) if script == SERVE else script, f"printf '{_MARK}%s{_MARK}' $?"]
     printed = _on_a_terminal("\n".join(lines), folder)
     printed = printed.replace(str(folder.resolve()), SHOWN_FOLDER)
+    printed = re.sub(rf"\b{re.escape(socket.gethostname())}\b", SHOWN_HOST, printed)
     for shown, real in replace.items():
         printed = printed.replace(real, shown)
     *parts, _rest = printed.split(_MARK)
@@ -187,8 +190,6 @@ do sleep 0.1; done"""
 
 
 def _free_port() -> int:
-    import socket
-
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
