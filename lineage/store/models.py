@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, literal_column, or_, select
 
+from backstory.lake.errors import IntegrityError
 from backstory.lineage.graph import EdgeKind, Evidence
 from backstory.lineage.store import tables as t
 from backstory.lineage.store.number_list import among
@@ -93,6 +94,11 @@ _VERSIONS = select(
     t.model_version.c.training,
     _ALIASES.label("aliases"),
 ).outerjoin(t.artifact, t.artifact.c.digest == t.model_version.c.artifact)
+# Looked up several times faster than by calling the enum; NULL where a run of ours made it.
+_EVIDENCE: dict[str | None, Evidence] = {
+    None: Evidence.OBSERVED,
+    **{evidence.value: evidence for evidence in Evidence},
+}
 _VERSION_FIELDS = _VERSIONS.selected_columns.keys()
 _VERSIONS_BY_ID = Prepared(_VERSIONS.where(among(t.model_version.c.id, "ids")))
 _VERSION_BY_NUMBER = _VERSIONS.where(
@@ -123,7 +129,13 @@ def has_artifact(conn: Connection, digest: str) -> bool:
 def _version_record(row: Any) -> VersionRecord:
     fields = dict(zip(_VERSION_FIELDS, row, strict=True))
     aliases = fields.pop("aliases")
-    fields["evidence"] = Evidence(fields["evidence"] or Evidence.OBSERVED)
+    try:
+        fields["evidence"] = _EVIDENCE[fields["evidence"]]
+    except KeyError as exc:
+        raise IntegrityError(
+            f"model version {fields['id']} is known in an unknown way",
+            hint="`backstory verify` says which rows were changed",
+        ) from exc
     return VersionRecord(**fields, aliases=tuple(sorted(aliases.split(_COMMA))) if aliases else ())
 
 

@@ -194,6 +194,15 @@ def test_a_walk_that_did_not_look_says_nothing(home: Home) -> None:
         assert found.training_unknown_before(version) is None
 
 
+def test_a_damaged_evidence_level_is_named(home: Home) -> None:
+    added = home.add_version("ranker@1")
+    with home.store.engine.begin() as conn:
+        conn.exec_driver_sql("UPDATE model_version SET evidence = 'rumoured'")
+    with pytest.raises(backstory.IntegrityError, match=f"version {added.id} is known"):
+        home.trace("ranker@1")
+    assert [finding.path for finding in home.verify().findings if "model_version" in finding.path]
+
+
 def test_past_deployments_complete_the_story(home: Home) -> None:
     for number, month in ((1, 4), (2, 5)):
         at = datetime(2025, month, 1, tzinfo=UTC)
