@@ -2,7 +2,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -76,6 +78,19 @@ def test_a_place_that_was_changed_is_named(blobs: Blobs, model: Path) -> None:
     with pytest.raises(IntegrityError) as lost:
         blobs.place(file.digest)
     assert "backup" in lost.value.hint
+
+
+def test_many_lay_the_same_folder_out_at_once(blobs: Blobs, model: Path) -> None:
+    tree = blobs.put(model)
+    start = threading.Barrier(8)
+
+    def place(_: int) -> Path:
+        start.wait()
+        return blobs.place(tree.digest)
+
+    with ThreadPoolExecutor(8) as threads:
+        [found] = set(threads.map(place, range(8)))
+    assert contents(found) == contents(model)
 
 
 def test_no_place_without_room(blobs: Blobs, model: Path) -> None:
