@@ -13,10 +13,11 @@ from typing import Any, TypeVar
 
 from aiodataloader import DataLoader
 
+from backstory.lineage import abandoning
 from backstory.lineage.store import models, neighbours
 from backstory.lineage.store import slices as slice_reads
 from backstory.lineage.store.deployments import IntervalRecord, intervals_of
-from backstory.lineage.store.runs import ReadRecord, RunRecord, runs_by_id
+from backstory.lineage.store.runs import ReadRecord, RunRecord
 from backstory.lineage.store.unit_of_work import Store
 from backstory.lineage.tracing import Trace
 
@@ -81,7 +82,7 @@ def make_loaders(store: Store, threads: Executor) -> Loaders:
         slices=loader(slice_reads.slices_by_id, None),
         rows_added=loader(slice_reads.rows_added, 0),
         snapshots=loader(slice_reads.snapshots, None),
-        runs=loader(runs_by_id, None),
+        runs=loader(abandoning.runs_by_id, None),
         versions=loader(models.versions, None),
         pins=loader(slice_reads.pins_of, ()),
         reads=loader(neighbours.reads, ()),

@@ -235,6 +235,7 @@ def _(thing: RunSummary) -> Document:
         **document(thing.run),
         "reads": [{**document(read), "snapshot": document(made)} for read, made in thing.reads],
         "versions": documents(thing.versions),
+        "notCaptured": thing.not_captured,
         "facets": dict(thing.facets),
         "events": len(thing.events),
     }

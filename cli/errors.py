@@ -53,10 +53,11 @@ class Exit(IntEnum):
 
 
 EXIT_CODES: dict[Exit, str] = {
-    Exit.OK: "done; serve was stopped with Ctrl-C",
+    Exit.OK: "done; serve was stopped with Ctrl-C; nothing is due (run --if-due)",
     Exit.FAILURE: "a failure or a conflict: a name, an offset or a port is taken, the disk is "
     "full, a lock is held, the database is out of reach, doctor has found a problem, db check an "
-    "old store, or an answer of query has errors",
+    "old store, or an answer of query has errors; run ends with its command's own code, or 128 and "
+    "the number of the signal that ended it",
     Exit.USAGE: "wrong use: an unknown option, or a value, file or setting that cannot be taken",
     Exit.NOT_FOUND: "nothing has that name, or it is gone",
     Exit.NOT_PERMITTED: "the operating system or the database does not permit it",

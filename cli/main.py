@@ -36,6 +36,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "pin": "Keep a snapshot on purpose, list pins or release one.",
     },
     "Models": {
+        "run": "Train by a command, and record it as a run.",
         "runs": "List the training runs.",
         "models": "List the model versions.",
         "deploy": "Record that a version serves in an environment.",

@@ -49,6 +49,7 @@ def environment() -> str:
 Environment
 
   BACKSTORY_HOME    the home's folder, if it is not .backstory here or above
+  BACKSTORY_RUN_ID  the run that home.resume() goes on with; backstory run sets it
   BACKSTORY_PAGER   what shows long results on a terminal; then PAGER, then less -FRX
   NO_COLOR          set to anything: no colour
   TERM              dumb: no colour

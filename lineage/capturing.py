@@ -31,6 +31,7 @@ class Code:
             it is larger than `MAX_PATCH_BYTES` or could not be read.
         dirty: whether the working tree differs from the commit.
         command: the command line, redacted.
+        patch_digest: SHA-256 of the patch, where there is one.
     """
 
     commit: str | None = None
@@ -38,11 +39,7 @@ class Code:
     patch: bytes | None = None
     dirty: bool = False
     command: tuple[str, ...] = ()
-
-    @property
-    def patch_digest(self) -> str | None:
-        """SHA-256 of the patch, where there is one."""
-        return hashlib.sha256(self.patch).hexdigest() if self.dirty and self.patch else None
+    patch_digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,12 +62,14 @@ def capture_code(folder: Path, argv: Sequence[str] | None = None) -> Code:
     dirty = status is None or bool(status.strip())
     patch = _git(folder, "diff", "--binary", "HEAD") if dirty else b""
     remote = _git(folder, "config", "--get", "remote.origin.url")
+    kept = patch if patch is None or len(patch) <= MAX_PATCH_BYTES else None
     return Code(
         commit=commit.decode().strip(),
         repository=redact_url(remote.decode().strip()) if remote else None,
-        patch=patch if patch is None or len(patch) <= MAX_PATCH_BYTES else None,
+        patch=kept,
         dirty=dirty,
         command=command,
+        patch_digest=hashlib.sha256(kept).hexdigest() if kept else None,
     )
 
 

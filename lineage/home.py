@@ -29,6 +29,7 @@ from backstory.lake.location import check_openable, translate_os_error
 from backstory.lake.snapshot import Snapshot
 from backstory.lake.table import Receipt
 from backstory.lineage import (
+    commanding,
     comparing,
     declaring,
     deploying,
@@ -38,6 +39,7 @@ from backstory.lineage import (
     loading,
     pinning,
     recording,
+    resuming,
     retraining,
     stating,
     tracing,
@@ -83,6 +85,8 @@ class Home(Parts):
     pins = pinning.pins
     release = pinning.release
     retraining = retraining.retraining
+    resume = resuming.resume
+    run_command = commanding.run_command
     due = triggering.evaluate
     runs = inspecting.list_runs
     run = inspecting.show_run

@@ -8,6 +8,7 @@ from typing import Any
 from backstory.lake.contract import Contract
 from backstory.lake.errors import InvalidError, LimitExceededError
 from backstory.lake.snapshot import Snapshot
+from backstory.lineage import abandoning
 from backstory.lineage.parts import Parts
 from backstory.lineage.pinning import open_at
 from backstory.lineage.resolving import (
@@ -17,6 +18,7 @@ from backstory.lineage.resolving import (
     resolve_slice_at,
     resolve_version,
 )
+from backstory.lineage.run import not_captured
 from backstory.lineage.store import deployments, models, names, runs, slices, upgrade
 from backstory.lineage.store.loads import LoadRecord, loads_of
 from backstory.lineage.tracing import training_unknown_before
@@ -90,6 +92,11 @@ class RunSummary:
     versions: Sequence[models.VersionRecord]
     facets: Mapping[str, Any]
     events: Sequence[str]
+
+    @property
+    def not_captured(self) -> str | None:
+        """What of its reads nobody saw; None where all of them are known."""
+        return not_captured(self.facets, self.reads)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,7 +226,9 @@ def list_runs(
     if model is not None and not isinstance(resolve(parts, model), ModelNamed):
         raise InvalidError(f"{model!r} is not a model", hint="see `backstory models`")
     with parts.store.reader() as conn:
-        return runs.newest_runs(conn, model=model, limit=limit, before=before)
+        return abandoning.told(
+            conn, runs.newest_runs(conn, model=model, limit=limit, before=before)
+        )
 
 
 def show_run(parts: Parts, ref: str) -> RunSummary:
@@ -228,6 +237,7 @@ def show_run(parts: Parts, ref: str) -> RunSummary:
     if not isinstance(found, runs.RunRecord):
         raise InvalidError(f"{ref!r} is not a run", hint="write it like run:019a8f")
     with parts.store.reader() as conn:
+        [found] = abandoning.told(conn, [found])
         reads = runs.reads_of(conn, [found.id])
         snapshots = slices.snapshots(conn, [read.snapshot for read in reads])
         return RunSummary(

@@ -12,10 +12,11 @@ end beats it.
 <RunState.COMPLETED: 'completed'>
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from backstory.lineage.times import in_utc
 
@@ -72,6 +73,17 @@ def state_of_event(event_type: str | None) -> RunState | None:
 def training_job(model: str) -> str:
     """The OpenLineage job name of a model's retrainings."""
     return f"retrain.{model}"
+
+
+def not_captured(facets: Mapping[str, Any], reads: Sequence[Any]) -> str | None:
+    """What of a run's reads nobody saw; None where all of them are known.
+
+    >>> not_captured({}, [])
+    'reads'
+    """
+    if "backstory_command" in facets:
+        return "what the command read beside its inputs"
+    return None if reads else "reads"
 
 
 def _weight(change: StateChange) -> tuple[int, datetime, int, str]:

@@ -15,6 +15,7 @@ from backstory.lake import lookup
 from backstory.lake.errors import InvalidError
 from backstory.lake.location import interactions_of
 from backstory.lake.snapshot import open_snapshot
+from backstory.lineage import abandoning
 from backstory.lineage.graph import (
     Direction,
     Edge,
@@ -188,7 +189,7 @@ def _deployment_details(conn: Any, ids: list[int]) -> dict[int, deployments.Inte
 
 # Of snapshots they are read with their pins.
 _DETAILS: Mapping[EntityKind, Callable[[Any, list[int]], Mapping[int, Detail]]] = {
-    EntityKind.RUN: runs.runs_by_id,
+    EntityKind.RUN: abandoning.runs_by_id,
     EntityKind.MODEL_VERSION: models.versions,
     EntityKind.COMPONENT: models.components,
     EntityKind.DEPLOYMENT: _deployment_details,

@@ -106,6 +106,7 @@ def _facts(found: "RunSummary") -> Facts:
             ("code", _code(code), TEXT),
             ("python", environment.get("python"), TEXT),
             ("lock file", environment.get("lockFile"), TEXT),
+            ("not captured", found.not_captured, TEXT),
             ("events", len(found.events), NUMBER),
         ],
     )

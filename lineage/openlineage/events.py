@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from backstory.lineage.capturing import Code, Environment
 from backstory.lineage.model import ComponentUse
-from backstory.lineage.redaction import redact_text
+from backstory.lineage.redaction import redact_args, redact_text
 from backstory.lineage.trigger import Evaluated
 
 if TYPE_CHECKING:
@@ -65,12 +65,33 @@ class OutputDescription:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CommandDescription:
+    """The command that trained, in a process of its own: what it read itself was not seen.
+
+    Attributes:
+        argv: its command line, redacted.
+        exit_code: what it ended with; None while it runs, or where a signal ended it.
+        signal: the signal that ended it.
+    """
+
+    argv: tuple[str, ...]
+    exit_code: int | None = None
+    signal: str | None = None
+
+    @classmethod
+    def of(cls, argv: Sequence[str]) -> "CommandDescription":
+        """A command that is to run."""
+        return cls(argv=tuple(redact_args(argv)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunDescription:
     """What is known of a training run so far.
 
     Attributes:
         namespace: of the job and of the model.
         error: why it failed; redacted before it comes here, like `params`.
+        command: what trained, where it was a command in a process of its own.
         dataset_rows, dataset_digest: the final training set, where it was given.
     """
 
@@ -89,6 +110,7 @@ class RunDescription:
     dataset_digest: str | None = None
     output: OutputDescription | None = None
     error: str | None = None
+    command: CommandDescription | None = None
 
 
 def run_event(described: RunDescription, event_type: str, at: datetime) -> "RunEvent":

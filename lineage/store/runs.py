@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Text, func, select, type_coerce
 
+from backstory.lineage.process import Process
 from backstory.lineage.run import RunState, StateChange, last_change
 from backstory.lineage.store import tables as t
 from backstory.lineage.store.number_list import among
@@ -126,6 +127,17 @@ def _run_record(rows: Sequence[Sequence[Any]]) -> RunRecord:
         ended=last.at if last and last.state.ended else None,
         message=last.message if last else None,
     )
+
+
+def processes_of(conn: Connection, ids: Sequence[int]) -> dict[int, list[Process]]:
+    """The processes that run or ran runs."""
+    query = select(
+        t.run_process.c.run, t.run_process.c.host, t.run_process.c.pid, t.run_process.c.started
+    ).where(t.run_process.c.run.in_(ids))
+    found: dict[int, list[Process]] = {}
+    for run, host, pid, started in conn.execute(query) if ids else ():
+        found.setdefault(run, []).append(Process(host=host, pid=pid, started=started))
+    return found
 
 
 def run_facets(conn: Connection, run: int) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from backstory.lake.snapshot import Snapshot, open_snapshot
 from backstory.lineage.capturing import Code, Environment
 from backstory.lineage.model import ComponentUse
 from backstory.lineage.openlineage.events import (
+    CommandDescription,
     InputDescription,
     OutputDescription,
     RunDescription,
@@ -64,6 +65,7 @@ def make_run(**more: Any) -> RunDescription:
             patch=b"diff",
             dirty=True,
             command=("train.py", "--lr", "0.1"),
+            patch_digest=DIGEST,
         ),
         "environment": Environment(
             python="3.11.7", platform="Linux", lock_file="uv.lock", lock_digest=DIGEST
@@ -71,6 +73,7 @@ def make_run(**more: Any) -> RunDescription:
         "params": {"lr": 0.1, "layers": [64, 32], "name": "big"},
         "metrics": {"ndcg": 0.41},
         "seed": 7,
+        "command": CommandDescription(argv=("train.sh",), exit_code=0),
         "dataset_rows": 7,
         "dataset_digest": DIGEST,
     }

@@ -104,7 +104,13 @@ def test_a_failure_says_its_message() -> None:
 
 def test_what_is_not_known_is_left_out() -> None:
     event = make_event(
-        trigger=None, code=None, environment=None, params={}, seed=None, dataset_digest=None
+        trigger=None,
+        code=None,
+        environment=None,
+        params={},
+        seed=None,
+        dataset_digest=None,
+        command=None,
     )
     assert set(event["run"]["facets"]) == {"backstory_training"}
     assert set(event["job"]["facets"]) == {"jobType"}

@@ -1,0 +1,104 @@
+"""`backstory run`: a training in any language, recorded as a run."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from backstory.cli.command import verb
+from backstory.cli.session import Session
+from backstory.cli.views import Sentence
+
+_PATH = click.Path(readable=False, path_type=Path)  # who reads it says why not
+
+
+@verb(
+    "run",
+    examples=(
+        "backstory run --model ranker --input thumbs/en --artifact model/ -- ./train.sh",
+        "backstory run --if-due --trigger schedule:daily:every=1d --model r --artifact m -- make",
+    ),
+)
+@click.option("--model", metavar="NAME", required=True, help="The model that is trained.")
+@click.option(
+    "--input",
+    "inputs",
+    metavar="SLICE[@REF][:ROLE]",
+    multiple=True,
+    help="A slice that it reads, as it is now by default, to train by default.",
+)
+@click.option(
+    "--where",
+    "conditions",
+    metavar="SLICE[:ROLE]=SQL",
+    multiple=True,
+    help="Which rows of that input it takes; the command applies it.",
+)
+@click.option(
+    "--artifact",
+    metavar="PATH",
+    required=True,
+    type=_PATH,
+    help="The file or folder that the command leaves.",
+)
+@click.option("--metrics", metavar="FILE", type=_PATH, help="JSON that it leaves: numbers by name.")
+@click.option("--param", "params", metavar="NAME=VALUE", multiple=True, help="To be recorded.")
+@click.option(
+    "--trigger",
+    metavar="TRIGGER",
+    help="Why it runs: manual:REASON, schedule:NAME:every=1d, threshold:SLICE:rows=N or "
+    "drift:SLICE:metric=M,limit=X,measured=Y.",
+)
+@click.option("--if-due", is_flag=True, help="Do nothing, and end with 0, while it is not due.")
+@click.option("--job", metavar="NAME", help="The OpenLineage job; retrain.MODEL by default.")
+@click.argument(
+    "training", metavar="-- COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED
+)
+def command(
+    session: Session,
+    *,
+    model: str,
+    inputs: Sequence[str],
+    conditions: Sequence[str],
+    artifact: Path,
+    metrics: Path | None,
+    params: Sequence[str],
+    trigger: str | None,
+    if_due: bool,
+    job: str | None,
+    training: Sequence[str],
+) -> None:
+    """Train by a command, and record it as a run.
+
+    In any language: each input is pinned at an exact version and told to it in the JSON file that
+    BACKSTORY_INPUTS names. A version is registered when the command ends with 0 and leaves its
+    artifact; else the run is recorded as failed, and the exit code is the command's.
+    """
+    from backstory.lineage.commanding import CommandFailedError
+    from backstory.lineage.input_text import parse_inputs, parse_param, parse_trigger
+    from backstory.lineage.trigger import TriggerNotDue
+
+    with session.home() as home:
+        try:
+            made = home.run_command(
+                model,
+                training,
+                artifact=artifact,
+                inputs=parse_inputs(inputs, conditions),
+                metrics=metrics,
+                params=dict(map(parse_param, params)),
+                trigger=parse_trigger(trigger) if trigger else None,
+                job=job,
+            )
+        except TriggerNotDue as exc:
+            if not if_due:
+                raise
+            said = f"not due: {exc.evaluated.reason}"
+            session.output.result({"due": False, "version": None}, Sentence(text=said))
+            return
+        except CommandFailedError as exc:
+            click.echo(f"error: {exc.message}", err=True)
+            raise click.exceptions.Exit(exc.exit_code) from exc
+    session.output.result(
+        {"due": True, "version": made.ref}, Sentence(text=f"made {made.ref}", state="ok")
+    )

@@ -1,0 +1,211 @@
+"""`backstory run`: real commands, which end well, fail, are told to stop or are lost."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import backstory
+from backstory.lineage.home import Home
+from tests.cli.running import PROGRAM, Ran, environment, process
+from tests.lineage.homes import feed
+
+SHELL = """
+cp "$BACKSTORY_INPUTS" inputs.json
+env | grep -E '^(BACKSTORY_|OPENLINEAGE_)' > env.txt
+echo '{"ndcg": 0.4}' > metrics.json
+echo weights > model.bin
+echo trained
+"""
+CHILD = """
+import backstory
+with backstory.open() as home, home.resume() as run:
+    run.log_metrics(loss=0.5)
+    run.log_params(depth=3)
+    run.read("thumbs/en", role="test", where="stars > 1")
+open("model.bin", "w").write("weights")
+"""
+WAITING = "echo started; exec sleep 60"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    with backstory.init(tmp_path / ".backstory") as opened:
+        feed(opened)
+        yield opened
+
+
+def train(folder: Path, *command: str, options: tuple[str, ...] = ()) -> Ran:
+    given = ("--model", "ranker", "--input", "thumbs/en", "--artifact", "model.bin", *options)
+    return process("run", *given, "--", *command, folder=folder)
+
+
+@contextmanager
+def begun(folder: Path, *command: str) -> Iterator["subprocess.Popen[str]"]:
+    """A run that has begun: its command has said so."""
+    given = ["run", "--model", "ranker", "--artifact", "model.bin", "--", *command]
+    with subprocess.Popen(
+        [*PROGRAM, *given], cwd=folder, env=environment(), stdout=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "started\n"
+        yield running
+
+
+def only_run(home: Home) -> Any:
+    [run] = home.runs("ranker")
+    return home.run(run.run_id)
+
+
+def test_a_script_trains_a_version(home: Home, tmp_path: Path) -> None:
+    ran = train(
+        tmp_path,
+        *("sh", "-c", SHELL),
+        options=(
+            *("--where", "thumbs/en=stars > 1"),
+            *("--metrics", "metrics.json", "--param", "rate=0.1"),
+        ),
+    )
+    assert (ran.code, ran.out.splitlines()[0]) == (0, "trained"), ran.err
+    found = only_run(home)
+    assert [version.ref for version in found.versions] == ["ranker@1"]
+    [(read, snapshot)] = found.reads
+    assert (snapshot.ref, read.role, read.filter, read.rows) == (
+        "thumbs/en@1",
+        "train",
+        "stars > 1",
+        2,
+    )
+    training = found.facets["backstory_training"]
+    assert (training["params"], training["metrics"]) == ({"rate": 0.1}, {"ndcg": 0.4})
+    assert training["code"]["command"][:2] == ["sh", "-c"]
+    assert found.facets["backstory_command"]["exitCode"] == 0
+    assert found.not_captured == "what the command read beside its inputs"
+
+
+def test_a_command_is_told_its_files_and_its_run(home: Home, tmp_path: Path) -> None:
+    assert train(tmp_path, "sh", "-c", SHELL).code == 0
+    found = only_run(home)
+    told = json.loads((tmp_path / "inputs.json").read_text())
+    assert (told["v"], told["run"], told["model"]) == (1, found.run.run_id, "ranker")
+    [given] = told["inputs"]
+    snapshot = home.slice("thumbs/en").at(1)
+    assert (given["slice"], given["version"], given["digest"]) == ("thumbs/en", 1, snapshot.digest)
+    assert (given["role"], given["where"], given["rows"]) == ("train", None, 4)
+    assert given["schema"][0] == {"name": "event_id", "type": "string", "nullable": False}
+    [file] = given["files"]
+    assert Path(file["path"]).stat().st_size == file["bytes"]
+    assert file["sha256"] in file["path"]
+    variables = dict(line.split("=", 1) for line in (tmp_path / "env.txt").read_text().splitlines())
+    assert variables["BACKSTORY_RUN_ID"] == found.run.run_id
+    assert variables["BACKSTORY_HOME"] == str(tmp_path / ".backstory")
+    parent = f"backstory/retrain.ranker/{found.run.run_id}"
+    assert variables["OPENLINEAGE_PARENT_ID"] == parent
+    assert variables["OPENLINEAGE_ROOT_PARENT_ID"] == parent
+    assert not Path(variables["BACKSTORY_INPUTS"]).exists()
+
+
+def test_a_python_command_records_in_the_same_run(home: Home, tmp_path: Path) -> None:
+    ran = train(tmp_path, sys.executable, "-c", CHILD, options=("--param", "rate=0.1"))
+    assert ran.code == 0, ran.err
+    found = only_run(home)
+    training = found.facets["backstory_training"]
+    assert training["params"] == {"rate": 0.1, "depth": 3}
+    assert training["metrics"] == {"loss": 0.5}
+    assert [(read.role, read.rows) for read, _ in found.reads] == [("train", 4), ("test", 2)]
+    assert found.run.state == "completed"
+
+
+def test_a_failing_command_fails_the_run_with_its_code(home: Home, tmp_path: Path) -> None:
+    ran = train(tmp_path, "sh", "-c", "echo weights > model.bin; exit 7")
+    assert (ran.code, home.models()) == (7, [])
+    assert "exit code 7" in ran.err
+    found = only_run(home)
+    assert (found.run.state, found.facets["backstory_command"]["exitCode"]) == ("failed", 7)
+
+
+@pytest.mark.parametrize(
+    ("script", "code", "said"),
+    [
+        ("echo {} > metrics.json", 3, "model.bin"),
+        ("echo weights > model.bin", 3, "left no metrics"),
+        ("echo weights > model.bin; echo no > metrics.json", 2, "metrics.json"),
+        ('echo weights > model.bin; echo \'{"a": "b"}\' > metrics.json', 2, "not a number"),
+    ],
+)
+def test_what_the_command_must_leave_is_asked_for(
+    home: Home, tmp_path: Path, script: str, code: int, said: str
+) -> None:
+    ran = train(tmp_path, "sh", "-c", script, options=("--metrics", "metrics.json"))
+    assert ran.code == code, ran.err
+    assert said in ran.err.splitlines()[0]
+    assert only_run(home).run.state == "failed"
+    assert home.models() == []
+
+
+def test_no_program_and_no_input_are_said(home: Home, tmp_path: Path) -> None:
+    assert train(tmp_path, "no-such-program").code == 3
+    assert only_run(home).run.state == "failed"
+    ran = process(
+        *("run", "--model", "other", "--input", "thumb/en", "--artifact", "m", "--", "true"),
+        folder=tmp_path,
+    )
+    assert (ran.code, len(home.runs())) == (3, 1)
+
+
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_reaches_the_command(home: Home, tmp_path: Path, told: signal.Signals) -> None:
+    trap = f"trap 'echo got it >> got; exit 0' {told.name[3:]}"
+    script = f"{trap}; echo started; while :; do sleep 0.05; done"
+    with begun(tmp_path, "sh", "-c", script) as running:
+        running.send_signal(told)
+        assert running.wait(60) == 128 + told
+    assert (tmp_path / "got").read_text() == "got it\n"
+    found = only_run(home)
+    assert found.run.state == "failed"
+    assert told.name in (found.run.message or "")
+
+
+def test_a_killed_command_fails_the_run(home: Home, tmp_path: Path) -> None:
+    ran = train(tmp_path, "sh", "-c", "kill -9 $$")
+    assert ran.code == 128 + signal.SIGKILL
+    assert only_run(home).facets["backstory_command"]["signal"] == "SIGKILL"
+
+
+def test_a_run_whose_processes_are_all_lost_is_abandoned(home: Home, tmp_path: Path) -> None:
+    with begun(tmp_path, "sh", "-c", f"echo $$ > pid; {WAITING}") as running:
+        assert only_run(home).run.state == "started"
+        running.kill()
+        running.wait(60)
+        assert only_run(home).run.state == "started"  # the command goes on
+        command = int((tmp_path / "pid").read_text())
+        os.kill(command, signal.SIGKILL)
+        assert running.stdout is not None
+        running.stdout.read()  # to the end: nobody writes any more
+    found = only_run(home)
+    assert found.run.state == "abandoned"
+    assert found.not_captured == "what the command read beside its inputs"
+    (tmp_path / "model.bin").write_text("weights")
+    with home.resume(found.run.run_id) as run:
+        run.register(tmp_path / "model.bin")
+    assert only_run(home).run.state == "completed"
+
+
+def test_nothing_is_done_while_it_is_not_due(home: Home, tmp_path: Path) -> None:
+    options = ("--trigger", "threshold:thumbs/en:rows=5")
+    ran = train(tmp_path, "touch", "model.bin", options=(*options, "--if-due"))
+    assert ran.code == 0, ran.err
+    assert home.runs() == []
+    assert train(tmp_path, "touch", "model.bin", options=options).code == 6
+    feed(home, first=2)
+    ran = train(tmp_path, "touch", "model.bin", options=(*options, "--if-due", "--json"))
+    assert ran.data == {"due": True, "version": "ranker@1"}
+    ran = train(tmp_path, "touch", "model.bin", options=(*options, "--if-due", "--json"))
+    assert ran.data == {"due": False, "version": None}
