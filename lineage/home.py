@@ -29,6 +29,7 @@ from backstory.lake.location import check_openable, translate_os_error
 from backstory.lake.snapshot import Snapshot
 from backstory.lake.table import Receipt
 from backstory.lineage import (
+    closing,
     commanding,
     comparing,
     declaring,
@@ -87,6 +88,7 @@ class Home(Parts):
     retraining = retraining.retraining
     resume = resuming.resume
     run_command = commanding.run_command
+    close_run = closing.close_run
     due = triggering.evaluate
     runs = inspecting.list_runs
     run = inspecting.show_run

@@ -51,6 +51,11 @@ def is_gone(found: Process) -> bool:
     return _started(found.pid) != found.started
 
 
+def runs_here(found: Process) -> bool:
+    """Whether a process is of this host and not known to be gone."""
+    return found.host == socket.gethostname() and not is_gone(found)
+
+
 def all_gone(processes: Iterable[Process]) -> bool:
     """Whether there are processes and none of them runs."""
     known = list(processes)

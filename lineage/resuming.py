@@ -48,7 +48,7 @@ class ResumedRun(TrainingRun):
         """
         with self._parts.unit("run.resume", run_key(self.run_id)) as unit:
             record = runs.runs_by_id(unit.connection, [self._number])[self._number]
-            _refuse_ended(record)
+            refuse_ended(record)
             self._taken_up_by(unit, record.id, this_process())
             unit.note(model=self.model)
         self._described = restored(self._parts, record)
@@ -89,7 +89,7 @@ def resume(parts: Parts, run_id: str | None = None) -> ResumedRun:
         named.removeprefix("run:")
     ):
         raise NotFoundError(f"no run has the id {named!r}", hint="give the whole id")
-    _refuse_ended(found)
+    refuse_ended(found)
     return ResumedRun(parts, found, leave=run_id is None)
 
 
@@ -130,7 +130,12 @@ def restored(parts: Parts, run: runs.RunRecord) -> events.RunDescription:
     )
 
 
-def _refuse_ended(run: runs.RunRecord) -> None:
+def refuse_ended(run: runs.RunRecord) -> None:
+    """Refuse a run of which nothing more is to be told.
+
+    Raises:
+        RefusedError: it has ended, or was closed.
+    """
     if run.state not in _OPEN:
         raise RefusedError(
             f"{run_key(run.run_id)} has ended: it is {run.state}", hint="start another run"

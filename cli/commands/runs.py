@@ -16,7 +16,7 @@ from backstory.cli.figures import (
     VALUE,
 )
 from backstory.cli.session import Session
-from backstory.cli.views import Facts, Table, View
+from backstory.cli.views import Facts, Sentence, Table, View
 from backstory.lineage.graph import run_key
 
 if TYPE_CHECKING:
@@ -83,6 +83,30 @@ def _show(session: Session, run: str) -> None:
             columns = ((title, TEXT), ("value", VALUE))
             views.append(Table(columns=columns, rows=list(values.items())))
     session.output.result(document(found), *views)
+
+
+@verb(
+    "close",
+    examples=(
+        "backstory runs close run:019a8f3c-5b1e",
+        "backstory runs close 019a8f3c-5b1e --reason 'the machine is gone'",
+    ),
+)
+@click.argument("run", metavar="ID")
+@click.option("--reason", metavar="TEXT", help="How that is known, for the audit log.")
+def _close(session: Session, run: str, reason: str | None) -> None:
+    """Record that a run was abandoned, because its processes were lost.
+
+    Its pins are kept, and what it tells of its own end later beats it.
+    """
+    from backstory.cli.documents import document
+    from backstory.lineage.closing import LOST
+
+    with session.home() as home:
+        closed = home.close_run(run, reason=reason or LOST)
+    session.output.result(
+        document(closed), Sentence(text=f"{run_key(closed.run_id)} is {closed.state}")
+    )
 
 
 def _facts(found: "RunSummary") -> Facts:
@@ -155,6 +179,6 @@ def _code(code: dict[str, object]) -> str | None:
 command = Family(
     "runs",
     default="list",
-    commands=[_list, _show],
+    commands=[_list, _show, _close],
     examples=("backstory runs --model ranker", "backstory runs show 019a8f3c-5b1e"),
 )

@@ -1,13 +1,14 @@
 """Event objects of openlineage-python from plain descriptions. Importing this imports the client.
 
-Besides the standard facets there are six of our own, each with a JSON Schema in `facets/`:
+Besides the standard facets there are seven of our own, each with a JSON Schema in `facets/`:
 
 - `backstory_deltaSnapshot` on an input: which bytes the version consists of, by digest;
 - `backstory_selection` on an input's use: roles, columns, filters and rows of each read;
 - `backstory_model` on the output: number, artifact by digest, components;
 - `backstory_training` on the run: parameters, metrics, seed, final data set, code, environment;
 - `backstory_trigger` on the run: why it started, with the value, the limit and the commits.
-- `backstory_command` on the run: the command that trained; what it read itself is not captured.
+- `backstory_command` on the run: the command that trained; what it read itself is not captured;
+- `backstory_abandoned` on a run of which the processes were lost: its ABORT is our conclusion.
 
 A published schema is never changed: a facet that says more gets another version and another file.
 """
@@ -192,6 +193,10 @@ def _run_facets(described: RunDescription) -> dict[str, RunFacet]:
             command=list(described.command.argv),
             exitCode=described.command.exit_code,
             signal=described.command.signal,
+        )
+    if described.abandoned is not None:
+        facets["backstory_abandoned"] = _own(
+            RunFacet, "BackstoryAbandonedRunFacet", reason=described.abandoned
         )
     if described.error is not None:
         facets["errorMessage"] = error_message_run.ErrorMessageRunFacet(

@@ -91,6 +91,7 @@ class RunDescription:
     Attributes:
         namespace: of the job and of the model.
         error: why it failed; redacted before it comes here, like `params`.
+        abandoned: how it is known that its processes were lost.
         command: what trained, where it was a command in a process of its own.
         dataset_rows, dataset_digest: the final training set, where it was given.
     """
@@ -111,6 +112,7 @@ class RunDescription:
     output: OutputDescription | None = None
     error: str | None = None
     command: CommandDescription | None = None
+    abandoned: str | None = None
 
 
 def run_event(described: RunDescription, event_type: str, at: datetime) -> "RunEvent":

@@ -123,6 +123,8 @@ def _add_state(unit: Unit, run: int, event: RunEvent) -> None:
     message = event.facets.get("errorMessage", {}).get("message")
     if not isinstance(message, str) or state is not RunState.FAILED:
         message = None
+    if state is RunState.ABORTED and "backstory_abandoned" in event.facets:
+        state = RunState.ABANDONED  # our conclusion, which the run's own word beats
     writes.insert(
         unit,
         tables.run_state,

@@ -74,6 +74,7 @@ def make_run(**more: Any) -> RunDescription:
         "metrics": {"ndcg": 0.41},
         "seed": 7,
         "command": CommandDescription(argv=("train.sh",), exit_code=0),
+        "abandoned": "its process was lost",
         "dataset_rows": 7,
         "dataset_digest": DIGEST,
     }

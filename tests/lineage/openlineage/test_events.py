@@ -111,6 +111,7 @@ def test_what_is_not_known_is_left_out() -> None:
         seed=None,
         dataset_digest=None,
         command=None,
+        abandoned=None,
     )
     assert set(event["run"]["facets"]) == {"backstory_training"}
     assert set(event["job"]["facets"]) == {"jobType"}
