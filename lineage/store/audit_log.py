@@ -21,6 +21,12 @@ from backstory.lineage.store.tables import audit_leaf, audit_node
 
 _HEAD = select(audit_leaf.c.seq, audit_leaf.c.at).order_by(audit_leaf.c.seq.desc()).limit(1)
 _FIRST_TIME = Prepared(select(audit_leaf.c.at).where(audit_leaf.c.seq == 0))
+_LAST_UNTIL = Prepared(
+    select(audit_leaf.c.seq)
+    .where(audit_leaf.c.at <= bindparam("at"))
+    .order_by(audit_leaf.c.at.desc(), audit_leaf.c.seq.desc())
+    .limit(1)
+)
 _FIRST_OF_ACTION = (
     select(audit_leaf.c.body)
     .where(audit_leaf.c.action == bindparam("action"))
@@ -60,6 +66,12 @@ def head(connection: Connection) -> tuple[int, datetime | None]:
 def first_time(connection: Connection) -> datetime | None:
     """When recording began; what lies before is unknown, not absent."""
     rows = _FIRST_TIME.rows(connection)
+    return rows[0][0] if rows else None
+
+
+def last_until(connection: Connection, at: datetime) -> int | None:
+    """The number of the last leaf at or before a time; leaf times never go back."""
+    rows = _LAST_UNTIL.rows(connection, at=at)
     return rows[0][0] if rows else None
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, func, or_, select
 
 from backstory.lineage.store import tables as t
+from backstory.lineage.store.horizon import horizon, known_in
 from backstory.lineage.store.number_list import among
 from backstory.lineage.store.prepared import Prepared
 
@@ -45,7 +46,7 @@ _INTERVALS = (
     )
     .join(t.deployment, t.deployment.c.id == t.deployment_interval.c.deployment)
     .join(t.model_version, t.model_version.c.id == t.deployment.c.model_version)
-    .where(t.deployment_interval.c.ended_seq.is_(None))
+    .where(known_in(t.deployment_interval))
     .order_by(t.deployment_interval.c.from_at, t.deployment_interval.c.id)
 )
 _INTERVALS_BY_DEPLOYMENT = Prepared(
@@ -69,7 +70,7 @@ def intervals(
     if at is not None:
         until = t.deployment_interval.c.until_at
         query = query.where(t.deployment_interval.c.from_at <= at, or_(until.is_(None), until > at))
-    return [IntervalRecord(**row) for row in conn.execute(query).mappings()]
+    return [IntervalRecord(**row) for row in conn.execute(query, horizon(conn)).mappings()]
 
 
 def intervals_of(conn: Connection, deployments: Sequence[int]) -> dict[int, list[IntervalRecord]]:
@@ -97,4 +98,5 @@ def last_deployment_number(conn: Connection, environment: str) -> int:
 
 def environments(conn: Connection) -> list[str]:
     """The environments that something was ever deployed to."""
-    return sorted(conn.execute(select(t.deployment.c.environment).distinct()).scalars())
+    query = select(t.deployment.c.environment).where(known_in(t.deployment)).distinct()
+    return sorted(conn.execute(query, horizon(conn)).scalars())

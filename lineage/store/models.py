@@ -10,6 +10,7 @@ from sqlalchemy import Connection, bindparam, func, literal_column, or_, select
 from backstory.lake.errors import IntegrityError
 from backstory.lineage.graph import EdgeKind, Evidence
 from backstory.lineage.store import tables as t
+from backstory.lineage.store.horizon import horizon, known_in
 from backstory.lineage.store.number_list import among
 from backstory.lineage.store.prepared import Prepared
 
@@ -72,7 +73,7 @@ _ALIASES = (
     .where(
         t.alias.c.model == t.model_version.c.model,
         t.alias.c.model_version == t.model_version.c.id,
-        t.alias.c.ended_seq.is_(None),
+        known_in(t.alias),
         t.alias.c.until_at.is_(None),
     )
     .scalar_subquery()
@@ -147,7 +148,9 @@ def versions(conn: Connection, ids: Sequence[int]) -> dict[int, VersionRecord]:
 
 def version(conn: Connection, model: str, number: int) -> VersionRecord | None:
     """One model version."""
-    row = conn.execute(_VERSION_BY_NUMBER, {"model": model, "number": number}).one_or_none()
+    row = conn.execute(
+        _VERSION_BY_NUMBER, {"model": model, "number": number, **horizon(conn)}
+    ).one_or_none()
     return _version_record(row) if row else None
 
 
@@ -162,13 +165,13 @@ def versions_of(
     )
     if before is not None:
         query = query.where(t.model_version.c.number < before)
-    return [_version_record(row) for row in conn.execute(query)]
+    return [_version_record(row) for row in conn.execute(query, horizon(conn))]
 
 
 def versions_made_by(conn: Connection, run: int) -> list[VersionRecord]:
     """The versions that a run made."""
     query = _VERSIONS.where(t.model_version.c.run == run)
-    return [_version_record(row) for row in conn.execute(query)]
+    return [_version_record(row) for row in conn.execute(query, horizon(conn))]
 
 
 def versions_with(conn: Connection, digest: str) -> list[VersionRecord]:
@@ -213,7 +216,7 @@ def last_number(conn: Connection, model: str) -> int:
 def alias_at(conn: Connection, model: str, alias: str, at: datetime | None) -> int | None:
     """The version id that an alias named at a time, or names now."""
     query = select(t.alias.c.model_version).where(
-        t.alias.c.model == model, t.alias.c.alias == alias, t.alias.c.ended_seq.is_(None)
+        t.alias.c.model == model, t.alias.c.alias == alias, known_in(t.alias)
     )
     if at is None:
         query = query.where(t.alias.c.until_at.is_(None))
@@ -221,35 +224,36 @@ def alias_at(conn: Connection, model: str, alias: str, at: datetime | None) -> i
         query = query.where(
             t.alias.c.from_at <= at, or_(t.alias.c.until_at.is_(None), t.alias.c.until_at > at)
         )
-    return conn.execute(query.order_by(t.alias.c.id.desc()).limit(1)).scalar_one_or_none()
+    newest = query.order_by(t.alias.c.id.desc()).limit(1)
+    return conn.execute(newest, horizon(conn)).scalar_one_or_none()
 
 
 def alias_rows(conn: Connection, model: str, alias: str) -> list[Any]:
     """The current record of an alias's moves, oldest first."""
     query = (
         select(t.alias)
-        .where(t.alias.c.model == model, t.alias.c.alias == alias, t.alias.c.ended_seq.is_(None))
+        .where(t.alias.c.model == model, t.alias.c.alias == alias, known_in(t.alias))
         .order_by(t.alias.c.from_at)
     )
-    return list(conn.execute(query))
+    return list(conn.execute(query, horizon(conn)))
 
 
 def alias_names(conn: Connection, model: str) -> list[str]:
     """The aliases that a model has now."""
     query = select(t.alias.c.alias).where(
-        t.alias.c.model == model, t.alias.c.ended_seq.is_(None), t.alias.c.until_at.is_(None)
+        t.alias.c.model == model, known_in(t.alias), t.alias.c.until_at.is_(None)
     )
-    return sorted(set(conn.execute(query).scalars()))
+    return sorted(set(conn.execute(query, horizon(conn)).scalars()))
 
 
 def components_of(conn: Connection, version: int) -> list[ComponentRecord]:
     """The components that a model version is composed with."""
     query = (
         _COMPONENTS.join(t.edge, t.edge.c.src == t.component.c.id)
-        .where(t.edge.c.dst == version, t.edge.c.kind == "component_of")
+        .where(t.edge.c.dst == version, t.edge.c.kind == "component_of", known_in(t.edge))
         .order_by(t.component.c.kind, t.component.c.name)
     )
-    return [ComponentRecord(**row) for row in conn.execute(query).mappings()]
+    return [ComponentRecord(**row) for row in conn.execute(query, horizon(conn)).mappings()]
 
 
 def components(conn: Connection, ids: Sequence[int]) -> dict[int, ComponentRecord]:

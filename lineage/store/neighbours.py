@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 from backstory.lineage.store import models
 from backstory.lineage.store import tables as t
 from backstory.lineage.store.deployments import IntervalRecord, intervals_of
+from backstory.lineage.store.horizon import horizon, known_in
 from backstory.lineage.store.runs import ReadRecord, readers_of, reads_of
 
 _T = TypeVar("_T")
@@ -30,7 +31,11 @@ _COMPONENTS = (
         t.component.c.digest,
     )
     .join(t.component, t.component.c.id == t.edge.c.src)
-    .where(t.edge.c.dst.in_(bindparam("ids", expanding=True)), t.edge.c.kind == "component_of")
+    .where(
+        t.edge.c.dst.in_(bindparam("ids", expanding=True)),
+        t.edge.c.kind == "component_of",
+        known_in(t.edge),
+    )
     .order_by(t.component.c.kind, t.component.c.name)
 )
 _DEPLOYED = select(t.deployment.c.model_version, t.deployment.c.id).where(
@@ -38,9 +43,7 @@ _DEPLOYED = select(t.deployment.c.model_version, t.deployment.c.id).where(
 )
 _FACETS = (
     select(t.run_facet.c.run, t.run_facet.c.key, t.run_facet.c.body)
-    .where(
-        t.run_facet.c.run.in_(bindparam("ids", expanding=True)), t.run_facet.c.ended_seq.is_(None)
-    )
+    .where(t.run_facet.c.run.in_(bindparam("ids", expanding=True)), known_in(t.run_facet))
     .order_by(t.run_facet.c.run, t.run_facet.c.key)
 )
 
@@ -57,7 +60,7 @@ def components(
 ) -> dict[int, list[models.ComponentRecord]]:
     """Components by the model version that is composed with them."""
     found: dict[int, list[models.ComponentRecord]] = {}
-    for of, *fields in conn.execute(_COMPONENTS, {"ids": list(versions)}):
+    for of, *fields in conn.execute(_COMPONENTS, {"ids": list(versions), **horizon(conn)}):
         names = ("id", "kind", "name", "version", "digest")
         record = models.ComponentRecord(**dict(zip(names, fields, strict=True)))
         found.setdefault(of, []).append(record)
@@ -84,7 +87,7 @@ def readers(conn: Connection, snapshots: Sequence[int]) -> dict[int, list[ReadRe
 def facets(conn: Connection, runs: Sequence[int]) -> dict[int, dict[str, Any]]:
     """OpenLineage facets by run and key."""
     found: dict[int, dict[str, Any]] = {}
-    for run, key, body in conn.execute(_FACETS, {"ids": list(runs)}):
+    for run, key, body in conn.execute(_FACETS, {"ids": list(runs), **horizon(conn)}):
         found.setdefault(run, {})[key] = body
     return found
 

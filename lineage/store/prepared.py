@@ -16,6 +16,8 @@ import sqlalchemy as sa
 from sqlalchemy import exc as sa_exc
 from sqlalchemy.engine import Connection
 
+from backstory.lineage.store.horizon import horizon
+
 _T = TypeVar("_T")
 _Convert = Callable[[Any], Any]
 
@@ -55,10 +57,10 @@ class Prepared:
         self._compiled: dict[str, _Compiled] = {}
 
     def rows(self, connection: Connection, **values: Any) -> list[Any]:
-        """All rows, as sequences in the order of the columns."""
+        """All rows, as sequences in the order of the columns, at the connection's horizon."""
         dialect = connection.dialect
         ready = self._compiled.get(dialect.name) or self._compile(dialect)
-        bound = ready.values(values)
+        bound = ready.values(horizon(connection) | values)
         for listener in connection.engine.dispatch.before_cursor_execute:
             listener(connection, None, ready.text, bound, None, False)
         driver: Any = connection.connection.driver_connection

@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 
 from backstory.lake.errors import IntegrityError
 from backstory.lineage.graph import Direction, Edge, EdgeKind, EntityKind, Evidence, Graph, Node
+from backstory.lineage.store.horizon import LAST_KNOWN, known_in
 from backstory.lineage.store.number_list import among
 from backstory.lineage.store.prepared import Prepared
 from backstory.lineage.store.tables import edge, entity
@@ -24,9 +25,10 @@ _EDGES_PER_NODE = 8
 
 
 _ENTITY = sa.select(entity.c.id, entity.c.kind, entity.c.key, entity.c.label)
-_BY_KEY = Prepared(_ENTITY.where(entity.c.key == sa.bindparam("key")))
+_KNOWN = _ENTITY.where(entity.c.created_seq <= LAST_KNOWN)
+_BY_KEY = Prepared(_KNOWN.where(entity.c.key == sa.bindparam("key")))
 _BY_KIND = _ENTITY.where(entity.c.kind == sa.bindparam("kind")).order_by(entity.c.key)
-_BY_IDS = Prepared(_ENTITY.where(among(entity.c.id, "ids")))
+_BY_IDS = Prepared(_KNOWN.where(among(entity.c.id, "ids")))
 _EDGE = tuple(edge.c[name] for name in ("src", "dst", "kind", "evidence", "run", "rows", "share"))
 
 
@@ -37,7 +39,7 @@ def entity_by_key(connection: Connection, key: str) -> Node | None:
 
 
 def entities(connection: Connection, ids: Collection[int]) -> dict[int, Node]:
-    """Things by number; unknown numbers are absent."""
+    """Things by number; numbers that are not known at the horizon are absent."""
     return {row[0]: _node(*row) for row in _BY_IDS.rows(connection, ids=ids)}
 
 
@@ -136,7 +138,7 @@ def _step(near: sa.Column[int], far: sa.Column[int]) -> Prepared:
     return Prepared(
         sa.select(*_EDGE, entity.c.kind, entity.c.key, entity.c.label)
         .outerjoin(entity, entity.c.id == far)  # a lost thing must be seen
-        .where(among(near, "ids"))
+        .where(among(near, "ids"), known_in(edge))
         .order_by(near, far, edge.c.id)  # an index's own order
         .limit(sa.bindparam("most"))
     )

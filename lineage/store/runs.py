@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Text, func, select, type_coerce
 from backstory.lineage.process import Process
 from backstory.lineage.run import RunState, StateChange, last_change
 from backstory.lineage.store import tables as t
+from backstory.lineage.store.horizon import horizon, known_in
 from backstory.lineage.store.number_list import among
 from backstory.lineage.store.prepared import Prepared
 
@@ -63,7 +64,7 @@ _RUNS_AND_STATES = Prepared(
         t.run_state.c.at,
         t.run_state.c.message,
     )
-    .outerjoin(t.run_state, t.run_state.c.run == t.run.c.id)
+    .outerjoin(t.run_state, (t.run_state.c.run == t.run.c.id) & known_in(t.run_state))
     .where(among(t.run.c.id, "ids"))
     .order_by(t.run.c.id.desc(), t.run_state.c.at, t.run_state.c.id)
 )
@@ -76,7 +77,7 @@ _READS = Prepared(
         t.run_read.c.filter,
         t.run_read.c.rows,
     )
-    .where(among(t.run_read.c.run, "ids"))
+    .where(among(t.run_read.c.run, "ids"), known_in(t.run_read))
     .order_by(t.run_read.c.id)
 )
 
@@ -143,9 +144,9 @@ def processes_of(conn: Connection, ids: Sequence[int]) -> dict[int, list[Process
 def run_facets(conn: Connection, run: int) -> dict[str, Any]:
     """A run's current facets by key."""
     query = select(t.run_facet.c.key, t.run_facet.c.body).where(
-        t.run_facet.c.run == run, t.run_facet.c.ended_seq.is_(None)
+        t.run_facet.c.run == run, known_in(t.run_facet)
     )
-    return {row.key: row.body for row in conn.execute(query)}
+    return {row.key: row.body for row in conn.execute(query, horizon(conn))}
 
 
 def run_events(conn: Connection, run_id: str, limit: int = 1000) -> list[str]:
@@ -173,8 +174,8 @@ def readers_of(conn: Connection, snapshots: Sequence[int]) -> list[ReadRecord]:
         t.run_read.c.columns,
         t.run_read.c.filter,
         t.run_read.c.rows,
-    ).where(t.run_read.c.snapshot.in_(snapshots))
-    return [ReadRecord(**row) for row in conn.execute(query).mappings()]
+    ).where(t.run_read.c.snapshot.in_(snapshots), known_in(t.run_read))
+    return [ReadRecord(**row) for row in conn.execute(query, horizon(conn)).mappings()]
 
 
 def last_read_of(conn: Connection, model: str, slice_id: int) -> int | None:
@@ -188,9 +189,10 @@ def last_read_of(conn: Connection, model: str, slice_id: int) -> int | None:
             t.run.c.model == model,
             t.snapshot.c.slice == slice_id,
             t.run_state.c.state == "completed",
+            known_in(t.run_read),
         )
     )
-    newest: int | None = conn.execute(query).scalar_one()
+    newest: int | None = conn.execute(query, horizon(conn)).scalar_one()
     return newest
 
 

@@ -17,6 +17,7 @@ from sqlalchemy import (
 )
 
 from backstory.lineage.store import tables as t
+from backstory.lineage.store.horizon import horizon, known_in
 from backstory.lineage.store.number_list import among
 from backstory.lineage.store.prepared import Prepared
 
@@ -107,8 +108,14 @@ _ROWS = cast(func.coalesce(func.sum(t.commit.c.rows), 0), BigInteger)
 
 
 def _newest(value: Column[Any]) -> ScalarSelect[Any]:
-    # The end of an index: a slice costs the same, however many commits it has.
-    return select(func.max(value)).where(t.commit.c.slice == t.slice_.c.id).scalar_subquery()
+    # From the end of an index: a slice costs the same, however many commits it has.
+    return (
+        select(value)
+        .where(t.commit.c.slice == t.slice_.c.id, known_in(t.commit))
+        .order_by(value.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
 
 
 _SLICES = select(
@@ -130,7 +137,9 @@ _COMMIT_BY_VERSION = select(t.commit).where(
 )
 _COMMIT_AT = (
     select(t.commit)
-    .where(t.commit.c.slice == bindparam("slice"), t.commit.c.at <= bindparam("at"))
+    .where(
+        t.commit.c.slice == bindparam("slice"), t.commit.c.at <= bindparam("at"), known_in(t.commit)
+    )
     .order_by(t.commit.c.version.desc())
     .limit(1)
 )
@@ -168,14 +177,12 @@ _PIN = (
     t.pin.c.at,
 )
 _PINS_OF = Prepared(
-    select(*_PIN)
-    .where(among(t.pin.c.snapshot, "ids"), t.pin.c.ended_seq.is_(None))
-    .order_by(t.pin.c.id)
+    select(*_PIN).where(among(t.pin.c.snapshot, "ids"), known_in(t.pin)).order_by(t.pin.c.id)
 )
 _HOLDING = t.pin.alias("holding")
 _LONGEST_PIN = (
     select(_HOLDING.c.id)
-    .where(_HOLDING.c.snapshot == t.snapshot.c.id, _HOLDING.c.ended_seq.is_(None))
+    .where(_HOLDING.c.snapshot == t.snapshot.c.id, known_in(_HOLDING))
     .order_by(_HOLDING.c.id)
     .limit(1)
     .scalar_subquery()
@@ -193,7 +200,7 @@ _KEPT_SNAPSHOTS = Prepared(
 def slices(conn: Connection, *, flavours: Sequence[str] = ()) -> list[SliceRecord]:
     """All slices by name, of the given flavours only where some are given."""
     query = _SLICES.where(t.slice_.c.flavour.in_(flavours)) if flavours else _SLICES
-    return [SliceRecord(**row) for row in conn.execute(query).mappings()]
+    return [SliceRecord(**row) for row in conn.execute(query, horizon(conn)).mappings()]
 
 
 def slices_by_id(conn: Connection, ids: Sequence[int]) -> dict[int, SliceRecord]:
@@ -208,7 +215,7 @@ def rows_added(conn: Connection, ids: Sequence[int]) -> dict[int, int]:
 
 def slice_by_name(conn: Connection, name: str) -> SliceRecord | None:
     """The slice of that name, if there is one."""
-    row = conn.execute(_SLICE_BY_NAME, {"name": name}).one_or_none()
+    row = conn.execute(_SLICE_BY_NAME, {"name": name, **horizon(conn)}).one_or_none()
     return SliceRecord(**row._mapping) if row else None
 
 
@@ -240,7 +247,7 @@ def commit(conn: Connection, slice_id: int, version: int) -> CommitRecord | None
 
 def commit_at(conn: Connection, slice_id: int, at: datetime) -> CommitRecord | None:
     """The last commit at or before a time: what the slice was then."""
-    row = conn.execute(_COMMIT_AT, {"slice": slice_id, "at": at}).one_or_none()
+    row = conn.execute(_COMMIT_AT, {"slice": slice_id, "at": at, **horizon(conn)}).one_or_none()
     return CommitRecord(**row._mapping) if row else None
 
 

@@ -19,10 +19,12 @@ from typing import Any
 from sqlalchemy.engine import Connection, Engine
 
 from backstory.lake.crash import crashpoint
-from backstory.lake.errors import RefusedError
+from backstory.lake.errors import InvalidError, NotFoundError, RefusedError
 from backstory.lineage.audit.leaf import Actor, Leaf, RowsDigest
 from backstory.lineage.store import audit_log
 from backstory.lineage.store.engine import WRITES, is_sqlite, lock_writers, translated
+from backstory.lineage.store.horizon import bound_to
+from backstory.lineage.times import MAX_CLOCK_SKEW, in_utc, time_text
 
 
 @dataclass(slots=True, kw_only=True)
@@ -89,11 +91,34 @@ class Store:
         self.engine.dispose()
 
     @contextmanager
-    def reader(self) -> Iterator[Connection]:
-        """A transaction that sees one state of the store and never waits for a writer."""
+    def reader(self, as_of: datetime | None = None) -> Iterator[Connection]:
+        """A transaction that sees one state of the store and never waits for a writer.
+
+        Args:
+            as_of: what was known then is seen; what is known now where nothing is said.
+
+        Raises:
+            InvalidError: the time is naive, or not over yet.
+            NotFoundError: nothing was recorded by then.
+        """
         # Committed: a rollback makes psycopg forget what the server has prepared (twice as slow).
         with translated(self.engine), self._readers.connect() as connection, connection.begin():
-            yield connection
+            yield connection if as_of is None else self._as_known(connection, in_utc(as_of))
+
+    def _as_known(self, connection: Connection, at: datetime) -> Connection:
+        first = self.first_time(connection)
+        _, last = audit_log.head(connection)
+        now = self._clock() + MAX_CLOCK_SKEW
+        if at > max(now, last or now):  # a clock that was ahead has written leaves ahead
+            raise InvalidError(
+                f"{time_text(at)} is in the future: nobody knows yet what will be known then",
+                hint="leave the time out for what is known now",
+            )
+        seq = audit_log.last_until(connection, at)
+        if seq is None:
+            began = f"recording began at {time_text(first)}" if first else "nothing is recorded yet"
+            raise NotFoundError(f"nothing was known at {time_text(at)}", hint=began)
+        return bound_to(connection, seq)
 
     def first_time(self, connection: Connection) -> datetime | None:
         """When recording began; read until there is a first entry, which never changes."""
