@@ -81,5 +81,6 @@ def pairs(texts: Sequence[str]) -> dict[str, str]:
 
 INSTANT = Instant()
 REF_TEXT = RefText()
+AS_OF = click.option("--as-of", metavar="TIME", type=INSTANT, help="As it was known then.")
 FILE = click.Path(dir_okay=False, readable=False, path_type=Path)  # who reads it says why not
 FOLDER = click.Path(file_okay=False, readable=False, path_type=Path)

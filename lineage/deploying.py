@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from backstory.lake.crash import crashpoint
 from backstory.lake.errors import InvalidError, LimitExceededError, NotFoundError, RefusedError
 from backstory.lake.location import check_name
+from backstory.lineage import refs
 from backstory.lineage.deployment import (
     Change,
     Interval,
@@ -26,6 +27,7 @@ from backstory.lineage.resolving import (
     EnvironmentNamed,
     ModelNamed,
     resolve,
+    resolve_ref,
     resolve_version,
 )
 from backstory.lineage.store import models, names, tables, writes
@@ -150,18 +152,29 @@ def undeploy(
 
 
 def deployments(
-    parts: Parts, environment: str | None = None, *, at: datetime | None = None
+    parts: Parts,
+    environment: str | None = None,
+    *,
+    at: datetime | None = None,
+    as_of: datetime | None = None,
 ) -> list[Served]:
     """What serves in an environment at a time, or what has ever served where no time is given.
 
     Beside what serves then, or serves now, stands what processes had really loaded there, and
     where that is something else than was declared.
+
+    Args:
+        environment: one environment; all where nothing is said.
+        at: what served then.
+        as_of: as it was known then; as it is known now where nothing is said.
     """
-    if environment is not None:
-        found = resolve(parts, f"env:{environment.removeprefix('env:')}")
-        environment = found.name if isinstance(found, EnvironmentNamed) else environment
-    with parts.store.reader() as conn:
-        return served(conn, intervals(conn, environment=environment, at=at), at or parts.clock())
+    with parts.store.reader(as_of) as conn:
+        if environment is not None:
+            ref = refs.parse_ref(f"env:{environment.removeprefix('env:')}")
+            found = resolve_ref(conn, ref, parts.clock)
+            environment = found.name if isinstance(found, EnvironmentNamed) else environment
+        serving = intervals(conn, environment=environment, at=at)
+        return served(conn, serving, at or as_of or parts.clock())
 
 
 def alias(

@@ -154,7 +154,9 @@ def find_node(conn: Any, text: str, clock: Clock) -> Node:
     node = reads.entity_by_key(conn, str(ref)) if _is_key(ref) else None
     if node is None:
         number = _node_of(resolve_ref(conn, ref, clock), text)
-        node = reads.entities(conn, [number])[number]
+        node = reads.entities(conn, [number]).get(number)
+    if node is None:
+        raise NotFoundError(f"{text} was not known then", hint="ask as of a later time")
     return node
 
 

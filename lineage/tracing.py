@@ -109,7 +109,12 @@ def training_unknown_before(
 
 
 def trace(
-    parts: Parts, ref: str, *, depth: int = DEFAULT_DEPTH, limit: int = DEFAULT_LIMIT
+    parts: Parts,
+    ref: str,
+    *,
+    depth: int = DEFAULT_DEPTH,
+    limit: int = DEFAULT_LIMIT,
+    as_of: datetime | None = None,
 ) -> Trace:
     """What a thing came from.
 
@@ -117,18 +122,27 @@ def trace(
         ref: a model version, snapshot, run, component or deployment.
         depth: how many edges to go at most.
         limit: how many nodes to give at most.
+        as_of: as it was known then; as it is known now where nothing is said.
 
     Raises:
         NotFoundError: nothing has that ref, or it is in no lineage yet.
     """
-    return _walk(parts, ref, Direction.UPSTREAM, depth, limit)
+    return _walk(parts, ref, Direction.UPSTREAM, depth=depth, limit=limit, as_of=as_of)
 
 
 def impact(
-    parts: Parts, ref: str, *, depth: int = DEFAULT_DEPTH, limit: int = DEFAULT_LIMIT
+    parts: Parts,
+    ref: str,
+    *,
+    depth: int = DEFAULT_DEPTH,
+    limit: int = DEFAULT_LIMIT,
+    as_of: datetime | None = None,
 ) -> Trace:
-    """What a thing led to: runs, versions, deployments, and how many interactions they answered."""
-    found = _walk(parts, ref, Direction.DOWNSTREAM, depth, limit)
+    """What a thing led to: runs, versions, deployments, and how many interactions they answered.
+
+    Its arguments are those of `trace`.
+    """
+    found = _walk(parts, ref, Direction.DOWNSTREAM, depth=depth, limit=limit, as_of=as_of)
     versions = [d for d in found.details.values() if isinstance(d, models.VersionRecord)]
     return Trace(
         graph=found.graph,
@@ -136,29 +150,44 @@ def impact(
         details=found.details,
         reads=found.reads,
         pins=found.pins,
-        answers=_count_answers(parts, versions),
+        answers=_count_answers(parts, versions, as_of),
         known_since=found.known_since,
     )
 
 
-def path(parts: Parts, src: str, dst: str, *, depth: int = DEFAULT_DEPTH) -> Trace | None:
+def path(
+    parts: Parts,
+    src: str,
+    dst: str,
+    *,
+    depth: int = DEFAULT_DEPTH,
+    as_of: datetime | None = None,
+) -> Trace | None:
     """A shortest way from a cause to an effect, in either order of asking; None where none is."""
     for cause, effect in ((src, dst), (dst, src)):
-        found = _walk(parts, effect, Direction.UPSTREAM, depth, MAX_LIMIT)
-        target = {node.key: node.id for node in found.graph.nodes}.get(_key(parts, cause))
+        found = _walk(parts, effect, Direction.UPSTREAM, depth=depth, limit=MAX_LIMIT, as_of=as_of)
+        target = {node.key: node.id for node in found.graph.nodes}.get(_key(parts, cause, as_of))
         edges = path_between(found.graph, target, found.graph.root) if target else None
         if edges is not None:
             return _along(found, edges)
     return None
 
 
-def _walk(parts: Parts, ref: str, direction: Direction, depth: int, limit: int) -> Trace:
+def _walk(
+    parts: Parts,
+    ref: str,
+    direction: Direction,
+    *,
+    depth: int,
+    limit: int,
+    as_of: datetime | None,
+) -> Trace:
     if not 0 < depth <= MAX_DEPTH or not 0 < limit <= MAX_LIMIT:
         raise InvalidError(
             f"depth goes from 1 to {MAX_DEPTH}, limit from 1 to {MAX_LIMIT}",
             hint="ask for numbers in between",
         )
-    with parts.store.reader() as conn:
+    with parts.store.reader(as_of) as conn:
         graph = reads.walk(
             conn, find_node(conn, ref, parts.clock), direction, depth=depth, limit=limit
         )
@@ -212,24 +241,34 @@ def _group(records: Sequence[Any], name: str) -> dict[int, list[Any]]:
     return found
 
 
-def _count_answers(parts: Parts, versions: Sequence[models.VersionRecord]) -> dict[int, int]:
+def _count_answers(
+    parts: Parts, versions: Sequence[models.VersionRecord], as_of: datetime | None
+) -> dict[int, int]:
     """Interactions by version id; a model without an interaction table has none."""
     by_model: dict[str, list[models.VersionRecord]] = {}
     for version in versions:
         by_model.setdefault(version.model, []).append(version)
     counted: dict[int, int] = {}
     recorded = set(parts.lake.names())
+    known = _known_versions(parts, as_of) if as_of else {}
     for model, wanted in by_model.items():
         name = interactions_of(model)
-        if name not in recorded:
+        if name not in recorded or (as_of and name not in known):
             continue
-        counts = lookup.count_versions(open_snapshot(parts.lake.table(name)))
+        counts = lookup.count_versions(open_snapshot(parts.lake.table(name), known.get(name)))
         counted.update({v.id: counts.get(v.number, 0) for v in wanted})
     return counted
 
 
-def _key(parts: Parts, ref: str) -> str:
-    with parts.store.reader() as conn:
+def _known_versions(parts: Parts, as_of: datetime) -> dict[str, int]:
+    """The versions of all slices that were known then."""
+    with parts.store.reader(as_of) as conn:
+        known = slices.last_versions(conn)
+    return {name: version for name, (_, version) in known.items() if version >= 0}
+
+
+def _key(parts: Parts, ref: str, as_of: datetime | None) -> str:
+    with parts.store.reader(as_of) as conn:
         return find_node(conn, ref, parts.clock).key
 
 

@@ -1,9 +1,11 @@
 """`backstory impact`: what something led to."""
 
+from datetime import datetime
+
 import click
 
 from backstory.cli.command import verb
-from backstory.cli.parameters import REF_TEXT
+from backstory.cli.parameters import AS_OF, REF_TEXT
 from backstory.cli.session import Session
 from backstory.cli.walks import show_walk, walk_options
 
@@ -14,12 +16,15 @@ from backstory.cli.walks import show_walk, walk_options
 )
 @click.argument("ref", type=REF_TEXT)
 @walk_options
-def command(session: Session, ref: str, depth: int, limit: int, *, dot: bool) -> None:
+@AS_OF
+def command(
+    session: Session, ref: str, depth: int, limit: int, *, dot: bool, as_of: datetime | None
+) -> None:
     """Show what something led to.
 
     From a snapshot, run, component or version to every run, version and deployment that it reached,
     and how many interactions those versions answered.
     """
     with session.home() as home:
-        found = home.impact(ref, depth=depth, limit=limit)
+        found = home.impact(ref, depth=depth, limit=limit, as_of=as_of)
     show_walk(session, found, dot=dot)

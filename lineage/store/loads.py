@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select
 
 from backstory.lineage.store import tables as t
+from backstory.lineage.store.horizon import horizon, known_in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +49,11 @@ _COLUMNS = (
     t.load.c.digest,
     t.load.c.at,
 )
-_LOADS = select(*_COLUMNS).join(t.model_version, t.model_version.c.id == t.load.c.model_version)
+_LOADS = (
+    select(*_COLUMNS)
+    .join(t.model_version, t.model_version.c.id == t.load.c.model_version)
+    .where(known_in(t.load))
+)
 
 
 def loads_of(
@@ -58,7 +63,7 @@ def loads_of(
     query = _LOADS.where(t.load.c.model_version == version).order_by(t.load.c.id.desc())
     if before is not None:
         query = query.where(t.load.c.id < before)
-    return [LoadRecord(**row) for row in conn.execute(query.limit(limit)).mappings()]
+    return [LoadRecord(**row) for row in conn.execute(query.limit(limit), horizon(conn)).mappings()]
 
 
 def last_loads(
@@ -83,7 +88,7 @@ def last_loads(
         .order_by(ranked.c.host)
     )
     found: dict[tuple[str, str], list[LoadRecord]] = {}
-    for row in conn.execute(query).mappings():
+    for row in conn.execute(query, horizon(conn)).mappings():
         load = LoadRecord(**row)
         found.setdefault((str(load.environment), load.model), []).append(load)
     return found

@@ -179,7 +179,7 @@ def versions_with(conn: Connection, digest: str) -> list[VersionRecord]:
     query = _VERSIONS.where(
         or_(t.model_version.c.artifact == digest, t.model_version.c.declared_digest == digest)
     ).order_by(t.model_version.c.at.desc(), t.model_version.c.id.desc())
-    return [_version_record(row) for row in conn.execute(query)]
+    return [_version_record(row) for row in conn.execute(query, horizon(conn))]
 
 
 def external_count(conn: Connection) -> int:
@@ -191,7 +191,7 @@ def external_count(conn: Connection) -> int:
 def trained_on(conn: Connection, versions: Sequence[int]) -> dict[int, list[int]]:
     """The snapshots that versions without a run of ours are said to be trained on, by version."""
     found: dict[int, list[int]] = {}
-    for version, snapshot in conn.execute(_TRAINED_ON, {"ids": list(versions)}):
+    for version, snapshot in conn.execute(_TRAINED_ON, {"ids": list(versions), **horizon(conn)}):
         found.setdefault(version, []).append(snapshot)
     return found
 
@@ -201,7 +201,7 @@ _TRAINED_ON = (
     .where(
         t.edge.c.dst.in_(bindparam("ids", expanding=True)),
         t.edge.c.kind == EdgeKind.TRAINED_ON.value,
-        t.edge.c.ended_seq.is_(None),
+        known_in(t.edge),
     )
     .order_by(t.edge.c.id)
 )

@@ -178,3 +178,21 @@ def test_a_wrong_metric_is_said(own_shop: Shop, pair: str) -> None:
     wrong = run("models", "add", "ranker@9", "--metric", pair, home=own_shop.home)
     assert wrong.code == 2
     assert "hint: " in wrong.err
+
+
+def test_what_was_known_of_a_time(own_shop: Shop) -> None:
+    known = run("deployments", "prod-eu", "--json", home=own_shop.home).data
+    back = ("--to", "prod-eu", "--at", "2001-01-01", "--mode", "shadow")
+    run("deploy", "ranker@3", *back, home=own_shop.home)
+    assert len(run("deployments", "prod-eu", "--json", home=own_shop.home).data) > len(known)
+    early = run("deployments", "prod-eu", "--as-of", "2001-01-02", home=own_shop.home)
+    assert early.code == 3
+    assert "recording began at" in early.err
+    for command in (
+        ("trace", "ranker@2"),
+        ("impact", "ranker@2"),
+        ("path", "thumbs/en", "ranker@2"),
+    ):
+        ahead = run(*command, "--as-of", "2999-01-01", home=own_shop.home)
+        assert ahead.code == 2
+        assert "in the future" in ahead.err

@@ -42,9 +42,9 @@ def test_bounds_are_told(home: Home) -> None:
     assert not home.trace("ranker@1").graph.truncated
     short = home.trace("ranker@1", depth=1)
     assert short.graph.frontier
-    for bounds in ({"depth": 0}, {"depth": 201}, {"limit": 0}, {"limit": 10_001}):
+    for depth, limit in ((0, 1), (201, 1), (1, 0), (1, 10_001)):
         with pytest.raises(backstory.InvalidError, match="depth goes from"):
-            home.trace("ranker@1", **bounds)
+            home.trace("ranker@1", depth=depth, limit=limit)
 
 
 def test_a_path_in_either_order(home: Home) -> None:
