@@ -5,7 +5,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ import pytest
 
 import backstory
 from backstory.lineage.home import Home
+from backstory.lineage.process import Process
+from backstory.lineage.store.runs import processes_of
 from tests.cli.running import PROGRAM, Ran, environment, process
 from tests.lineage.homes import feed
 
@@ -62,6 +65,12 @@ def begun(folder: Path, *command: str) -> Iterator["subprocess.Popen[str]"]:
 def only_run(home: Home) -> Any:
     [run] = home.runs("ranker")
     return home.run(run.run_id)
+
+
+def processes(home: Home) -> Sequence[Process]:
+    run = only_run(home).run
+    with home.store.reader() as conn:
+        return processes_of(conn, [run.id])[run.id]
 
 
 def test_a_script_trains_a_version(home: Home, tmp_path: Path) -> None:
@@ -181,6 +190,8 @@ def test_a_killed_command_fails_the_run(home: Home, tmp_path: Path) -> None:
 
 def test_a_run_whose_processes_are_all_lost_is_abandoned(home: Home, tmp_path: Path) -> None:
     with begun(tmp_path, "sh", "-c", f"echo $$ > pid; {WAITING}") as running:
+        while len(processes(home)) < 2:  # the command says "started" before it is recorded
+            time.sleep(0.01)
         assert only_run(home).run.state == "started"
         running.kill()
         running.wait(60)
