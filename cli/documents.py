@@ -16,6 +16,7 @@ from backstory.lake.diff import FileDiff
 from backstory.lake.findings import Finding
 from backstory.lake.manifest import ManifestFile
 from backstory.lake.table import Receipt
+from backstory.lineage.backup.taking import Backup
 from backstory.lineage.comparing import SnapshotDiff
 from backstory.lineage.deploying import AliasMove
 from backstory.lineage.diagnosing import Check
@@ -447,6 +448,20 @@ def _(thing: Check) -> Document:
         "health": str(thing.health),
         "found": thing.found,
         "remedy": thing.remedy or None,
+    }
+
+
+@document.register
+def _(thing: Backup) -> Document:
+    manifest = thing.manifest
+    return {
+        "folder": str(thing.folder),
+        "at": _time(manifest.at),
+        "manifest": manifest.digest,
+        "files": len(manifest.files),
+        "bytes": manifest.size,
+        "lake": manifest.lake,
+        "keys": manifest.with_keys,
     }
 
 

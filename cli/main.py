@@ -56,6 +56,8 @@ COMMANDS: dict[str, dict[str, str]] = {
     "House": {
         "serve": "Answer GraphQL on this machine.",
         "doctor": "Look whether the home is well.",
+        "backup": "Take a backup of the home, while it is at work.",
+        "restore": "Make a home from a backup.",
         "db": "Upgrade the store, or show its revision.",
         "completion": "Print a shell's completion script.",
     },

@@ -172,9 +172,13 @@ class Blobs:
 
     def digests(self) -> Iterator[str]:
         """Everything that is here, files of folders too, in no order."""
+        return (digest for digest, _ in self.files())
+
+    def files(self) -> Iterator[tuple[str, Path]]:
+        """The same, each with where it lies."""
         for path in self._root.glob("sha256/*/*"):
             if _DIGEST.fullmatch(path.stem):
-                yield path.stem
+                yield path.stem, path
 
     def read(self, digest: str) -> bytes:
         """The bytes of a file, hashed on the way.

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import unquote
 
 from backstory.lake.errors import IntegrityError, LimitExceededError, NotFoundError
 from backstory.lake.location import name_of
@@ -188,6 +189,21 @@ def added_files(folder: Path, version: int, column: str) -> list[AddedFile]:
         for path, stat in stats
         if stat["numRecords"]
     ]
+
+
+def paths_added(folder: Path, version: int) -> list[str]:
+    """The data files that a commit added, relative to the table.
+
+    Raises:
+        IntegrityError: the entry does not parse.
+    """
+    entry = log_entry(folder, version)
+    try:
+        return [unquote(a["add"]["path"]) for a in _actions(entry) if "add" in a]
+    except _MALFORMED as exc:
+        raise IntegrityError(
+            f"{folder.name}: log entry {entry.name} does not parse: {exc}"
+        ) from exc
 
 
 def latest_version(folder: Path, *, after: int | None = None) -> int:

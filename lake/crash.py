@@ -28,6 +28,8 @@ CRASHPOINTS = frozenset(
         "run.artifacts",
         "run.completed",
         "deploy.recorded",
+        "backup.copied",
+        "restore.built",
     }
 )
 

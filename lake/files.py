@@ -30,6 +30,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -43,6 +44,7 @@ from backstory.lake.location import translate_os_error
 
 ROW_GROUP_ROWS = 32_768
 TEMPORARY_PREFIX = ".tmp-"
+COPY_BYTES = 1 << 20
 BLOOM_ROLES = (Role.EVENT_ID, Role.SUBJECT, Role.INTERACTION)
 BLOOM_FALSE_POSITIVES = 0.05
 MAX_STATISTIC_CHARS = 64  # longer text helps no filter; left out rather than cut
@@ -156,6 +158,18 @@ def hash_file(path: Path) -> tuple[str, int]:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         return digest, file.tell()
+
+
+def copy_file(source: Path, target: Path, *, mode: int = 0o666) -> tuple[str, int]:
+    """Copy a file to where none is, so that it survives a power cut; its SHA-256 and size."""
+    digest = hashlib.sha256()
+    make = partial(os.open, mode=mode)
+    with source.open("rb") as read, open(target, "xb", opener=make) as written:
+        while chunk := read.read(COPY_BYTES):
+            digest.update(chunk)
+            written.write(chunk)
+        sync_open(written)
+        return digest.hexdigest(), written.tell()
 
 
 def write_durably(path: Path, data: bytes) -> None:

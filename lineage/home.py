@@ -48,6 +48,7 @@ from backstory.lineage import (
     verifying,
 )
 from backstory.lineage.audit.leaf import Actor, KnownBy
+from backstory.lineage.backup import taking
 from backstory.lineage.catch_up import catch_up
 from backstory.lineage.ids import uuid7
 from backstory.lineage.keys import create_key, key_check
@@ -61,9 +62,10 @@ from backstory.lineage.settings import (
     find_home,
     home_in,
     load_settings,
+    with_setting,
 )
 from backstory.lineage.store import upgrade
-from backstory.lineage.store.engine import connect, describe
+from backstory.lineage.store.engine import another_homes, connect
 from backstory.lineage.store.unit_of_work import Store
 from backstory.lineage.times import utc_now
 
@@ -109,6 +111,7 @@ class Home(Parts):
     state_of = stating.state_of
     verify = verifying.verify
     doctor = diagnosing.diagnose
+    backup = taking.backup
 
     def slice(self, name: str) -> "Slice":
         """A slice by name, to append to and to read."""
@@ -234,16 +237,13 @@ def _furnish(
     _write_settings(folder, database_url, lake)
     if database_url is None:
         (folder / STORE_FILE).touch(mode=0o600)
-    home = _assemble(load_settings(folder), clock, entropy, must_exist=False)
+    home = assemble(load_settings(folder), clock, entropy, must_exist=False)
     with home:
         if upgrade.current(home.store.engine) is None:
             upgrade.upgrade(home.store.engine)
         with home.unit("home.init", "home") as unit:
             if unit.seq > 0:
-                raise ConflictError(
-                    f"{describe(home.store.engine)}: the store of another home is there",
-                    hint="name an empty database, or use the home that it belongs to",
-                )
+                raise another_homes(home.store.engine)
             unit.note(key={key.key_id: key_check(key)})
 
 
@@ -268,20 +268,21 @@ def open_home(
         IntegrityError: its store is damaged.
     """
     folder = find_home(Path.cwd()) if path is None else home_in(Path(path))
-    home = _assemble(load_settings(folder), clock, entropy, must_exist=True)
+    home = assemble(load_settings(folder), clock, entropy, must_exist=True)
     upgrade.check(home.store.engine)
     if heal:
         catch_up(home)
     return home
 
 
-def _assemble(
+def assemble(
     settings: Settings,
     clock: Callable[[], datetime],
     entropy: Callable[[int], bytes],
     *,
     must_exist: bool,
 ) -> Home:
+    """Put a home together from its settings; its store is not looked at yet."""
     return Home(
         settings=settings,
         lake=Lake(settings.lake, settings.artifacts),
@@ -302,13 +303,9 @@ def _os_user() -> str:
 def _write_settings(folder: Path, database_url: str | None, lake: str | Path | None) -> None:
     text = TEMPLATE
     if database_url is not None:
-        text = text.replace(f'"sqlite:///{STORE_FILE}"', _toml(database_url))
+        text = with_setting(text, "store", "url", database_url)
     if lake is not None:
-        text = text.replace('path = "lake"', f"path = {_toml(str(Path(lake).resolve()))}")
+        text = with_setting(text, "lake", "path", str(Path(lake).resolve()))
     path = folder / SETTINGS_FILE
     path.touch(mode=0o600)
     path.write_text(text)
-
-
-def _toml(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -5,8 +5,10 @@ folder here or above, a `backstory.toml` here or above that says `home = "…"`.
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -140,6 +142,40 @@ def load_settings(home: Path) -> Settings:
         namespace=openlineage.get("namespace", "backstory"),
         transport=MappingProxyType(_anchored(transport, home)) if transport else None,
     )
+
+
+def with_setting(text: str, section: str, key: str, value: str) -> str:
+    r"""The text of a settings file with one text in it changed, and all else as it is written.
+
+    Raises:
+        InvalidError: the file says it in another way than `init` writes it.
+
+    >>> with_setting('[lake]  # ours\\npath = "lake"\\n', "lake", "path", "/data")
+    '[lake]  # ours\\npath = "/data"\\n'
+    """
+    line = f"{key} = {toml_text(value)}"
+    begin = re.search(rf"^[ \t]*\[{section}\][^\n]*\n", text, re.MULTILINE)
+    if begin is None:
+        changed = f"{text}\n[{section}]\n{line}\n"
+    else:
+        head, (body, *rest) = (
+            text[: begin.end()],
+            re.split(r"^(?=[ \t]*\[)", text[begin.end() :], maxsplit=1, flags=re.MULTILINE),
+        )
+        body, found = re.subn(rf"^[ \t]*{key}[ \t]*=.*$", lambda _: line, body, flags=re.MULTILINE)
+        changed = "".join((head, body if found else f"{line}\n{body}", *rest))
+    with suppress(tomllib.TOMLDecodeError):
+        if tomllib.loads(changed)[section][key] == value:
+            return changed
+    raise InvalidError(
+        f"{SETTINGS_FILE}: {section}.{key} cannot be changed where it stands",
+        hint=f"write it below [{section}], on a line of its own",
+    )
+
+
+def toml_text(text: str) -> str:
+    """A text as TOML has it."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

@@ -75,6 +75,14 @@ def describe(engine: Engine) -> str:
     return f"postgresql://{url.host or url.query.get('host') or ''}/{url.database}"
 
 
+def another_homes(engine: Engine) -> ConflictError:
+    """The error about a database that a home was to get and that another home has."""
+    return ConflictError(
+        f"{describe(engine)}: the store of another home is there",
+        hint="name an empty database, or use the home that it belongs to",
+    )
+
+
 def is_sqlite(engine: Engine | Connection) -> bool:
     """Whether this is the embedded store."""
     return engine.dialect.name == "sqlite"

@@ -92,6 +92,7 @@ class PinRecord:
     strength: str
     until: datetime | None
     at: datetime
+    retention: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +176,7 @@ _PIN = (
     t.pin.c.strength,
     t.pin.c.until,
     t.pin.c.at,
+    t.pin.c.retention,
 )
 _PINS_OF = Prepared(
     select(*_PIN).where(among(t.pin.c.snapshot, "ids"), known_in(t.pin)).order_by(t.pin.c.id)
@@ -384,11 +386,13 @@ def kept_snapshots(
 
 def pin_by_id(conn: Connection, pin_id: str) -> tuple[PinRecord, int | None] | None:
     """A pin, held or released, with the sequence number that ended it."""
-    row = conn.execute(select(t.pin).where(t.pin.c.pin_id == pin_id)).one_or_none()
+    query = select(*_PIN, t.pin.c.ended_seq).where(t.pin.c.pin_id == pin_id)
+    row = conn.execute(query).one_or_none()
     if row is None:
         return None
-    fields = {k: v for k, v in row._mapping.items() if k not in {"recorded_seq", "ended_seq"}}
-    return PinRecord(**fields), row.ended_seq
+    fields = dict(row._mapping)
+    ended: int | None = fields.pop("ended_seq")
+    return PinRecord(**fields), ended
 
 
 def pinned_snapshots(conn: Connection, slice_name: str | None = None) -> list[int]:

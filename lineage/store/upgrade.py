@@ -5,7 +5,6 @@ existing SQLite file is copied before it changes, and all revisions are committe
 anywhere, the store is what it was before. Alembic is imported only when there is something to do.
 """
 
-import os
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -19,6 +18,7 @@ from backstory.lineage.store.engine import (
     lock_writers,
     translated,
 )
+from backstory.lineage.store.sqlite_file import copy_into
 
 # Every revision, oldest first; a test compares them with the files in `migrations/versions`.
 REVISIONS = ("0001", "0002")
@@ -117,13 +117,7 @@ def _copy(engine: Engine, revision: str) -> None:
     store = Path(describe(engine))
     unfinished = store.with_name(f"{store.name}.copying")
     unfinished.unlink(missing_ok=True)
-    reader = engine.raw_connection()
-    try:
-        reader.cursor().execute("VACUUM INTO ?", (str(unfinished),))
-    finally:
-        reader.close()
-    with unfinished.open("rb") as copy:
-        os.fsync(copy.fileno())
+    copy_into(engine, unfinished)
     unfinished.replace(store.with_name(f"{store.name}.{revision}.bak"))
 
 

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from backstory.lake.table import (
         Receipt,
     )
+    from backstory.lineage.backup.restoring import restore
+    from backstory.lineage.backup.taking import Backup
     from backstory.lineage.home import (
         Home,
         Slice,
@@ -83,6 +85,7 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
+    "Backup": "backstory.lineage.backup.taking",
     "BackstoryError": "backstory.lake.errors",
     "BatchRejectedError": "backstory.lake.errors",
     "Column": "backstory.lake.contract",
@@ -122,10 +125,12 @@ _HOMES = {
     "VersionRecord": "backstory.lineage.store.models",
     "init": "backstory.lineage.home",
     "open": "backstory.lineage.home",
+    "restore": "backstory.lineage.backup.restoring",
 }
 
 __all__ = [
     "BackstoryError",
+    "Backup",
     "BatchRejectedError",
     "Column",
     "ConflictError",
@@ -165,6 +170,7 @@ __all__ = [
     "__version__",
     "init",
     "open",
+    "restore",
 ]
 
 _RENAMED = {"open": "open_home"}  # a module function of that name would hide the builtin there

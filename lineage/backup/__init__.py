@@ -1,0 +1,1 @@
+"""Homes kept elsewhere: taken while they are at work, and brought back whole."""
