@@ -110,7 +110,7 @@ BOUNDS = {
     },
     "Logs": {
         "lake.commits.MAX_ENTRY_BYTES": "one entry of a Delta log",
-        "lake.sealed.MAX_SEALED_BYTES": "one file of a pin",
+        "lake.sealed.MAX_SEALED_BYTES": "one file of a pin, the manifest of a backup",
         "lineage.audit.leaf.MAX_BODY_BYTES": "one entry of the audit log",
         "lineage.audit.leaf.MAX_MARKS": "changed rows of one entry that are marked one by one",
     },

@@ -29,9 +29,9 @@ from backstory.cli.views import Facts, Sentence
 )
 @click.option("--without-keys", is_flag=True, help="Leave the subject keys out.")
 def command(session: Session, *, folder: Path, lake: str, without_keys: bool) -> None:
-    """Take a backup of the home into an empty or absent FOLDER.
+    """Take a backup of the home, while it is at work.
 
-    It shows the home at one instant: store, tables, pins, artifacts, settings and keys. Others may
+    Into an empty or absent FOLDER. It shows the home at one instant: store, tables, pins, artifacts, settings and keys. Others may
     append, train and deploy meanwhile. It appears whole or not at all. Whoever has it can match
     pseudonyms to people they know, unless it is without keys: keep it as you keep the home.
     """

@@ -26,7 +26,7 @@ from backstory.cli.views import Facts, Sentence
     "--lake", metavar="PATH", type=FOLDER, help="Where the lake lies that is referred to."
 )
 def command(session: Session, *, folder: Path, to: Path, db: str | None, lake: Path | None) -> None:
-    """Make a home from the backup in FOLDER.
+    """Make a home from a backup.
 
     HOME must be empty or absent. Every file is compared with the backup's manifest on its way; of a
     damaged backup, or half of one, no home is made. What the lake has and the store has not is

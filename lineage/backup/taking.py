@@ -27,8 +27,7 @@ from enum import StrEnum
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-
-from sqlalchemy.engine import Connection
+from typing import Any
 
 from backstory.lake.aside import built_aside
 from backstory.lake.belongings import data_of_pin, pin_files, table_files
@@ -159,7 +158,7 @@ def _manifest(
     )
 
 
-def _home_files(parts: Parts, conn: Connection, aside: Path, by: LakeBy) -> list[BackupFile]:
+def _home_files(parts: Parts, conn: Any, aside: Path, by: LakeBy) -> list[BackupFile]:
     """Copy what the store names; of a pin its own files first, which say what else it needs."""
     artifacts = _run(_artifact_work(parts, conn, aside))
     if by is LakeBy.REFERENCE:
@@ -175,7 +174,7 @@ def _run(work: Iterator[_Work]) -> list[BackupFile]:
         return [file for files in pool.map(lambda one: one(), work) for file in files]
 
 
-def _artifact_work(parts: Parts, conn: Connection, aside: Path) -> Iterator[_Work]:
+def _artifact_work(parts: Parts, conn: Any, aside: Path) -> Iterator[_Work]:
     blobs = parts.lake.blobs
     present = dict(blobs.files())
     if missing := sorted(models.artifact_kinds(conn).keys() - present.keys()):
@@ -185,14 +184,14 @@ def _artifact_work(parts: Parts, conn: Connection, aside: Path) -> Iterator[_Wor
         yield partial(_take, path, aside, f"{ARTIFACTS_PATH}/{relative.as_posix()}")
 
 
-def _pin_work(parts: Parts, conn: Connection, aside: Path) -> Iterator[_Work]:
+def _pin_work(parts: Parts, conn: Any, aside: Path) -> Iterator[_Work]:
     for record in slices.slices(conn):
         for digest, pin_ids in _held(conn, record.name).items():
             table = parts.lake.table(record.name)
             yield partial(_take_pin, parts.lake.root, table, digest, pin_ids, aside)
 
 
-def _table_work(parts: Parts, conn: Connection, aside: Path) -> Iterator[_Work]:
+def _table_work(parts: Parts, conn: Any, aside: Path) -> Iterator[_Work]:
     root = parts.lake.root
     for record in slices.slices(conn):
         table = parts.lake.table(record.name)
@@ -205,7 +204,7 @@ def _table_work(parts: Parts, conn: Connection, aside: Path) -> Iterator[_Work]:
             yield partial(_take, path, aside, _in_lake(root, path))
 
 
-def _held(conn: Connection, name: str) -> Mapping[str, list[str]]:
+def _held(conn: Any, name: str) -> Mapping[str, list[str]]:
     """The pins of a table that hold, by the digest of what they hold."""
     snapshots = slices.snapshots(conn, slices.pinned_snapshots(conn, name))
     pins = slices.pins_of(conn, list(snapshots))
@@ -225,7 +224,7 @@ def _take_pin(
     return []
 
 
-def _check_released(parts: Parts, conn: Connection, taken: set[str]) -> None:
+def _check_released(parts: Parts, conn: Any, taken: set[str]) -> None:
     """Of a pin that is not in the lake somebody must have let go since the store was copied."""
     for name in slices.last_versions(conn):
         for digest, pin_ids in _held(conn, name).items():
