@@ -30,6 +30,7 @@ from backstory.lineage.inspecting import (
 )
 from backstory.lineage.interaction import Interaction
 from backstory.lineage.observing import Served
+from backstory.lineage.mending import Mended
 from backstory.lineage.pinning import Pinned
 from backstory.lineage.state import ModelState, StatePart
 from backstory.lineage.store.deployments import IntervalRecord
@@ -449,6 +450,11 @@ def _(thing: Check) -> Document:
         "found": thing.found,
         "remedy": thing.remedy or None,
     }
+
+
+@document.register
+def _(thing: Mended) -> Document:
+    return asdict(thing)
 
 
 @document.register

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from importlib.metadata import version
+from pathlib import Path
 
 from backstory.lake.commits import LOG_FOLDER
 from backstory.lake.errors import BackstoryError
@@ -15,14 +16,25 @@ from backstory.lake.location import translate_os_error
 from backstory.lake.pinned import pin_folders, pins_of, read_manifest, snapshot_kept
 from backstory.lake.presence import MAX_FILES_LOOKED_AT, look_at_files
 from backstory.lake.snapshot import Table, open_snapshot
+from backstory.lineage import pinning
 from backstory.lineage.catch_up import unregistered
-from backstory.lineage.keys import KEY_FILE, load_key
+from backstory.lineage.keys import load_key
 from backstory.lineage.parts import Parts
 from backstory.lineage.settings import SETTINGS_FILE
-from backstory.lineage.store import audit_log, runs, slices, upgrade
+from backstory.lineage.store import audit_log, events, runs, slices, upgrade
+from backstory.lineage.store.engine import describe, is_sqlite
+from backstory.lineage.surroundings import (
+    MOUNTS,
+    NETWORK_FILE_SYSTEMS,
+    file_system_of,
+    left_behind,
+    open_to_others,
+)
 from backstory.lineage.times import MAX_CLOCK_SKEW
 
 LOW_DISK_BYTES = 1 << 30
+LATE_EVENTS = timedelta(hours=1)
+SECOND = timedelta(seconds=1)
 MAX_NAMED = 5  # folders in one line
 
 
@@ -135,7 +147,7 @@ def _pins(parts: Parts) -> Check:
             name="pins",
             health=Health.WARNING,
             found=f"{len(spare)} pins in the lake are not recorded (a command was killed)",
-            remedy="they keep files without need and do no harm",
+            remedy="they do no harm; `backstory doctor --fix` removes those older than a day",
         )
     files = look_at_files(
         snapshot_kept(table, folder, read_manifest(folder))
@@ -145,6 +157,66 @@ def _pins(parts: Parts) -> Check:
     return Check(
         name="pins", health=Health.OK, found=f"{_count(len(held), 'pin')} held{_looked(files)}"
     )
+
+
+def _retention(parts: Parts) -> Check:
+    """Pins whose time is over."""
+    if not (over := pinning.ended(parts)):
+        return Check(name="retention", health=Health.OK, found="no pin is beyond its time")
+    verb = "is" if len(over) == 1 else "are"
+    return Check(
+        name="retention",
+        health=Health.WARNING,
+        found=f"{_count(len(over), 'pin')} {verb} beyond their time, e.g. {over[0].snapshot.ref}",
+        remedy="`backstory doctor --fix` releases them",
+    )
+
+
+def _leftovers(parts: Parts) -> Check:
+    """Temporary files of commands that were killed."""
+    if not (found := left_behind(parts.settings, parts.clock())):
+        return Check(name="leftovers", health=Health.OK, found="nothing is left of killed commands")
+    return Check(
+        name="leftovers",
+        health=Health.WARNING,
+        found=f"{_count(len(found), 'temporary file')} of killed commands, e.g. {found[0]}",
+        remedy="`backstory doctor --fix` removes them",
+    )
+
+
+def _outbox(parts: Parts) -> Check:
+    """Events that wait to be sent, and those that a receiver will never take."""
+    with parts.store.reader() as conn:
+        waiting = events.waiting(conn)
+    if not waiting.count:
+        return Check(name="outbox", health=Health.OK, found="no event waits to be sent")
+    age = parts.clock() - waiting.oldest if waiting.oldest else timedelta()
+    late = waiting.refused > 0 or age > LATE_EVENTS
+    found = f"{_count(waiting.count, 'event')} to be sent, the oldest for {age // SECOND:,} s"
+    if waiting.refused:
+        found += f"; the receiver refused {waiting.refused:,}"
+    return Check(
+        name="outbox",
+        health=Health.WARNING if late else Health.OK,
+        found=found,
+        remedy="see whether the receiver in [openlineage.transport] answers" if late else "",
+    )
+
+
+def _file_system(parts: Parts) -> Check:
+    """SQLite needs locks that only a local file system gives for sure."""
+    if not is_sqlite(parts.store.engine):
+        return Check(name="files", health=Health.OK, found="the store is a server's")
+    store = Path(describe(parts.store.engine)).resolve()
+    kind = file_system_of(store, MOUNTS.read_text()) if MOUNTS.exists() else ""
+    if kind in NETWORK_FILE_SYSTEMS:
+        return Check(
+            name="files",
+            health=Health.PROBLEM,
+            found=f"{store} lies on {kind}, a network file system: SQLite can be damaged there",
+            remedy="move the home to a local disk, or the store to PostgreSQL (backup, restore)",
+        )
+    return Check(name="files", health=Health.OK, found="the store lies on no network")
 
 
 def _runs(parts: Parts) -> Check:
@@ -162,13 +234,14 @@ def _runs(parts: Parts) -> Check:
 
 def _keys(parts: Parts) -> Check:
     load_key(parts.settings.keys)
-    mode = stat.S_IMODE((parts.settings.keys / KEY_FILE).stat().st_mode)
-    if mode & 0o077:
+    for path, mode in open_to_others(parts.settings):
+        is_key = path.is_relative_to(parts.settings.keys)
+        what = "the subject key" if is_key else str(path)
         return Check(
             name="keys",
-            health=Health.PROBLEM,
-            found=f"the subject key can be read by others (mode {mode:04o})",
-            remedy=f"chmod 600 {parts.settings.keys / KEY_FILE}",
+            health=Health.PROBLEM if is_key else Health.WARNING,
+            found=f"{what} is open to others (mode {stat.S_IMODE(path.stat().st_mode):04o})",
+            remedy=f"chmod {mode:o} {path}, or `backstory doctor --fix`",
         )
     return Check(name="keys", health=Health.OK, found="the subject key is there, and private")
 
@@ -229,8 +302,12 @@ _CHECKS: dict[str, Callable[[Parts], Check]] = {
     "lake": _lake,
     "commits": _commits,
     "pins": _pins,
+    "retention": _retention,
     "runs": _runs,
+    "outbox": _outbox,
     "keys": _keys,
+    "files": _file_system,
+    "leftovers": _leftovers,
     "disk": _disk,
     "clock": _clock,
 }

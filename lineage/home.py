@@ -38,6 +38,7 @@ from backstory.lineage import (
     ingest,
     inspecting,
     loading,
+    mending,
     pinning,
     recording,
     resuming,
@@ -111,6 +112,7 @@ class Home(Parts):
     state_of = stating.state_of
     verify = verifying.verify
     doctor = diagnosing.diagnose
+    mend = mending.mend
     backup = taking.backup
 
     def slice(self, name: str) -> "Slice":

@@ -6,13 +6,13 @@ is kept without need, never one that is needed and not kept.
 
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from backstory.lake import pins as lake_pins
 from backstory.lake.errors import InvalidError, NotFoundError
-from backstory.lake.pinned import Strength, reopen
-from backstory.lake.snapshot import Snapshot, open_snapshot
+from backstory.lake.pinned import Pin, Strength, pins_of, reopen
+from backstory.lake.snapshot import Snapshot, Table, open_snapshot
 from backstory.lineage.graph import EntityKind
 from backstory.lineage.parts import Parts
 from backstory.lineage.resolving import SliceAt, lost_table, resolve_slice_at
@@ -21,6 +21,7 @@ from backstory.lineage.store.unit_of_work import Unit
 from backstory.lineage.times import time_text
 
 MAX_REASON = 2000
+RECORDED_WITHIN = timedelta(days=1)  # a pin of the lake is recorded in the same command
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +186,23 @@ def pins(parts: Parts, ref: str | None = None) -> list[Pinned]:
         records = slices.snapshots(conn, ids)
         held = slices.pins_of(conn, ids)
     return [_pinned(p, records[i]) for i in ids for p in held.get(i, ())]
+
+
+def ended(parts: Parts) -> list[Pinned]:
+    """The pins whose time is over; they hold until somebody lets them go."""
+    now = parts.clock()
+    return [pinned for pinned in pins(parts) if pinned.until is not None and pinned.until <= now]
+
+
+def unrecorded(parts: Parts) -> list[tuple[Table, Pin]]:
+    """Pins that a killed command left in the lake: older than any command takes to record one."""
+    with parts.store.reader() as conn:
+        held = slices.pins_of(conn, slices.pinned_snapshots(conn))
+    known = {pin.pin_id for pins in held.values() for pin in pins}
+    limit = parts.clock() - RECORDED_WITHIN
+    tables = [parts.lake.table(name) for name in parts.lake.names()]
+    found = ((table, pin) for table in tables for pin in pins_of(table))
+    return [(table, pin) for table, pin in found if pin.pin_id not in known and pin.at < limit]
 
 
 def _check_reason(reason: str, hint: str) -> None:

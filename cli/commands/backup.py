@@ -31,9 +31,10 @@ from backstory.cli.views import Facts, Sentence
 def command(session: Session, *, folder: Path, lake: str, without_keys: bool) -> None:
     """Take a backup of the home, while it is at work.
 
-    Into an empty or absent FOLDER. It shows the home at one instant: store, tables, pins, artifacts, settings and keys. Others may
-    append, train and deploy meanwhile. It appears whole or not at all. Whoever has it can match
-    pseudonyms to people they know, unless it is without keys: keep it as you keep the home.
+    Into an empty or absent FOLDER. The copy shows the home at one instant: store, tables, pins,
+    artifacts, settings and keys. Others may append, train and deploy meanwhile. It appears whole or
+    not at all. Whoever has it can match pseudonyms to people they know, unless it is without keys:
+    keep it as you keep the home.
     """
     from backstory.cli.documents import document
 

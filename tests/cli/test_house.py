@@ -31,6 +31,19 @@ def test_a_home_that_is_not(own_shop: Shop) -> None:
     assert problem["remedy"].startswith("chmod 600 ")
 
 
+def test_a_home_is_mended(own_shop: Shop) -> None:
+    for path in (own_shop.home / "keys").iterdir():
+        path.chmod(0o644)
+    mended = run("doctor", "--fix", "--json", home=own_shop.home)
+    assert mended.code == 0
+    assert [one["name"] for one in mended.data["mended"]] == ["keys"]
+    assert {check["health"] for check in mended.data["checks"]} <= {"ok", "warning"}
+    assert draw("doctor", "--fix", home=own_shop.home)[0] == "there was nothing to mend"
+    (own_shop.home / "keys").chmod(0o755)
+    again = draw("doctor", "--fix", home=own_shop.home)
+    assert again[0].split() == ["check", "mended", "what", "was", "done"]
+
+
 def test_the_store_is_at_the_revision_that_is_needed(shop: Shop) -> None:
     current = run("db", "current", "--json", home=shop.home).data
     assert current["current"] == current["needed"] == upgrade.HEAD
