@@ -4,9 +4,10 @@ A pin is written to the lake first and registered after: a crash in between leav
 is kept without need, never one that is needed and not kept.
 """
 
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from backstory.lake import pins as lake_pins
@@ -16,7 +17,7 @@ from backstory.lake.snapshot import Snapshot, Table, open_snapshot
 from backstory.lineage.graph import EntityKind
 from backstory.lineage.parts import Parts
 from backstory.lineage.resolving import SliceAt, lost_table, resolve_slice_at
-from backstory.lineage.store import slices, tables, writes
+from backstory.lineage.store import runs, slices, tables, writes
 from backstory.lineage.store.unit_of_work import Unit
 from backstory.lineage.times import time_text
 
@@ -179,13 +180,34 @@ def release(parts: Parts, pin_id: str, *, reason: str) -> None:
 
 
 def pins(parts: Parts, ref: str | None = None) -> list[Pinned]:
-    """The pins that hold now, of one slice or of all."""
+    """The pins that hold now, of one slice or of all.
+
+    The pins of a run that failed end some time after its failure, as `[retention]` of the settings
+    says; those that were to end before stay so.
+    """
     wanted = resolve_slice_at(parts, ref).slice.name if ref else None
     with parts.store.reader() as conn:
         ids = slices.pinned_snapshots(conn, wanted)
         records = slices.snapshots(conn, ids)
         held = slices.pins_of(conn, ids)
-    return [_pinned(p, records[i]) for i in ids for p in held.get(i, ())]
+        holders = {pin.holder for pins in held.values() for pin in pins}
+        failed = runs.runs_that_failed(conn, sorted(filter(None, map(_run_id, holders))))
+    found = [_pinned(p, records[i]) for i in ids for p in held.get(i, ())]
+    return [_ending(pinned, failed, parts.settings.failed_runs) for pinned in found]
+
+
+def _run_id(holder: str) -> str:
+    """The id of the run that holds a pin; empty where somebody else does."""
+    kind, _, run_id = holder.partition(":")
+    return run_id if kind == "run" else ""
+
+
+def _ending(pinned: Pinned, failed: Mapping[str, datetime], after: timedelta) -> Pinned:
+    """A pin with the end that the failure of its run gives it."""
+    at = failed.get(_run_id(pinned.holder))
+    if at is None:
+        return pinned
+    return replace(pinned, until=min(at + after, pinned.until or datetime.max.replace(tzinfo=UTC)))
 
 
 def ended(parts: Parts) -> list[Pinned]:

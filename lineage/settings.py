@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -22,6 +23,9 @@ HOME_FOLDER = ".backstory"
 SETTINGS_FILE = "backstory.toml"
 SETTINGS_FORMAT = 1
 MAX_SETTINGS_BYTES = 64 * 1024
+
+FAILED_RUNS = timedelta(days=14)
+MAX_RETENTION_DAYS = 36_525
 
 TEMPLATE = """\
 # Settings of this Backstory home. Paths are relative to this file.
@@ -37,6 +41,10 @@ path = "lake"
 [artifacts]
 path = "artifacts"
 
+[retention]
+# How long the pins of a failed run hold after its failure.
+failed_runs = "14 days"
+
 [openlineage]
 namespace = "backstory"
 # Events are always kept in the store. To write them to a file as well:
@@ -51,6 +59,7 @@ _KNOWN: Mapping[str, set[str] | None] = {
     "store": {"url"},
     "lake": {"path"},
     "artifacts": {"path"},
+    "retention": {"failed_runs"},
     "openlineage": {"namespace", "transport"},
 }
 
@@ -65,6 +74,7 @@ class Settings:
         lake: folder of the Delta tables.
         artifacts: folder of the artifacts.
         namespace: OpenLineage namespace of the jobs recorded here.
+        failed_runs: how long the pins of a failed run hold after its failure.
         transport: OpenLineage client transport configuration, or None to keep events in the store
             only.
     """
@@ -74,6 +84,7 @@ class Settings:
     lake: Path
     artifacts: Path
     namespace: str = "backstory"
+    failed_runs: timedelta = FAILED_RUNS
     transport: Mapping[str, Any] | None = field(default=None, repr=False)
 
     @property
@@ -140,6 +151,7 @@ def load_settings(home: Path) -> Settings:
         lake=home / raw.get("lake", {}).get("path", "lake"),
         artifacts=home / raw.get("artifacts", {}).get("path", "artifacts"),
         namespace=openlineage.get("namespace", "backstory"),
+        failed_runs=_failed_runs(raw, path),
         transport=MappingProxyType(_anchored(transport, home)) if transport else None,
     )
 
@@ -214,6 +226,20 @@ def _check_section(section: str, values: Mapping[str, Any], keys: set[str], path
         if not isinstance(value, dict if key == "transport" else str):
             kind = "a table" if key == "transport" else "a text"
             raise InvalidError(f"{path}: {section}.{key} is not {kind}", hint="mend the file")
+
+
+def _failed_runs(raw: Mapping[str, Any], path: Path) -> timedelta:
+    text = raw.get("retention", {}).get("failed_runs")
+    if text is None:
+        return FAILED_RUNS
+    days = re.fullmatch(r"(\d{1,6}) days?", text)
+    if days is None or int(days[1]) > MAX_RETENTION_DAYS:
+        raise InvalidError(
+            f"{path}: retention.failed_runs is {text!r}, not a number of days up to "
+            f"{MAX_RETENTION_DAYS:,}",
+            hint='write it like "14 days"',
+        )
+    return timedelta(days=int(days[1]))
 
 
 def _database_url(url: str, home: Path) -> str:

@@ -81,7 +81,7 @@ def test_it_answers(home: Home) -> None:
     assert {part.section.value for part in state.missing} == {"code", "environment"}
     assert [version.ref for version in home.models(MODEL)][:2] == [f"{MODEL}@2", f"{MODEL}@1"]
     shares = {interval.version: interval.share for interval in home.deployments(ENVIRONMENT)}
-    assert shares == {1: 0.9, 2: 0.1}
+    assert shares == {1: 0.8, 2: 0.1}  # a canary takes from what is live
     assert home.slice(SLICE).at(PINNED).rows == PINNED * ROWS
     assert next(pin.holder for pin in home.pins(SLICE)) == "auditor"
 
