@@ -41,6 +41,7 @@ from backstory.lineage.store.slices import CommitRecord, PinRecord, SnapshotReco
 from backstory.lineage.times import time_text
 from backstory.lineage.tracing import Trace
 from backstory.lineage.verifying import Verification
+from backstory.lineage.weighing import PinSize
 
 Document = dict[str, Any]
 
@@ -450,6 +451,11 @@ def _(thing: Check) -> Document:
         "found": thing.found,
         "remedy": thing.remedy or None,
     }
+
+
+@document.register
+def _(thing: PinSize) -> Document:
+    return {**document(thing.pinned), "bytes": thing.size, "bytesAlone": thing.alone}
 
 
 @document.register

@@ -34,6 +34,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "show": "Show a slice at a version or a time.",
         "diff": "Show what changed between two versions of a slice.",
         "pin": "Keep a snapshot on purpose, list pins or release one.",
+        "pins": "List what is pinned, by whom, why, until when, and its bytes.",
     },
     "Models": {
         "run": "Train by a command, and record it as a run.",

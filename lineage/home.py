@@ -47,6 +47,7 @@ from backstory.lineage import (
     tracing,
     triggering,
     verifying,
+    weighing,
 )
 from backstory.lineage.audit.leaf import Actor, KnownBy
 from backstory.lineage.backup import taking
@@ -87,6 +88,7 @@ class Home(Parts):
     diff = comparing.diff
     pin = pinning.pin
     pins = pinning.pins
+    pin_sizes = weighing.pin_sizes
     release = pinning.release
     retraining = retraining.retraining
     resume = resuming.resume

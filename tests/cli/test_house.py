@@ -44,6 +44,14 @@ def test_a_home_is_mended(own_shop: Shop) -> None:
     assert again[0].split() == ["check", "mended", "what", "was", "done"]
 
 
+def test_what_is_pinned_and_how_much(shop: Shop) -> None:
+    sizes = run("pins", "--json", home=shop.home).data
+    listed = run("pin", "--list", "--json", home=shop.home).data
+    assert [one["id"] for one in sizes] == [one["id"] for one in listed]
+    assert all(one["bytes"] >= one["bytesAlone"] for one in sizes)
+    assert len(run("pins", home=shop.home).rows) == len(sizes)
+
+
 def test_the_store_is_at_the_revision_that_is_needed(shop: Shop) -> None:
     current = run("db", "current", "--json", home=shop.home).data
     assert current["current"] == current["needed"] == upgrade.HEAD

@@ -3,13 +3,16 @@
 import dataclasses
 from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from deltalake.transaction import RemoveAction
 
 import backstory
+from backstory.lake.versions import open_delta
 from backstory.lineage.home import Home, open_home
 from backstory.lineage.settings import SETTINGS_FILE, load_settings, with_setting
-from tests.lineage.homes import feed, names_of, train
+from tests.lineage.homes import feed, link, names_of, train
 from tests.lineage.store.recording import START, ticking
 
 
@@ -59,3 +62,30 @@ def test_a_home_without_the_setting_has_its_default(home: Home) -> None:
     again = load_settings(home.settings.home)
     assert dataclasses.replace(again, failed_runs=timedelta()) != again
     assert again.failed_runs == timedelta(days=14)
+
+
+def test_what_a_pin_keeps_in_bytes(home: Home, tmp_path: Path) -> None:
+    feed(home, 2)
+    link(home, tmp_path)
+    home.pin("thumbs/en@1", reason="audit")
+    home.pin("clicks", reason="audit", strength="copied")
+    home.pin("clicks", reason="look", holder="watcher", strength="watched")
+    copied, watched, held = home.pin_sizes()
+    assert (held.size, held.alone) == (held.pinned.snapshot.size, 0)  # the newest version has it
+    assert copied.size == copied.alone == copied.pinned.snapshot.size
+    assert (watched.size, watched.alone) == (0, 0)
+    home.pin("clicks", reason="too", holder="another", strength="copied")
+    assert [one.alone for one in home.pin_sizes("clicks")] == [0, 0, 0]  # each keeps it for both
+
+
+def test_what_only_a_pin_needs(home: Home) -> None:
+    """As after a compaction, which takes files out of the newest version."""
+    feed(home, 2)
+    home.pin("thumbs/en@1", reason="audit")
+    table = open_delta(home.lake.folder("thumbs/en"), name="thumbs/en")
+    [path] = [file.path for file in home.slice("thumbs/en").at(1).manifest.files]
+    size = home.slice("thumbs/en").at(1).size
+    gone = RemoveAction(path=path, data_change=False, deletion_timestamp=0, size=size)
+    table.create_write_transaction([gone], "append", table.schema())
+    [held] = home.pin_sizes()
+    assert held.alone == held.size == size
