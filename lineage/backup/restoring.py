@@ -17,6 +17,7 @@ import logging
 import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -168,18 +169,20 @@ def _end_lost_pins(home: Home, manifest: BackupManifest) -> None:
     with home.unit("home.restore", "home") as unit:
         snapshots = slices.snapshots(unit.connection, slices.pinned_snapshots(unit.connection))
         held = slices.pins_of(unit.connection, list(snapshots))
-        lost = [
-            pin
-            for key, pins in held.items()
-            for pin in pins
-            if not holder_file(
-                home.lake.table(snapshots[key].slice_name), snapshots[key].digest, pin.pin_id
-            ).exists()
-        ]
+        pins = [(snapshots[key], pin) for key, pins in held.items() for pin in pins]
+        lost = [pin for snapshot, pin in pins if _is_lost(home, snapshot, pin.pin_id)]
         for pin in lost:
             writes.end(unit, tables.pin, pin.id)
             _log.warning("pin %s of %s was released since", pin.pin_id, pin.holder)
         unit.note(manifest=manifest.digest, taken=time_text(manifest.at), pins_ended=len(lost))
+
+
+def _is_lost(home: Home, snapshot: slices.SnapshotRecord, pin_id: str) -> bool:
+    """Whether a table that is there does not keep a pin; of one that is gone `verify` tells."""
+    with suppress(NotFoundError):
+        table = home.lake.table(snapshot.slice_name)
+        return not holder_file(table, snapshot.digest, pin_id).exists()
+    return False
 
 
 def _damaged(file: BackupFile, problem: str) -> IntegrityError:

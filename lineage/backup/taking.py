@@ -176,10 +176,11 @@ def _run(work: Iterator[_Work]) -> list[BackupFile]:
 
 def _artifact_work(parts: Parts, conn: Any, aside: Path) -> Iterator[_Work]:
     blobs = parts.lake.blobs
-    present = dict(blobs.files())
-    if missing := sorted(models.artifact_kinds(conn).keys() - present.keys()):
-        raise _damaged(f"artifact {missing[0]}", "is missing")
-    for path in present.values():
+    present = list(blobs.files())
+    missing = models.artifact_kinds(conn).keys() - {digest for digest, _ in present}
+    if missing:
+        raise _damaged(f"artifact {min(missing)}", "is missing")
+    for _, path in present:
         relative = path.relative_to(parts.settings.artifacts)
         yield partial(_take, path, aside, f"{ARTIFACTS_PATH}/{relative.as_posix()}")
 

@@ -1,4 +1,5 @@
 import os
+import shutil
 import stat
 from collections.abc import Callable
 from datetime import timedelta
@@ -83,6 +84,14 @@ def test_a_lake_by_reference_is_caught_up_with(full: Home, tmp_path: Path) -> No
         assert again.settings.lake == full.settings.lake.resolve()
         assert again.history("thumbs/en")[0].commit.version == 14
         assert again.verify().findings == ()
+
+
+def test_a_table_that_the_lake_lost_stops_no_restore(full: Home, tmp_path: Path) -> None:
+    full.backup(tmp_path / "backup", lake="reference")
+    shutil.rmtree(full.settings.lake / "thumbs__en")
+    with restored(tmp_path / "backup", tmp_path / "again") as again:
+        assert {found.where for found in again.verify().findings} == {"thumbs/en"}
+        assert len(again.pins()) == len(full.pins())
 
 
 def test_a_lake_that_is_referred_to_must_be_there(full: Home, tmp_path: Path) -> None:
