@@ -29,8 +29,8 @@ from backstory.lineage.inspecting import (
     VersionSummary,
 )
 from backstory.lineage.interaction import Interaction
-from backstory.lineage.observing import Served
 from backstory.lineage.mending import Mended
+from backstory.lineage.observing import Served
 from backstory.lineage.pinning import Pinned
 from backstory.lineage.state import ModelState, StatePart
 from backstory.lineage.store.deployments import IntervalRecord
