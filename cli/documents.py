@@ -20,6 +20,7 @@ from backstory.lineage.backup.taking import Backup
 from backstory.lineage.comparing import SnapshotDiff
 from backstory.lineage.deploying import AliasMove
 from backstory.lineage.diagnosing import Check
+from backstory.lineage.forwarding import Flushed
 from backstory.lineage.graph import Edge, Node, run_key
 from backstory.lineage.inspecting import (
     CommitUse,
@@ -55,6 +56,11 @@ def document(thing: object) -> Document:
 def documents(things: Iterable[object]) -> list[Document]:
     """The JSON of some records."""
     return [document(thing) for thing in things]
+
+
+@document.register
+def _(thing: Flushed) -> Document:
+    return asdict(thing)
 
 
 @document.register

@@ -56,6 +56,7 @@ COMMANDS: dict[str, dict[str, str]] = {
     },
     "House": {
         "serve": "Answer GraphQL on this machine.",
+        "flush": "Send the OpenLineage events that wait.",
         "doctor": "Look whether the home is well.",
         "backup": "Take a backup of the home, while it is at work.",
         "restore": "Make a home from a backup.",

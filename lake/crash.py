@@ -30,6 +30,7 @@ CRASHPOINTS = frozenset(
         "deploy.recorded",
         "backup.copied",
         "restore.built",
+        "outbox.sent",
     }
 )
 

@@ -6,9 +6,8 @@ It is our conclusion and releases nothing: whatever the run itself tells of its 
 from dataclasses import replace
 
 from backstory.lake.errors import InvalidError, RefusedError
-from backstory.lineage import abandoning
+from backstory.lineage import abandoning, forwarding
 from backstory.lineage.graph import run_key
-from backstory.lineage.openlineage import events, receive
 from backstory.lineage.parts import Parts
 from backstory.lineage.process import runs_here
 from backstory.lineage.resolving import resolve
@@ -42,7 +41,7 @@ class _LostRun(TrainingRun):
 
     def close(self, run: int, reason: str) -> runs.RunRecord:
         """Record ABORT, unless somebody runs it after all."""
-        described = replace(self._described, abandoned=reason)
+        self._described = replace(self._described, abandoned=reason)
         with self._parts.unit("run.close", run_key(self.run_id), reason=reason) as unit:
             refuse_ended(runs.runs_by_id(unit.connection, [run])[run])
             known = runs.processes_of(unit.connection, [run]).get(run, ())
@@ -51,8 +50,7 @@ class _LostRun(TrainingRun):
                     f"{run_key(self.run_id)} is run by process {alive.pid} of this host",
                     hint="end that process first",
                 )
-            event = events.run_event(described, "ABORT", unit.at)
-            receive.record_event(unit, events.to_json(event))
-        self._emit(event)
+            self._record(unit, "ABORT")
+        forwarding.send_now(self._parts)
         with self._parts.store.reader() as conn:
             return abandoning.runs_by_id(conn, [run])[run]

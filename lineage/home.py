@@ -35,6 +35,7 @@ from backstory.lineage import (
     declaring,
     deploying,
     diagnosing,
+    forwarding,
     ingest,
     inspecting,
     loading,
@@ -113,6 +114,7 @@ class Home(Parts):
     path = tracing.path
     state_of = stating.state_of
     verify = verifying.verify
+    flush = forwarding.flush
     doctor = diagnosing.diagnose
     mend = mending.mend
     backup = taking.backup

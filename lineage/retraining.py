@@ -20,10 +20,10 @@ from typing import Self
 
 from backstory.lake.crash import crashpoint
 from backstory.lake.location import check_name
-from backstory.lineage import triggering
+from backstory.lineage import forwarding, triggering
 from backstory.lineage.capturing import capture_code, capture_environment
 from backstory.lineage.graph import EntityKind, model_key, run_key
-from backstory.lineage.openlineage import events, receive
+from backstory.lineage.openlineage import events
 from backstory.lineage.parts import Parts
 from backstory.lineage.process import this_process
 from backstory.lineage.registering import add_artifact
@@ -80,17 +80,11 @@ class Retraining(TrainingRun):
             writes.claim_name(unit, self.model, model)
             if patch is not None:
                 add_artifact(unit, patch)
-            event = self._event("START", unit.at)
-            self._run = receive.record_event(
-                unit,
-                events.to_json(event),
-                model=self.model,
-                trigger=evaluated.to_json(),
-            )
+            self._run = self._record(unit, "START", model=self.model, trigger=evaluated.to_json())
             self._taken_up_by(unit, self._started(), this_process())
             unit.note(model=self.model, trigger=evaluated.kind.value)
         crashpoint("run.started")
-        self._emit(event)
+        forwarding.send_now(self._parts)
         return self
 
 

@@ -8,7 +8,6 @@ that has said `leave()` tells what it knows and lets another process end the run
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -18,10 +17,11 @@ from backstory.lake.crash import crashpoint
 from backstory.lake.errors import BackstoryError, RefusedError
 from backstory.lake.reading import Reading
 from backstory.lake.rows import digest_frame
+from backstory.lineage import forwarding
 from backstory.lineage.graph import run_key
 from backstory.lineage.metrics import check_metrics, check_params
 from backstory.lineage.model import ComponentUse
-from backstory.lineage.openlineage import events, receive, transport
+from backstory.lineage.openlineage import events, receive
 from backstory.lineage.parts import Parts
 from backstory.lineage.process import Process
 from backstory.lineage.reading import Selection, record_read
@@ -107,7 +107,7 @@ class TrainingRun:
                 cause=self._described.trigger.range if self._described.trigger else None,
             )
             self._described = replace(self._described, inputs=(*self._described.inputs, given))
-            receive.record_event(unit, events.to_json(self._event("RUNNING", unit.at)))
+            self._record(unit, "RUNNING")
         return reading
 
     def log_params(self, params: Mapping[str, Any] | None = None, /, **more: Any) -> None:
@@ -197,7 +197,7 @@ class TrainingRun:
     def _tell_all(self) -> None:
         """Record what is known so far; the run goes on."""
         with self._parts.unit("run.leave", run_key(self.run_id)) as unit:
-            receive.record_event(unit, events.to_json(self._event("RUNNING", unit.at)))
+            self._record(unit, "RUNNING")
 
     def _refuse_when_left(self) -> None:
         if self._left:
@@ -219,12 +219,11 @@ class TrainingRun:
             )
         return self._run
 
-    def _event(self, kind: str, at: datetime) -> Any:
-        return events.run_event(self._described, kind, at)
-
-    def _emit(self, event: Any) -> None:
-        """Send one event to others; the only place that does."""
-        transport.emit([event], self._parts.settings.transport)
+    def _record(self, unit: Unit, kind: str, **first: Any) -> int | None:
+        """Record an event that tells all that is known; it is sent on where somebody wants it."""
+        event = events.run_event(self._described, kind, unit.at)
+        wanted = self._parts.settings.transport is not None
+        return receive.record_event(unit, events.to_json(event), forward=wanted, **first)
 
     def _complete(self) -> None:
         run, registration = self._started(), self._registration
@@ -243,14 +242,13 @@ class TrainingRun:
                         components=tuple(self._components),
                     ),
                 )
-            event = self._event("COMPLETE", unit.at)
-            receive.record_event(unit, events.to_json(event))
+            self._record(unit, "COMPLETE")
             if record is not None:
                 unit.note(version=record.ref, artifact=record.digest)
         if registration is not None and record is not None:
             registration.complete(record)
         crashpoint("run.completed")
-        self._emit(event)
+        forwarding.send_now(self._parts)
 
     def _fail(self, exc: BaseException) -> None:
         """Record FAIL; where even that fails, say so on the exception that is under way."""
@@ -258,9 +256,8 @@ class TrainingRun:
         self._described = replace(self._described, error=message)
         try:
             with self._parts.unit("run.fail", run_key(self.run_id)) as unit:
-                event = self._event("FAIL", unit.at)
-                receive.record_event(unit, events.to_json(event))
-            self._emit(event)
+                self._record(unit, "FAIL")
+            forwarding.send_now(self._parts)
         except BackstoryError as failure:
             exc.add_note(f"the failure of run:{self.run_id} could not be recorded: {failure}")
             _log.exception("the failure of run:%s could not be recorded", self.run_id)

@@ -52,6 +52,7 @@ namespace = "backstory"
 # type = "file"
 # log_file_path = "openlineage.ndjson"
 # append = true
+# To send them to a server, by `backstory flush`: type = "http", url = "http://marquez:5000"
 """
 
 _KNOWN: Mapping[str, set[str] | None] = {

@@ -16,7 +16,7 @@ from backstory.lake.errors import InvalidError, LimitExceededError
 from backstory.lineage.graph import EdgeKind, EntityKind, Evidence, run_key
 from backstory.lineage.openlineage.parse import RunEvent, parse_event
 from backstory.lineage.run import RunState, state_of_event
-from backstory.lineage.store import events, reads, tables, writes
+from backstory.lineage.store import events, outbox, reads, tables, writes
 from backstory.lineage.store.unit_of_work import Unit
 
 MAX_EVENT_BYTES = 10 * 1024 * 1024
@@ -30,6 +30,7 @@ def record_event(
     model: str | None = None,
     trigger: Mapping[str, Any] | None = None,
     evidence: Evidence = Evidence.OBSERVED,
+    forward: bool = False,
 ) -> int | None:
     """Record an event.
 
@@ -47,6 +48,7 @@ def record_event(
             event.
         trigger: why the run started, likewise.
         evidence: how its edges are known: observed for our own runs, imported for others'.
+        forward: let it wait in the outbox, to be sent on.
 
     Returns:
         The run's id in the store; None for an event that speaks of no run.
@@ -60,7 +62,7 @@ def record_event(
     run_id = event.run_id if isinstance(event, RunEvent) else None
     seen = events.has_event(unit.connection, digest)
     if not seen:
-        writes.insert(
+        stored = writes.insert(
             unit,
             tables.openlineage_event,
             digest=digest,
@@ -69,6 +71,8 @@ def record_event(
             event_time=event.at,
             body=text,
         )
+        if forward:
+            outbox.put(unit, stored)
     if not isinstance(event, RunEvent):
         return None
     run = _run(unit, event, model, trigger)

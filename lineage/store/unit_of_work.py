@@ -169,6 +169,17 @@ class Store:
             crashpoint("unit.after_commit")
 
     @contextmanager
+    def operating(self) -> Iterator[Connection]:
+        """A transaction on what no leaf vouches for: the outbox.
+
+        Raises:
+            UnavailableError: another writer held the lock too long, or the disk is full.
+        """
+        writing = self.engine.connect().execution_options(**{WRITES: True})
+        with translated(self.engine), writing as connection, connection.begin():
+            yield connection
+
+    @contextmanager
     def _alone(self, action: str) -> Iterator[None]:
         # A second unit in the same thread would wait for the first one for ever.
         if getattr(self._open, "action", None) is not None:

@@ -21,6 +21,16 @@ def test_a_home_that_is_well(shop: Shop) -> None:
     assert draw("doctor", home=shop.home)[0].split()[:2] == ["check", "health"]
 
 
+def test_events_are_sent_where_there_is_somewhere_to_send_them(own_shop: Shop) -> None:
+    assert run("flush", home=own_shop.home).code == 2
+    events = own_shop.home / "events.ndjson"
+    with (own_shop.home / "backstory.toml").open("a") as settings:
+        settings.write(f'\n[openlineage.transport]\ntype = "file"\nlog_file_path = "{events}"\n')
+    found = run("flush", "--json", home=own_shop.home)
+    assert found.code == 0
+    assert found.data == {"sent": 0, "waiting": 0, "refused": 0, "error": None}
+
+
 def test_a_home_that_is_not(own_shop: Shop) -> None:
     for path in (own_shop.home / "keys").iterdir():
         path.chmod(0o644)

@@ -1,0 +1,130 @@
+"""Events of our own runs, sent on: from the outbox, in order, at least once.
+
+Recording puts each event into the outbox in its own transaction, so a crash loses none. A file is
+written when a run starts and ends; a receiver on the network is never spoken to by a training,
+which it could stall: `flush` sends what waits, by hand or from a scheduler. An event is forgotten
+once it was taken; a crash between the two sends it again.
+"""
+
+import fcntl
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from backstory.lake.crash import crashpoint
+from backstory.lake.errors import BackstoryError, InvalidError, RefusedError, UnavailableError
+from backstory.lake.location import translate_os_error
+from backstory.lineage.openlineage.transport import Send, open_transport
+from backstory.lineage.parts import Parts
+from backstory.lineage.store import outbox
+
+LOCK_FILE = "outbox.lock"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flushed:
+    """What a flush did.
+
+    Attributes:
+        sent: events that were taken by the receiver just now.
+        waiting: events that still wait.
+        refused: events that the receiver will not take.
+        error: what stands in the way of the oldest of these, if anything.
+    """
+
+    sent: int
+    waiting: int
+    refused: int
+    error: str | None
+
+
+def flush(parts: Parts, *, retry_refused: bool = False) -> Flushed:
+    """Send the events that wait, oldest first, until one is not taken.
+
+    Args:
+        retry_refused: offer what the receiver refused before once more.
+
+    Raises:
+        InvalidError: no transport is configured.
+    """
+    if parts.settings.transport is None:
+        raise InvalidError(
+            "no OpenLineage transport is configured",
+            hint="set [openlineage.transport] in backstory.toml",
+        )
+    sent = 0
+    with _alone(parts) as alone:
+        if alone:
+            if retry_refused:
+                with parts.store.operating() as connection:
+                    outbox.readmit(connection)
+            sent = _drain(parts, open_transport(parts.settings.transport))
+    with parts.store.reader() as connection:
+        waiting, refused = outbox.counts(connection)
+        error = outbox.first_error(connection)
+    return Flushed(sent=sent, waiting=waiting, refused=refused, error=error)
+
+
+def send_now(parts: Parts) -> None:
+    """Write what waits to the home's file, if it has one; a failure is only logged."""
+    if (parts.settings.transport or {}).get("type") != "file":
+        return
+    try:
+        flushed = flush(parts)
+    except BackstoryError as exc:
+        _log.warning("OpenLineage events were not sent: %s", exc)
+        return
+    if flushed.waiting and flushed.error:
+        _log.warning("OpenLineage events were not sent: %s", flushed.error)
+
+
+def _drain(parts: Parts, send: Send) -> int:
+    """Offer each event to the receiver; give how many it took."""
+    sent = place = 0
+    while waiting := _following(parts, place):
+        place = waiting.id
+        try:
+            send(json.loads(waiting.body))
+        except RefusedError as exc:
+            _keep(parts, waiting, str(exc), refused=True)
+            continue
+        except UnavailableError as exc:
+            _keep(parts, waiting, str(exc), refused=False)
+            break  # the next one would overtake it
+        crashpoint("outbox.sent")
+        with parts.store.operating() as connection:
+            outbox.delivered(connection, place)
+        sent += 1
+    return sent
+
+
+def _following(parts: Parts, place: int) -> outbox.Waiting | None:
+    with parts.store.reader() as connection:
+        return outbox.following(connection, place)
+
+
+def _keep(parts: Parts, waiting: outbox.Waiting, error: str, *, refused: bool) -> None:
+    with parts.store.operating() as connection:
+        outbox.failed(connection, waiting.id, error=error, next_at=parts.clock(), refused=refused)
+
+
+@contextmanager
+def _alone(parts: Parts) -> Iterator[bool]:
+    """Whether this is the home's only sender; another one sends what we would have sent."""
+    path = parts.settings.spool / LOCK_FILE
+    try:
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        lock = path.open("w")
+    except OSError as exc:
+        raise translate_os_error(exc, f"opening {path}") from exc
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True

@@ -1,0 +1,84 @@
+"""Events that wait to be sent, in the order in which they were recorded.
+
+An event is put here by the transaction that records it and deleted once it is delivered. The table
+is operational: it tells nothing of the past, so no leaf of the audit log vouches for it, and a
+change of it is no unit of work.
+"""
+
+from datetime import datetime
+from typing import NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from backstory.lineage.store import tables as t
+from backstory.lineage.store.unit_of_work import Unit
+
+
+class Waiting(NamedTuple):
+    """An event that waits: its place and its JSON."""
+
+    id: int
+    body: str
+
+
+_NEXT = (
+    sa.select(t.outbox.c.id, t.openlineage_event.c.body)
+    .join(t.openlineage_event, t.openlineage_event.c.id == t.outbox.c.event)
+    .where(~t.outbox.c.refused, t.outbox.c.id > sa.bindparam("after"))
+    .order_by(t.outbox.c.id)
+    .limit(1)
+)
+_COUNTS = sa.select(t.outbox.c.refused, sa.func.count()).group_by(t.outbox.c.refused)
+_ERROR = (
+    sa.select(t.outbox.c.error)
+    .where(t.outbox.c.error.is_not(None))
+    .order_by(t.outbox.c.id)
+    .limit(1)
+)
+
+
+def put(unit: Unit, event: int) -> None:
+    """Let a recorded event wait, from the transaction that records it."""
+    unit.connection.execute(
+        sa.insert(t.outbox),
+        {"event": event, "at": unit.at, "attempts": 0, "next_at": unit.at, "refused": False},
+    )
+
+
+def following(connection: Connection, after: int) -> Waiting | None:
+    """The first waiting event behind a place."""
+    row = connection.execute(_NEXT, {"after": after}).first()
+    return None if row is None else Waiting(*row)
+
+
+def delivered(connection: Connection, place: int) -> None:
+    """Forget an event that has arrived."""
+    connection.execute(sa.delete(t.outbox).where(t.outbox.c.id == place))
+
+
+def failed(
+    connection: Connection, place: int, *, error: str, next_at: datetime, refused: bool
+) -> None:
+    """Say that an attempt failed, since when the next one may be made, and whether never."""
+    connection.execute(
+        sa.update(t.outbox)
+        .where(t.outbox.c.id == place)
+        .values(attempts=t.outbox.c.attempts + 1, error=error, next_at=next_at, refused=refused)
+    )
+
+
+def readmit(connection: Connection) -> None:
+    """Let refused events wait again."""
+    connection.execute(sa.update(t.outbox).where(t.outbox.c.refused).values(refused=False))
+
+
+def counts(connection: Connection) -> tuple[int, int]:
+    """How many events wait, and how many were refused."""
+    found = {bool(row[0]): row[1] for row in connection.execute(_COUNTS)}
+    return found.get(False, 0), found.get(True, 0)
+
+
+def first_error(connection: Connection) -> str | None:
+    """What stands in the way of the oldest event that was tried in vain."""
+    return connection.scalar(_ERROR)
