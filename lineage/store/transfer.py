@@ -81,7 +81,7 @@ def _copy(reader: Connection, writer: Connection, table: sa.Table) -> None:
     for part in rows.mappings().partitions():
         writer.execute(sa.insert(_raw(table)), [dict(row) for row in part])
     if not is_sqlite(writer) and "id" in table.c:  # else its next key is one that is taken
-        writer.execute(_NEXT_KEY.bindparams(name=f'"{table.name}"'), {"last": _last(writer, table)})
+        writer.execute(_NEXT_KEY, {"name": f'"{table.name}"', "last": _last(writer, table)})
 
 
 @cache
@@ -100,4 +100,9 @@ def _last(writer: Connection, table: sa.Table) -> int | None:
 
 
 # Does nothing for a key without a sequence, or a table without rows.
-_NEXT_KEY = sa.text("SELECT setval(pg_get_serial_sequence(:name, 'id'), CAST(:last AS bigint))")
+_NEXT_KEY = sa.select(
+    sa.func.setval(
+        sa.func.pg_get_serial_sequence(sa.bindparam("name", type_=sa.Text), "id"),
+        sa.bindparam("last", type_=sa.BigInteger),
+    )
+)

@@ -1,4 +1,6 @@
-"""Every write to the store: small functions over a unit of work, and no other INSERT anywhere.
+"""Every write to a store: small functions over a unit of work, and no other INSERT anywhere.
+
+But for `transfer`, which lays rows that were written here into an empty database, log and all.
 
 Each written row goes into the unit's leaf by its hash, so that a row changed behind our back is
 found. Nothing here decides anything; use cases do.
