@@ -24,7 +24,7 @@ from backstory.lineage.audit.leaf import Actor, Leaf, RowsDigest
 from backstory.lineage.store import audit_log
 from backstory.lineage.store.engine import WRITES, is_sqlite, lock_writers, translated
 from backstory.lineage.store.horizon import bound_to
-from backstory.lineage.times import MAX_CLOCK_SKEW, in_utc, time_text
+from backstory.lineage.times import EPOCH, MAX_CLOCK_SKEW, in_utc, time_text
 
 
 @dataclass(slots=True, kw_only=True)
@@ -106,19 +106,22 @@ class Store:
             yield connection if as_of is None else self._as_known(connection, in_utc(as_of))
 
     def _as_known(self, connection: Connection, at: datetime) -> Connection:
-        first = self.first_time(connection)
-        _, last = audit_log.head(connection)
-        now = self._clock() + MAX_CLOCK_SKEW
-        if at > max(now, last or now):  # a clock that was ahead has written leaves ahead
+        if at > self._clock() + MAX_CLOCK_SKEW and at > self._last_time(connection):
             raise InvalidError(
                 f"{time_text(at)} is in the future: nobody knows yet what will be known then",
                 hint="leave the time out for what is known now",
             )
         seq = audit_log.last_until(connection, at)
         if seq is None:
+            first = self.first_time(connection)
             began = f"recording began at {time_text(first)}" if first else "nothing is recorded yet"
             raise NotFoundError(f"nothing was known at {time_text(at)}", hint=began)
         return bound_to(connection, seq)
+
+    def _last_time(self, connection: Connection) -> datetime:
+        """The last leaf's time, which may be ahead of a clock that was put right."""
+        _, last = audit_log.head(connection)
+        return last or EPOCH
 
     def first_time(self, connection: Connection) -> datetime | None:
         """When recording began; read until there is a first entry, which never changes."""

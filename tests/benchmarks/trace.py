@@ -27,6 +27,7 @@ SIZES = (1_000, 10_000, 100_000)
 ROUNDS = 300
 GROWTH = 1.3
 BESIDE_JOIN = 3
+AS_OF = 1.2
 BEYOND_LEVELS = 10  # statements of a trace that are not those of its levels
 
 GENERATION = 3  # edges from one version to the one before: by its run and a snapshot
@@ -128,6 +129,7 @@ def _check(world: World) -> None:
 def _works(world: World) -> dict[str, Work]:
     home = world.home
     rolled_back, committed = (connect(world.url) for _ in range(2))
+    known = home.clock()
 
     def join(statement: sa.Select[tuple[object, ...]], ref: str) -> object:
         with rolled_back.connect() as connection:
@@ -139,12 +141,13 @@ def _works(world: World) -> dict[str, Work]:
 
     # Each asks of another family, so that none finds what the one before has warmed.
     return {
-        "trace": lambda at: home.trace(world.version(6 * at), depth=2),
-        "join": lambda at: join(_CAUSES, world.version(6 * at + 1)),
-        "committing join": lambda at: committing(_CAUSES, world.version(6 * at + 2)),
-        "impact": lambda at: home.impact(world.base(6 * at + 3), depth=2),
-        "reverse join": lambda at: join(_EFFECTS, world.base(6 * at + 4)),
-        "history": lambda at: home.trace(world.version(6 * at + 5), depth=GENERATION * GENERATIONS),
+        "trace": lambda at: home.trace(world.version(7 * at), depth=2),
+        "join": lambda at: join(_CAUSES, world.version(7 * at + 1)),
+        "committing join": lambda at: committing(_CAUSES, world.version(7 * at + 2)),
+        "impact": lambda at: home.impact(world.base(7 * at + 3), depth=2),
+        "reverse join": lambda at: join(_EFFECTS, world.base(7 * at + 4)),
+        "history": lambda at: home.trace(world.version(7 * at + 5), depth=GENERATION * GENERATIONS),
+        "trace as of": lambda at: home.trace(world.version(7 * at + 6), depth=2, as_of=known),
     }
 
 
@@ -170,6 +173,7 @@ def _beside(times: Mapping[str, float], worlds: Mapping[int, World]) -> Iterator
     told = (
         ("trace", "join", BESIDE_JOIN),
         ("trace", "committing join", None),
+        ("trace as of", "trace", AS_OF),
         ("impact", "reverse join", None),
     )
     for work, other, goal in told:
