@@ -91,8 +91,11 @@ def write_data_file(
         UnavailableError: disk full, no permission; nothing is left behind.
     """
     personal = contract.personal_columns if contract else frozenset()
-    with ThreadPoolExecutor(max_workers=1) as hasher, temporary_file(folder) as file:
-        sink = _HashingSink(file, hasher)
+    with (
+        ThreadPoolExecutor(max_workers=1) as hasher,
+        temporary_file(folder) as file,
+        _HashingSink(file, hasher) as sink,
+    ):
         with pq.ParquetWriter(sink, table.schema, **parquet_options(table, contract)) as writer:
             writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
         sync_open(file)
@@ -245,6 +248,8 @@ class _HashingSink(io.RawIOBase):
     """A file that knows the digest and the size of what went through.
 
     One worker hashes, in order, while pyarrow encodes: the digest costs a spare core, not time.
+    Closed, it refuses at once. A writer that failed tries again whenever it is freed, which the
+    collector may do while this very thread holds a lock of the thread pools.
     """
 
     def __init__(self, file: IO[bytes], hasher: Executor) -> None:
@@ -257,6 +262,8 @@ class _HashingSink(io.RawIOBase):
         return True
 
     def write(self, data: Any, /) -> int:
+        if self.closed:
+            raise ValueError("the data file is finished")
         chunk = bytes(data)  # no copy of bytes, and nothing that changes before it is hashed
         self._hasher.submit(self._hash.update, chunk)
         self.size += len(chunk)

@@ -1,9 +1,11 @@
 import json
 import math
 import re
+from concurrent.futures.thread import _global_shutdown_lock
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pyarrow as pa
@@ -225,6 +227,23 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
 
     assert caught.value.hint
     assert not list(tmp_path.iterdir())
+
+
+def test_what_a_full_disk_left_is_freed_in_the_middle_of_another_write(tmp_path: Path) -> None:
+    """The collector may do so, at a place where the thread pools' own lock is held."""
+    table = rows(50_000)
+    with files_of_at_most(4096):
+        try:
+            write_data_file(table, tmp_path, contract(), file_id=new_id())
+        except UnavailableError as exc:
+            kept = [exc]  # with the frames, whose writer still wants to write
+    freeing = Thread(target=kept.clear)
+    with _global_shutdown_lock:
+        freeing.start()
+        freeing.join(timeout=10)
+        waits = freeing.is_alive()
+    freeing.join()
+    assert not waits
 
 
 def test_a_missing_folder_is_one_line(tmp_path: Path) -> None:
