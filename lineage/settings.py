@@ -163,8 +163,8 @@ def with_setting(text: str, section: str, key: str, value: str) -> str:
     Raises:
         InvalidError: the file says it in another way than `init` writes it.
 
-    >>> with_setting('[lake]  # ours\\npath = "lake"\\n', "lake", "path", "/data")
-    '[lake]  # ours\\npath = "/data"\\n'
+    >>> with_setting('[lake]  # ours\npath = "lake"\n', "lake", "path", "/data")
+    '[lake]  # ours\npath = "/data"\n'
     """
     line = f"{key} = {toml_text(value)}"
     begin = re.search(rf"^[ \t]*\[{section}\][^\n]*\n", text, re.MULTILINE)
