@@ -1,6 +1,7 @@
 """Every write to a store: small functions over a unit of work, and no other INSERT anywhere.
 
-But for `transfer`, which lays rows that were written here into an empty database, log and all.
+But for `transfer`, which lays rows that were written here into an empty database, log and all, and
+for `outbox`, which no leaf vouches for.
 
 Each written row goes into the unit's leaf by its hash, so that a row changed behind our back is
 found. Nothing here decides anything; use cases do.
