@@ -1,7 +1,8 @@
 """Runs whose processes were lost: they have started, they will not end, and nobody said so.
 
 Found out on reading, because who is killed records nothing. Of a process on another host nothing
-can be told from here, so its run stays as it is.
+can be told from here, so its run stays as it is; so does a run as it was known earlier, because a
+process that is gone now says nothing of then.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,6 +12,7 @@ from typing import Any
 from backstory.lineage.process import all_gone
 from backstory.lineage.run import RunState
 from backstory.lineage.store import runs
+from backstory.lineage.store.horizon import is_now
 
 
 def runs_by_id(conn: Any, ids: Sequence[int]) -> dict[int, runs.RunRecord]:
@@ -21,6 +23,8 @@ def runs_by_id(conn: Any, ids: Sequence[int]) -> dict[int, runs.RunRecord]:
 def told(conn: Any, found: Iterable[runs.RunRecord]) -> list[runs.RunRecord]:
     """Runs, abandoned where one has not ended and every process that ran it is gone."""
     records = list(found)
+    if not is_now(conn):
+        return records
     going = [run.id for run in records if run.state in (RunState.STARTED, RunState.RUNNING)]
     lost = {run for run, by in runs.processes_of(conn, going).items() if all_gone(by)}
     state = RunState.ABANDONED.value

@@ -6,6 +6,7 @@ come from the recorded commits between the two.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from backstory.lake.diff import FileDiff, diff_snapshots
 from backstory.lake.errors import InvalidError
@@ -37,21 +38,26 @@ class SnapshotDiff:
     sources: Sequence[slices.SourceShare]
 
 
-def diff(parts: Parts, base: str, head: str) -> SnapshotDiff:
+def diff(parts: Parts, base: str, head: str, *, as_of: datetime | None = None) -> SnapshotDiff:
     """What changed from one version of a slice to another.
+
+    Args:
+        base: the one.
+        head: the other; either may be the older one.
+        as_of: as it was known then; as it is known now where nothing is said.
 
     Raises:
         InvalidError: the two are not versions of one slice.
         GoneError: the files of one are no longer there.
     """
-    older, newer = resolve_slice_at(parts, base), resolve_slice_at(parts, head)
+    older, newer = (resolve_slice_at(parts, ref, as_of) for ref in (base, head))
     if older.slice.id != newer.slice.id:
         raise InvalidError(
             f"{base} and {head} are different slices",
             hint="compare two versions of one slice, e.g. thumbs@12 thumbs@58",
         )
     first, last = sorted((older.version, newer.version))
-    with parts.store.reader() as conn:
+    with parts.store.reader(as_of) as conn:
         between = slices.commits(
             conn, older.slice.id, after=first, upto=last, limit=MAX_COMMITS + 1
         )

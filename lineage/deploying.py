@@ -216,7 +216,12 @@ def alias(
 
 
 def model_versions(
-    parts: Parts, model: str | None = None, *, limit: int = 1000, before: int | None = None
+    parts: Parts,
+    model: str | None = None,
+    *,
+    limit: int = 1000,
+    before: int | None = None,
+    as_of: datetime | None = None,
 ) -> list[models.VersionRecord]:
     """The versions of a model, newest first, or the newest versions of all models.
 
@@ -224,17 +229,18 @@ def model_versions(
         model: a model, or one version of it.
         limit: how many of a model at most.
         before: only numbers below this one: the next page behind it.
+        as_of: as it was known then; as it is known now where nothing is said.
     """
     if model is None:
-        with parts.store.reader() as conn:
+        with parts.store.reader(as_of) as conn:
             known = names.names(conn, "model")
             return [v for m in known for v in models.versions_of(conn, m, limit=limit)]
-    found = resolve(parts, model)
+    found = resolve(parts, model, as_of)
     if isinstance(found, models.VersionRecord):
         return [found]
     if not isinstance(found, ModelNamed):
         raise InvalidError(f"{model!r} is not a model", hint="see `backstory models`")
-    with parts.store.reader() as conn:
+    with parts.store.reader(as_of) as conn:
         return models.versions_of(conn, found.name, limit=limit, before=before)
 
 

@@ -125,10 +125,17 @@ def home_summary(parts: Parts) -> HomeSummary:
     return HomeSummary(known_since=known_since, revision=upgrade.current(parts.store.engine))
 
 
-def list_slices(parts: Parts, *, interactions: bool = False) -> list[SliceSummary]:
-    """All slices by name; interaction tables too when asked."""
+def list_slices(
+    parts: Parts, *, interactions: bool = False, as_of: datetime | None = None
+) -> list[SliceSummary]:
+    """All slices by name; interaction tables too when asked.
+
+    Args:
+        interactions: whether the tables of interactions are given too.
+        as_of: as it was known then; as it is known now where nothing is said.
+    """
     flavours = () if interactions else ("managed", "linked")
-    with parts.store.reader() as conn:
+    with parts.store.reader(as_of) as conn:
         found = slices.slices(conn, flavours=flavours)
         rows = slices.rows_added(conn, [record.id for record in found])
         pinned = slices.snapshot_counts(conn)
@@ -139,7 +146,12 @@ def list_slices(parts: Parts, *, interactions: bool = False) -> list[SliceSummar
 
 
 def history(
-    parts: Parts, ref: str, *, limit: int = 50, before: int | None = None
+    parts: Parts,
+    ref: str,
+    *,
+    limit: int = 50,
+    before: int | None = None,
+    as_of: datetime | None = None,
 ) -> list[CommitUse]:
     """A slice's commits up to the ref's version, newest first, with who used them.
 
@@ -147,15 +159,16 @@ def history(
         ref: the slice, at its newest version where none is named.
         limit: how many at most.
         before: only versions below this one: the next page behind it.
+        as_of: as it was known then; as it is known now where nothing is said.
     """
     if not 0 < limit <= MAX_COMMITS:
         raise LimitExceededError(
             f"a history shows 1 to {MAX_COMMITS} commits at a time",
             hint="ask for a number in between",
         )
-    found = resolve_slice_at(parts, ref)
+    found = resolve_slice_at(parts, ref, as_of)
     newest = found.version if before is None else min(found.version, before - 1)
-    with parts.store.reader() as conn:
+    with parts.store.reader(as_of) as conn:
         records = slices.commits(conn, found.slice.id, upto=newest, limit=limit)
         snapshots = slices.snapshots_between(
             conn, found.slice.id, records[-1].version if records else 0, newest
@@ -182,8 +195,17 @@ def show(
     columns: Sequence[str] | None = None,
     where: str | None = None,
     system: bool = False,
+    as_of: datetime | None = None,
 ) -> Shown:
     """A slice at a version or time, with its first rows.
+
+    Args:
+        ref: the slice, at its newest version where none is named.
+        rows: how many rows at most.
+        columns: these columns only.
+        where: a condition that the rows meet.
+        system: whether the columns that Backstory writes are given too.
+        as_of: as it was known then; as it is known now where nothing is said.
 
     Raises:
         LimitExceededError: more than `MAX_ROWS` rows are asked for.
@@ -193,15 +215,18 @@ def show(
             f"show gives 0 to {MAX_ROWS} rows, not {rows}",
             hint="read all of them in Python with home.slice(...).at(...)",
         )
-    found = resolve_slice_at(parts, ref)
+    found = resolve_slice_at(parts, ref, as_of)
     snapshot = open_at(parts, found)
-    with parts.store.reader() as conn:
+    with parts.store.reader(as_of) as conn:
         entity = found.snapshot.id if found.snapshot else 0
         pins = slices.pins_of(conn, [entity]).get(entity, [])
+        contract = slices.newest_contract(conn, found.slice.id) if as_of else None
     return Shown(
         at=found,
         snapshot=snapshot,
-        contract=parts.lake.table(found.slice.name).contract,
+        contract=Contract.from_json(contract)
+        if contract
+        else parts.lake.table(found.slice.name).contract,
         pins=pins,
         rows=snapshot.head(rows, columns, where, system=system),
         matching=snapshot.count(where),
@@ -220,23 +245,35 @@ def known_refs(parts: Parts, beginning: str, *, limit: int = 100) -> list[str]:
 
 
 def list_runs(
-    parts: Parts, model: str | None = None, *, limit: int = 50, before: int | None = None
+    parts: Parts,
+    model: str | None = None,
+    *,
+    limit: int = 50,
+    before: int | None = None,
+    as_of: datetime | None = None,
 ) -> list[runs.RunRecord]:
-    """Runs, newest first, of a model where one is named; behind the run `before` of a page."""
-    if model is not None and not isinstance(resolve(parts, model), ModelNamed):
+    """Runs, newest first.
+
+    Args:
+        model: those of one model.
+        limit: how many at most.
+        before: only those behind this one: the next page.
+        as_of: as it was known then; as it is known now where nothing is said.
+    """
+    if model is not None and not isinstance(resolve(parts, model, as_of), ModelNamed):
         raise InvalidError(f"{model!r} is not a model", hint="see `backstory models`")
-    with parts.store.reader() as conn:
+    with parts.store.reader(as_of) as conn:
         return abandoning.told(
             conn, runs.newest_runs(conn, model=model, limit=limit, before=before)
         )
 
 
-def show_run(parts: Parts, ref: str) -> RunSummary:
-    """One run, whole."""
-    found = resolve(parts, ref if ref.startswith("run:") else f"run:{ref}")
+def show_run(parts: Parts, ref: str, *, as_of: datetime | None = None) -> RunSummary:
+    """One run, whole; as it was known at a time, where one is given."""
+    found = resolve(parts, ref if ref.startswith("run:") else f"run:{ref}", as_of)
     if not isinstance(found, runs.RunRecord):
         raise InvalidError(f"{ref!r} is not a run", hint="write it like run:019a8f")
-    with parts.store.reader() as conn:
+    with parts.store.reader(as_of) as conn:
         [found] = abandoning.told(conn, [found])
         reads = runs.reads_of(conn, [found.id])
         snapshots = slices.snapshots(conn, [read.snapshot for read in reads])
@@ -249,10 +286,10 @@ def show_run(parts: Parts, ref: str) -> RunSummary:
         )
 
 
-def show_version(parts: Parts, ref: str) -> VersionSummary:
-    """One model version, whole."""
-    version = resolve_version(parts, ref)
-    with parts.store.reader() as conn:
+def show_version(parts: Parts, ref: str, *, as_of: datetime | None = None) -> VersionSummary:
+    """One model version, whole; as it was known at a time, where one is given."""
+    version = resolve_version(parts, ref, as_of)
+    with parts.store.reader(as_of) as conn:
         run = runs.runs_by_id(conn, [version.run])[version.run] if version.run else None
         said = models.trained_on(conn, [version.id]).get(version.id, [])
         known_since = parts.store.first_time(conn)

@@ -179,14 +179,18 @@ def release(parts: Parts, pin_id: str, *, reason: str) -> None:
     lake_pins.release(parts.lake.table(record.slice_name), pin_id)
 
 
-def pins(parts: Parts, ref: str | None = None) -> list[Pinned]:
+def pins(parts: Parts, ref: str | None = None, *, as_of: datetime | None = None) -> list[Pinned]:
     """The pins that hold now, of one slice or of all.
 
     The pins of a run that failed end some time after its failure, as `[retention]` of the settings
     says; those that were to end before stay so.
+
+    Args:
+        ref: one slice; all where nothing is said.
+        as_of: as it was known then; as it is known now where nothing is said.
     """
-    wanted = resolve_slice_at(parts, ref).slice.name if ref else None
-    with parts.store.reader() as conn:
+    wanted = resolve_slice_at(parts, ref, as_of).slice.name if ref else None
+    with parts.store.reader(as_of) as conn:
         ids = slices.pinned_snapshots(conn, wanted)
         records = slices.snapshots(conn, ids)
         held = slices.pins_of(conn, ids)

@@ -73,15 +73,20 @@ Resolved: TypeAlias = (
 )
 
 
-def resolve(parts: Parts, text: str) -> Resolved:
+def resolve(parts: Parts, text: str, as_of: datetime | None = None) -> Resolved:
     """The thing that a ref names; interactions are found by `stating.find_interaction`.
+
+    Args:
+        text: the ref.
+        as_of: as it was known then; as it is known now where nothing is said.
 
     Raises:
         InvalidError: the text is no ref.
         NotFoundError: nothing has that name, version, alias or time.
     """
-    with parts.store.reader() as conn:
-        return resolve_ref(conn, refs.parse_ref(text), parts.clock)
+    clock = parts.clock if as_of is None else lambda: as_of
+    with parts.store.reader(as_of) as conn:
+        return resolve_ref(conn, refs.parse_ref(text), clock)
 
 
 def resolve_ref(conn: Any, ref: refs.Ref, clock: Clock) -> Resolved:
@@ -106,15 +111,15 @@ def resolve_ref(conn: Any, ref: refs.Ref, clock: Clock) -> Resolved:
             assert_never(ref)
 
 
-def resolve_version(parts: Parts, text: str) -> models.VersionRecord:
+def resolve_version(parts: Parts, text: str, as_of: datetime | None = None) -> models.VersionRecord:
     """A ref that must name a model version.
 
     Raises:
         InvalidError: it names something else.
     """
-    found = resolve(parts, text)
+    found = resolve(parts, text, as_of)
     if isinstance(found, ModelNamed):
-        with parts.store.reader() as conn:
+        with parts.store.reader(as_of) as conn:
             newest = models.versions_of(conn, found.name, limit=1)
         hint = f"name one, e.g. {newest[0].ref}" if newest else "it has no versions yet"
         raise InvalidError(f"{text!r} names a model, not a version", hint=hint)
@@ -123,13 +128,13 @@ def resolve_version(parts: Parts, text: str) -> models.VersionRecord:
     return found
 
 
-def resolve_slice_at(parts: Parts, text: str) -> SliceAt:
+def resolve_slice_at(parts: Parts, text: str, as_of: datetime | None = None) -> SliceAt:
     """A ref that must name a slice, at a version, at a time, or as it is now.
 
     Raises:
         InvalidError: it names something else.
     """
-    found = resolve(parts, text)
+    found = resolve(parts, text, as_of)
     if not isinstance(found, SliceAt):
         raise InvalidError(f"{text!r} is not a slice", hint="write it like thumbs/en@58")
     return found
@@ -154,9 +159,7 @@ def find_node(conn: Any, text: str, clock: Clock) -> Node:
     node = reads.entity_by_key(conn, str(ref)) if _is_key(ref) else None
     if node is None:
         number = _node_of(resolve_ref(conn, ref, clock), text)
-        node = reads.entities(conn, [number]).get(number)
-    if node is None:
-        raise NotFoundError(f"{text} was not known then", hint="ask as of a later time")
+        node = reads.entities(conn, [number])[number]
     return node
 
 

@@ -26,26 +26,29 @@ from backstory.lineage.state import ModelState, Section, StatePart
 from backstory.lineage.store import deployments, models, runs, slices
 from backstory.lineage.store.loads import LoadRecord, last_loads
 from backstory.lineage.times import time_text
-from backstory.lineage.tracing import training_unknown_before
+from backstory.lineage.tracing import known_versions, training_unknown_before
 
 _LAST_DIGITS = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 _FIRST_DIGITS = "00000000-0000-0000-0000-000000000000"
 
 
-def state_of(parts: Parts, ref: str, *, verify: bool = False) -> ModelState:
+def state_of(
+    parts: Parts, ref: str, *, verify: bool = False, as_of: datetime | None = None
+) -> ModelState:
     """What stood behind an interaction.
 
     Args:
         ref: `int:` with an id or at least 6 characters of one, or `ext:SYSTEM:ID`.
         verify: hash every part within reach again.
+        as_of: as it was known then; as it is known now where nothing is said.
 
     Raises:
         NotFoundError: there is no such interaction.
         InvalidError: the ref names something else, or more than one interaction.
         IntegrityError: a file that may hold it is not what was written.
     """
-    interaction = find_interaction(parts, ref)
-    with parts.store.reader() as conn:
+    interaction = find_interaction(parts, ref, as_of)
+    with parts.store.reader(as_of) as conn:
         version = (
             models.version(conn, interaction.model, interaction.version)
             if interaction.version is not None
@@ -72,8 +75,12 @@ def state_of(parts: Parts, ref: str, *, verify: bool = False) -> ModelState:
     return state
 
 
-def find_interaction(parts: Parts, ref: str) -> Interaction:
+def find_interaction(parts: Parts, ref: str, as_of: datetime | None = None) -> Interaction:
     """The interaction that a ref names.
+
+    Args:
+        ref: `int:` with an id or at least 6 characters of one, or `ext:SYSTEM:ID`.
+        as_of: as it was known then; as it is known now where nothing is said.
 
     Raises:
         NotFoundError: there is none.
@@ -82,9 +89,9 @@ def find_interaction(parts: Parts, ref: str) -> Interaction:
     """
     parsed = parse_ref(ref)
     if isinstance(parsed, InteractionRef):
-        rows = _rows_by_id(parts, parsed.prefix)
+        rows = _rows_by_id(parts, parsed.prefix, as_of)
     elif isinstance(parsed, ExternalRef):
-        rows = _rows_by_external_id(parts, parsed)
+        rows = _rows_by_external_id(parts, parsed, as_of)
     else:
         raise InvalidError(
             f"{ref!r} is not an interaction", hint="write it like int:019a8f3c or ext:zendesk:8812"
@@ -100,11 +107,11 @@ def find_interaction(parts: Parts, ref: str) -> Interaction:
     return Interaction.from_row(rows[0])
 
 
-def _rows_by_id(parts: Parts, prefix: str) -> list[dict[str, Any]]:
+def _rows_by_id(parts: Parts, prefix: str, as_of: datetime | None) -> list[dict[str, Any]]:
     """Rows whose id begins so, from the data files that may hold it, each hashed first."""
     low = prefix + _FIRST_DIGITS[len(prefix) :]
     high = prefix + _LAST_DIGITS[len(prefix) :]
-    with parts.store.reader() as conn:
+    with parts.store.reader(as_of) as conn:
         places = slices.interaction_files(conn, low, high)
     files: dict[str, set[str]] = {}
     for name, path, _ in places:
@@ -118,25 +125,33 @@ def _rows_by_id(parts: Parts, prefix: str) -> list[dict[str, Any]]:
     ]
 
 
-def _rows_by_external_id(parts: Parts, ref: ExternalRef) -> list[dict[str, Any]]:
+def _rows_by_external_id(
+    parts: Parts, ref: ExternalRef, as_of: datetime | None
+) -> list[dict[str, Any]]:
     """Rows that a system calls so; both `8812` and `zendesk:8812` are kept by callers.
 
     It may lie in any file, so what is found gives no more than an id to look for.
     """
     tables = [n for n in parts.lake.names() if n.startswith(slices.INTERACTIONS_PREFIX)]
+    known = known_versions(parts, as_of) if as_of else dict.fromkeys(tables)
     found = {
         str(row["id"]): name
         for name in tables
-        for snapshot in [open_snapshot(parts.lake.table(name))]
+        if name in known
+        for snapshot in [open_snapshot(parts.lake.table(name), known[name])]
         for text in (f"{ref.system}:{ref.id}", ref.id)
         for row in lookup.rows_where(snapshot, "external_id", text, columns=["id"])
     }
-    return [row for wanted, name in found.items() for row in _rows_called(parts, wanted, name)]
+    return [
+        row for wanted, name in found.items() for row in _rows_called(parts, wanted, name, as_of)
+    ]
 
 
-def _rows_called(parts: Parts, wanted: str, name: str) -> list[dict[str, Any]]:
+def _rows_called(
+    parts: Parts, wanted: str, name: str, as_of: datetime | None
+) -> list[dict[str, Any]]:
     """The rows of an id that some file of a table gave."""
-    rows = _rows_by_id(parts, wanted)
+    rows = _rows_by_id(parts, wanted, as_of)
     if not rows:
         raise IntegrityError(f"{name}: a row there is called int:{wanted}, which was never stored")
     return rows

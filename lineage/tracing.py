@@ -250,7 +250,7 @@ def _count_answers(
         by_model.setdefault(version.model, []).append(version)
     counted: dict[int, int] = {}
     recorded = set(parts.lake.names())
-    known = _known_versions(parts, as_of) if as_of else {}
+    known = known_versions(parts, as_of) if as_of else {}
     for model, wanted in by_model.items():
         name = interactions_of(model)
         if name not in recorded or (as_of and name not in known):
@@ -260,7 +260,7 @@ def _count_answers(
     return counted
 
 
-def _known_versions(parts: Parts, as_of: datetime) -> dict[str, int]:
+def known_versions(parts: Parts, as_of: datetime) -> dict[str, int]:
     """The versions of all slices that were known then."""
     with parts.store.reader(as_of) as conn:
         known = slices.last_versions(conn)

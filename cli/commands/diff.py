@@ -1,5 +1,6 @@
 """`backstory diff`: what changed between two versions of a slice."""
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -7,7 +8,7 @@ import click
 from backstory.cli.command import verb
 from backstory.cli.errors import Exit
 from backstory.cli.figures import NUMBER, TEXT, TIME, count
-from backstory.cli.parameters import REF_TEXT
+from backstory.cli.parameters import AS_OF, REF_TEXT
 from backstory.cli.session import Session
 from backstory.cli.views import Facts, Table, View
 
@@ -25,7 +26,10 @@ if TYPE_CHECKING:
 @click.argument("a", type=REF_TEXT)
 @click.argument("b", type=REF_TEXT)
 @click.option("--exit-code", "by_code", is_flag=True, help="Exit with 10 if the two differ.")
-def command(session: Session, a: str, b: str, *, by_code: bool) -> Exit | None:
+@AS_OF
+def command(
+    session: Session, a: str, b: str, *, by_code: bool, as_of: datetime | None
+) -> Exit | None:
     """Show what changed between two versions of a slice.
 
     Files added and removed with their rows, who sent the rows between, and the commits.
@@ -33,7 +37,7 @@ def command(session: Session, a: str, b: str, *, by_code: bool) -> Exit | None:
     from backstory.cli.documents import document
 
     with session.home() as home:
-        found = home.diff(a, b)
+        found = home.diff(a, b, as_of=as_of)
     session.output.result(document(found), *_views(found))
     files = found.files
     different = bool(files.added or files.removed or files.schema_changes)

@@ -1,10 +1,12 @@
 """`backstory history`: a slice's commits, and who used them."""
 
+from datetime import datetime
+
 import click
 
 from backstory.cli.command import verb
 from backstory.cli.figures import DIGEST, NUMBER, REF, TEXT, TIME
-from backstory.cli.parameters import REF_TEXT
+from backstory.cli.parameters import AS_OF, REF_TEXT
 from backstory.cli.session import Session
 from backstory.cli.views import Table
 from backstory.lineage.graph import run_key
@@ -27,7 +29,8 @@ _COLUMNS = (
 )
 @click.argument("ref", type=REF_TEXT, metavar="SLICE[@VERSION]")
 @click.option("--limit", metavar="N", default=50, show_default=True, help="How many at most.")
-def command(session: Session, ref: str, limit: int) -> None:
+@AS_OF
+def command(session: Session, ref: str, limit: int, *, as_of: datetime | None) -> None:
     """Show a slice's commits, newest first.
 
     Up to the version, where one is named. A commit that somebody pinned or read is a snapshot and
@@ -36,7 +39,7 @@ def command(session: Session, ref: str, limit: int) -> None:
     from backstory.cli.documents import documents
 
     with session.home() as home:
-        found = home.history(ref, limit=limit)
+        found = home.history(ref, limit=limit, as_of=as_of)
     rows = [
         (
             use.commit.version,

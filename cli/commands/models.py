@@ -8,7 +8,7 @@ import click
 
 from backstory.cli.command import Family, verb
 from backstory.cli.figures import DIGEST, DIGITS, REF, SIZE, TEXT, TIME, moment
-from backstory.cli.parameters import INSTANT, REF_TEXT, pairs
+from backstory.cli.parameters import AS_OF, INSTANT, REF_TEXT, pairs
 from backstory.cli.session import Session
 from backstory.cli.views import Facts, Sentence, Table
 
@@ -29,7 +29,8 @@ _COLUMNS = (
 
 @verb("list", examples=("backstory models", "backstory models ranker --json"))
 @click.argument("model", type=REF_TEXT, required=False)
-def _list(session: Session, model: str | None) -> None:
+@AS_OF
+def _list(session: Session, model: str | None, *, as_of: datetime | None) -> None:
     """List the model versions.
 
     Of one model or of all, the newest first.
@@ -37,7 +38,7 @@ def _list(session: Session, model: str | None) -> None:
     from backstory.cli.documents import documents
 
     with session.home() as home:
-        found = home.models(model)
+        found = home.models(model, as_of=as_of)
     rows = [
         (
             version.ref,
@@ -84,7 +85,8 @@ def _alias(session: Session, ref: str, name: str, at: datetime | None, reason: s
 
 @verb("show", examples=("backstory models show ranker@7", "backstory models show ranker@3 --json"))
 @click.argument("ref", type=REF_TEXT)
-def _show(session: Session, ref: str) -> None:
+@AS_OF
+def _show(session: Session, ref: str, *, as_of: datetime | None) -> None:
     """Show one version whole.
 
     Its bytes, how it is known, what it was trained on as far as that was recorded, and who loaded
@@ -93,7 +95,7 @@ def _show(session: Session, ref: str) -> None:
     from backstory.cli.documents import document
 
     with session.home() as home:
-        found = home.model(ref)
+        found = home.model(ref, as_of=as_of)
     version, unknown = found.version, found.training_unknown_before
     told = dict(version.training or {})
     facts = Facts(

@@ -1,12 +1,19 @@
 """`backstory pins`: what is kept, by whom, until when, and how much of it."""
 
+from datetime import datetime
+from typing import TYPE_CHECKING
+
 import click
 
 from backstory.cli.command import verb
 from backstory.cli.figures import ID, REF, SIZE, STATE, TEXT, TIME
-from backstory.cli.parameters import REF_TEXT
+from backstory.cli.parameters import AS_OF, REF_TEXT
 from backstory.cli.session import Session
 from backstory.cli.views import Table
+
+if TYPE_CHECKING:
+    from backstory.lineage.pinning import Pinned
+    from backstory.lineage.weighing import PinSize
 
 _COLUMNS = (
     ("id", ID),
@@ -22,30 +29,39 @@ _COLUMNS = (
 
 @verb("pins", examples=("backstory pins", "backstory pins thumbs/en --json"))
 @click.argument("ref", type=REF_TEXT, required=False)
-def command(session: Session, ref: str | None) -> None:
+@AS_OF
+def command(session: Session, ref: str | None, *, as_of: datetime | None) -> None:
     """List what is pinned, by whom, why, until when, and its bytes.
 
     Of the slice REF or of all. The column alone has the bytes that would be free if that pin ended:
     those that neither the newest version nor another pin needs. A pin whose time is over goes on to
-    hold until it is released, by `backstory doctor --fix` or by hand.
+    hold until it is released, by `backstory doctor --fix` or by hand. With --as-of nothing is
+    weighed: the files of pins that have ended are gone.
     """
     from backstory.cli.documents import documents
 
     with session.home() as home:
-        found = home.pin_sizes(ref)
-    rows = [
-        (
-            one.pinned.pin_id,
-            one.pinned.snapshot.ref,
-            str(one.pinned.strength),
-            one.pinned.holder,
-            one.pinned.until,
-            one.size,
-            one.alone,
-            one.pinned.reason,
-        )
-        for one in found
-    ]
-    session.output.result(
-        documents(found), Table(columns=_COLUMNS, rows=rows), empty="nothing is pinned"
+        if as_of is None:
+            sizes = home.pin_sizes(ref)
+            told, rows = documents(sizes), [_weighed(one) for one in sizes]
+        else:
+            pins = home.pins(ref, as_of=as_of)
+            told, rows = documents(pins), [_row(pinned, None, None) for pinned in pins]
+    session.output.result(told, Table(columns=_COLUMNS, rows=rows), empty="nothing is pinned")
+
+
+def _weighed(one: "PinSize") -> tuple[object, ...]:
+    return _row(one.pinned, one.size, one.alone)
+
+
+def _row(pinned: "Pinned", size: int | None, alone: int | None) -> tuple[object, ...]:
+    return (
+        pinned.pin_id,
+        pinned.snapshot.ref,
+        str(pinned.strength),
+        pinned.holder,
+        pinned.until,
+        size,
+        alone,
+        pinned.reason,
     )

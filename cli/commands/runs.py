@@ -1,5 +1,6 @@
 """`backstory runs`: the training runs, and one of them whole."""
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -15,6 +16,7 @@ from backstory.cli.figures import (
     TIME,
     VALUE,
 )
+from backstory.cli.parameters import AS_OF
 from backstory.cli.session import Session
 from backstory.cli.views import Facts, Sentence, Table, View
 from backstory.lineage.graph import run_key
@@ -36,7 +38,8 @@ _COLUMNS = (
 @verb("list", examples=("backstory runs", "backstory runs --model ranker --limit 5"))
 @click.option("--model", metavar="NAME", help="Runs of this model only.")
 @click.option("--limit", metavar="N", default=50, show_default=True, help="How many at most.")
-def _list(session: Session, model: str | None, limit: int) -> None:
+@AS_OF
+def _list(session: Session, model: str | None, limit: int, *, as_of: datetime | None) -> None:
     """List the training runs.
 
     The newest first, each with its state and what triggered it.
@@ -44,7 +47,7 @@ def _list(session: Session, model: str | None, limit: int) -> None:
     from backstory.cli.documents import documents
 
     with session.home() as home:
-        found = home.runs(model, limit=limit)
+        found = home.runs(model, limit=limit, as_of=as_of)
     rows = [
         (
             run_key(run.run_id),
@@ -65,7 +68,8 @@ def _list(session: Session, model: str | None, limit: int) -> None:
     "show", examples=("backstory runs show 019a8f3c-5b1e", "backstory runs show run:019a8f --json")
 )
 @click.argument("run", metavar="ID")
-def _show(session: Session, run: str) -> None:
+@AS_OF
+def _show(session: Session, run: str, *, as_of: datetime | None) -> None:
     """Show one run.
 
     What it read, under which selection; what it made; parameters, metrics, code and environment.
@@ -73,7 +77,7 @@ def _show(session: Session, run: str) -> None:
     from backstory.cli.documents import document
 
     with session.home() as home:
-        found = home.run(run)
+        found = home.run(run, as_of=as_of)
     views: list[View] = [_facts(found)]
     if found.reads:
         views.append(_reads(found))

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -20,7 +21,7 @@ from backstory.cli.figures import (
     Kind,
     count,
 )
-from backstory.cli.parameters import REF_TEXT
+from backstory.cli.parameters import AS_OF, REF_TEXT
 from backstory.cli.session import Session
 from backstory.cli.views import Facts, Table, Verbatim, View
 
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 @click.option("--where", metavar="SQL", help="Show rows that meet a condition only.")
 @click.option("--schema", is_flag=True, help="Show the contract, as YAML.")
 @click.option("--files", is_flag=True, help="Show the data files with their digests.")
+@AS_OF
 def command(
     session: Session,
     ref: str,
@@ -50,6 +52,7 @@ def command(
     *,
     schema: bool,
     files: bool,
+    as_of: datetime | None,
 ) -> None:
     """Show a slice at a version or a time.
 
@@ -62,7 +65,11 @@ def command(
     names = [name.strip() for name in columns.split(",")] if columns else None
     with session.home() as home:
         shown = home.show(
-            ref, rows=DEFAULT_ROWS if rows is None else rows, columns=names, where=where
+            ref,
+            rows=DEFAULT_ROWS if rows is None else rows,
+            columns=names,
+            where=where,
+            as_of=as_of,
         )
     if schema:
         contract = json.loads(shown.contract.to_json())

@@ -1,12 +1,13 @@
 """`backstory slices`: list them, create one from a contract, link one that others write."""
 
+from datetime import datetime
 from pathlib import Path
 
 import click
 
 from backstory.cli.command import Family, verb
 from backstory.cli.figures import NUMBER, REF, TEXT, TIME
-from backstory.cli.parameters import FILE
+from backstory.cli.parameters import AS_OF, FILE
 from backstory.cli.session import Session
 from backstory.cli.views import Facts, Sentence, Table
 
@@ -22,7 +23,8 @@ _COLUMNS = (
 
 @verb("list", examples=("backstory slices", "backstory slices --interactions --json"))
 @click.option("--interactions", is_flag=True, help="List the tables of interactions too.")
-def _list(session: Session, *, interactions: bool) -> None:
+@AS_OF
+def _list(session: Session, *, interactions: bool, as_of: datetime | None) -> None:
     """List the slices.
 
     Each with its newest version, its rows and how many of its snapshots are pinned.
@@ -30,7 +32,7 @@ def _list(session: Session, *, interactions: bool) -> None:
     from backstory.cli.documents import documents
 
     with session.home() as home:
-        found = home.slices(interactions=interactions)
+        found = home.slices(interactions=interactions, as_of=as_of)
     rows = [
         (
             summary.slice.name,

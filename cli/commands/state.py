@@ -1,6 +1,7 @@
 """`backstory state`: the model state behind an interaction."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -8,6 +9,7 @@ import click
 from backstory.cli.command import verb
 from backstory.cli.errors import Exit
 from backstory.cli.figures import DIGEST, DIGITS, REF, STATE, TEXT, TIME
+from backstory.cli.parameters import AS_OF
 from backstory.cli.session import Session
 from backstory.cli.views import Facts, Sentence, Table, View
 
@@ -39,7 +41,8 @@ _LOADS = (
 )
 @click.argument("ref", metavar="INTERACTION")
 @click.option("--verify", is_flag=True, help="Hash every part within reach again.")
-def command(session: Session, ref: str, *, verify: bool) -> Exit | None:
+@AS_OF
+def command(session: Session, ref: str, *, verify: bool, as_of: datetime | None) -> Exit | None:
     """Show the model state behind an interaction.
 
     Everything that determined the answer, part by part, with what is missing and where observed and
@@ -49,7 +52,7 @@ def command(session: Session, ref: str, *, verify: bool) -> Exit | None:
     from backstory.cli.documents import document
 
     with session.home() as home, session.output.working(f"looking for {ref}"):
-        found = home.state_of(ref, verify=verify)
+        found = home.state_of(ref, verify=verify, as_of=as_of)
     rows = [
         (
             part.section.value,

@@ -85,9 +85,11 @@ def intervals_of(conn: Connection, deployments: Sequence[int]) -> dict[int, list
 def deployment_by_number(conn: Connection, environment: str, number: int) -> Any | None:
     """A deployment's row."""
     query = select(t.deployment).where(
-        t.deployment.c.environment == environment, t.deployment.c.number == number
+        t.deployment.c.environment == environment,
+        t.deployment.c.number == number,
+        known_in(t.deployment),
     )
-    return conn.execute(query).one_or_none()
+    return conn.execute(query, horizon(conn)).one_or_none()
 
 
 def last_deployment_number(conn: Connection, environment: str) -> int:

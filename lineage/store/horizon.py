@@ -34,6 +34,11 @@ def horizon(connection: Connection) -> dict[str, Any]:
     return {_KNOWN: connection.get_execution_options().get(_KNOWN, NOW)}
 
 
+def is_now(connection: Connection) -> bool:
+    """Whether a connection sees what is known now."""
+    return _KNOWN not in connection.get_execution_options()
+
+
 def bound_to(connection: Connection, seq: int) -> Connection:
     """The connection with the horizon at a leaf."""
     return connection.execution_options(**{_KNOWN: seq})

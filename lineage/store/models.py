@@ -103,7 +103,9 @@ _EVIDENCE: dict[str | None, Evidence] = {
 _VERSION_FIELDS = _VERSIONS.selected_columns.keys()
 _VERSIONS_BY_ID = Prepared(_VERSIONS.where(among(t.model_version.c.id, "ids")))
 _VERSION_BY_NUMBER = _VERSIONS.where(
-    t.model_version.c.model == bindparam("model"), t.model_version.c.number == bindparam("number")
+    t.model_version.c.model == bindparam("model"),
+    t.model_version.c.number == bindparam("number"),
+    known_in(t.model_version),
 )
 _COMPONENTS = select(
     t.component.c.id,
@@ -159,7 +161,7 @@ def versions_of(
 ) -> list[VersionRecord]:
     """A model's versions, newest first; only numbers below `before` where one is given."""
     query = (
-        _VERSIONS.where(t.model_version.c.model == model)
+        _VERSIONS.where(t.model_version.c.model == model, known_in(t.model_version))
         .order_by(t.model_version.c.number.desc())
         .limit(limit)
     )
@@ -170,14 +172,15 @@ def versions_of(
 
 def versions_made_by(conn: Connection, run: int) -> list[VersionRecord]:
     """The versions that a run made."""
-    query = _VERSIONS.where(t.model_version.c.run == run)
+    query = _VERSIONS.where(t.model_version.c.run == run, known_in(t.model_version))
     return [_version_record(row) for row in conn.execute(query, horizon(conn))]
 
 
 def versions_with(conn: Connection, digest: str) -> list[VersionRecord]:
     """The versions whose bytes have that digest, wherever they lie, newest first."""
     query = _VERSIONS.where(
-        or_(t.model_version.c.artifact == digest, t.model_version.c.declared_digest == digest)
+        or_(t.model_version.c.artifact == digest, t.model_version.c.declared_digest == digest),
+        known_in(t.model_version),
     ).order_by(t.model_version.c.at.desc(), t.model_version.c.id.desc())
     return [_version_record(row) for row in conn.execute(query, horizon(conn))]
 
@@ -209,8 +212,10 @@ _TRAINED_ON = (
 
 def last_number(conn: Connection, model: str) -> int:
     """The number of a model's newest version; 0 when it has none."""
-    query = select(func.max(t.model_version.c.number)).where(t.model_version.c.model == model)
-    return conn.execute(query).scalar_one() or 0
+    query = select(func.max(t.model_version.c.number)).where(
+        t.model_version.c.model == model, known_in(t.model_version)
+    )
+    return conn.execute(query, horizon(conn)).scalar_one() or 0
 
 
 def alias_at(conn: Connection, model: str, alias: str, at: datetime | None) -> int | None:

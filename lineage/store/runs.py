@@ -51,7 +51,7 @@ class ReadRecord:
     rows: int | None
 
 
-_NEWEST = select(t.run.c.id).order_by(t.run.c.id.desc())
+_NEWEST = select(t.run.c.id).where(known_in(t.run)).order_by(t.run.c.id.desc())
 _RUNS_AND_STATES = Prepared(
     select(
         t.run.c.id,
@@ -91,7 +91,7 @@ def newest_runs(
         query = query.where(t.run.c.model == model)
     if before is not None:
         query = query.where(t.run.c.id < before)
-    return list(runs_by_id(conn, conn.scalars(query).all()).values())
+    return list(runs_by_id(conn, conn.scalars(query, horizon(conn)).all()).values())
 
 
 def runs_by_id(conn: Connection, ids: Sequence[int]) -> dict[int, RunRecord]:
@@ -103,7 +103,7 @@ def runs_by_id(conn: Connection, ids: Sequence[int]) -> dict[int, RunRecord]:
 def runs_with_prefix(conn: Connection, prefix: str, limit: int = 3) -> list[RunRecord]:
     """Runs whose id begins so."""
     query = _NEWEST.where(t.run.c.run_id.startswith(prefix, autoescape=True)).limit(limit)
-    return list(runs_by_id(conn, conn.scalars(query).all()).values())
+    return list(runs_by_id(conn, conn.scalars(query, horizon(conn)).all()).values())
 
 
 def runs_that_failed(conn: Connection, run_ids: Sequence[str]) -> dict[str, datetime]:
@@ -164,11 +164,11 @@ def run_events(conn: Connection, run_id: str, limit: int = 1000) -> list[str]:
     """The raw OpenLineage events of a run, in the order of their times."""
     query = (
         select(t.openlineage_event.c.body)
-        .where(t.openlineage_event.c.run_id == run_id)
+        .where(t.openlineage_event.c.run_id == run_id, known_in(t.openlineage_event))
         .order_by(t.openlineage_event.c.event_time, t.openlineage_event.c.id)
         .limit(limit)
     )
-    return list(conn.execute(query).scalars())
+    return list(conn.execute(query, horizon(conn)).scalars())
 
 
 def reads_of(conn: Connection, runs: Sequence[int]) -> list[ReadRecord]:

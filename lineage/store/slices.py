@@ -119,22 +119,30 @@ def _newest(value: Column[Any]) -> ScalarSelect[Any]:
     )
 
 
-_SLICES = select(
-    t.slice_.c.id,
-    t.slice_.c.name,
-    t.slice_.c.flavour,
-    t.slice_.c.table_id,
-    t.slice_.c.uri,
-    func.coalesce(_newest(t.commit.c.version), -1).label("last_version"),
-    _newest(t.commit.c.at).label("last_at"),
-).order_by(t.slice_.c.name)
+_SLICES = (
+    select(
+        t.slice_.c.id,
+        t.slice_.c.name,
+        t.slice_.c.flavour,
+        t.slice_.c.table_id,
+        t.slice_.c.uri,
+        func.coalesce(_newest(t.commit.c.version), -1).label("last_version"),
+        _newest(t.commit.c.at).label("last_at"),
+    )
+    .where(known_in(t.slice_))
+    .order_by(t.slice_.c.name)
+)
 _SLICE_BY_NAME = _SLICES.where(t.slice_.c.name == bindparam("name"))
 _SLICES_BY_ID = Prepared(_SLICES.where(among(t.slice_.c.id, "ids")))
 _ROWS_ADDED = Prepared(
-    select(t.commit.c.slice, _ROWS).where(among(t.commit.c.slice, "ids")).group_by(t.commit.c.slice)
+    select(t.commit.c.slice, _ROWS)
+    .where(among(t.commit.c.slice, "ids"), known_in(t.commit))
+    .group_by(t.commit.c.slice)
 )
 _COMMIT_BY_VERSION = select(t.commit).where(
-    t.commit.c.slice == bindparam("slice"), t.commit.c.version == bindparam("version")
+    t.commit.c.slice == bindparam("slice"),
+    t.commit.c.version == bindparam("version"),
+    known_in(t.commit),
 )
 _COMMIT_AT = (
     select(t.commit)
@@ -163,7 +171,9 @@ _SNAPSHOTS = (
     )
 )
 _SNAPSHOT_OF = _SNAPSHOTS.where(
-    t.snapshot.c.slice == bindparam("slice"), t.snapshot.c.version == bindparam("version")
+    t.snapshot.c.slice == bindparam("slice"),
+    t.snapshot.c.version == bindparam("version"),
+    known_in(t.snapshot),
 )
 _BY_ID = _SNAPSHOTS.where(among(t.snapshot.c.id, "ids"))
 _SNAPSHOTS_BY_ID = Prepared(_BY_ID)
@@ -232,18 +242,19 @@ def commits(
     """A slice's commits, newest first, with `after < version <= upto`."""
     query = (
         select(t.commit)
-        .where(t.commit.c.slice == slice_id, t.commit.c.version > after)
+        .where(t.commit.c.slice == slice_id, t.commit.c.version > after, known_in(t.commit))
         .order_by(t.commit.c.version.desc())
         .limit(limit)
     )
     if upto is not None:
         query = query.where(t.commit.c.version <= upto)
-    return [CommitRecord(**row) for row in conn.execute(query).mappings()]
+    return [CommitRecord(**row) for row in conn.execute(query, horizon(conn)).mappings()]
 
 
 def commit(conn: Connection, slice_id: int, version: int) -> CommitRecord | None:
     """One commit."""
-    row = conn.execute(_COMMIT_BY_VERSION, {"slice": slice_id, "version": version}).one_or_none()
+    wanted = {"slice": slice_id, "version": version, **horizon(conn)}
+    row = conn.execute(_COMMIT_BY_VERSION, wanted).one_or_none()
     return CommitRecord(**row._mapping) if row else None
 
 
@@ -293,11 +304,12 @@ def shares_by_source(
             t.commit.c.version > after,
             t.commit.c.version <= upto,
             t.commit.c.rows.is_not(None),
+            known_in(t.commit),
         )
         .group_by(t.commit.c.source)
         .order_by(func.sum(t.commit.c.rows).desc(), t.commit.c.source)
     )
-    return [SourceShare(**row) for row in conn.execute(query).mappings()]
+    return [SourceShare(**row) for row in conn.execute(query, horizon(conn)).mappings()]
 
 
 def first_commit_with_rows(conn: Connection, slice_id: int, *, after: int) -> int | None:
@@ -325,11 +337,11 @@ def newest_contract(conn: Connection, slice_id: int) -> str | None:
     """The JSON text of a slice's newest registered contract."""
     query = (
         select(t.contract.c.body)
-        .where(t.contract.c.slice == slice_id)
+        .where(t.contract.c.slice == slice_id, known_in(t.contract))
         .order_by(t.contract.c.version.desc())
         .limit(1)
     )
-    body: str | None = conn.execute(query).scalar()
+    body: str | None = conn.execute(query, horizon(conn)).scalar()
     return body
 
 
@@ -339,7 +351,8 @@ def _snapshot(row: Any) -> SnapshotRecord:
 
 def snapshot_of(conn: Connection, slice_id: int, version: int) -> SnapshotRecord | None:
     """The snapshot of a slice at a version, if somebody used, pinned or named it."""
-    row = conn.execute(_SNAPSHOT_OF, {"slice": slice_id, "version": version}).one_or_none()
+    wanted = {"slice": slice_id, "version": version, **horizon(conn)}
+    row = conn.execute(_SNAPSHOT_OF, wanted).one_or_none()
     return _snapshot(row) if row else None
 
 
@@ -354,9 +367,11 @@ def snapshots_between(
 ) -> dict[int, SnapshotRecord]:
     """A slice's snapshots by version, from `first` to `last`."""
     query = _SNAPSHOTS.where(
-        t.snapshot.c.slice == slice_id, t.snapshot.c.version.between(first, last)
+        t.snapshot.c.slice == slice_id,
+        t.snapshot.c.version.between(first, last),
+        known_in(t.snapshot),
     )
-    return {row.version: _snapshot(row) for row in conn.execute(query)}
+    return {row.version: _snapshot(row) for row in conn.execute(query, horizon(conn))}
 
 
 def pins_of(conn: Connection, ids: Sequence[int]) -> dict[int, list[PinRecord]]:
@@ -400,12 +415,12 @@ def pinned_snapshots(conn: Connection, slice_name: str | None = None) -> list[in
     query = (
         select(t.snapshot.c.id)
         .join(t.slice_, t.slice_.c.id == t.snapshot.c.slice)
-        .where(t.snapshot.c.id.in_(select(t.pin.c.snapshot).where(t.pin.c.ended_seq.is_(None))))
+        .where(t.snapshot.c.id.in_(select(t.pin.c.snapshot).where(known_in(t.pin))))
         .order_by(t.slice_.c.name, t.snapshot.c.version)
     )
     if slice_name is not None:
         query = query.where(t.slice_.c.name == slice_name)
-    return list(conn.execute(query).scalars())
+    return list(conn.execute(query, horizon(conn)).scalars())
 
 
 def snapshot_counts(conn: Connection) -> dict[int, int]:
@@ -413,10 +428,10 @@ def snapshot_counts(conn: Connection) -> dict[int, int]:
     query = (
         select(t.snapshot.c.slice, func.count(func.distinct(t.snapshot.c.id)))
         .join(t.pin, t.pin.c.snapshot == t.snapshot.c.id)
-        .where(t.pin.c.ended_seq.is_(None))
+        .where(known_in(t.pin))
         .group_by(t.snapshot.c.slice)
     )
-    return {row[0]: row[1] for row in conn.execute(query)}
+    return {row[0]: row[1] for row in conn.execute(query, horizon(conn))}
 
 
 def interaction_files(
@@ -426,9 +441,13 @@ def interaction_files(
     query = (
         select(t.slice_.c.name, t.interaction_file.c.path, t.interaction_file.c.version)
         .join(t.slice_, t.slice_.c.id == t.interaction_file.c.slice)
-        .where(t.interaction_file.c.max_id >= low, t.interaction_file.c.min_id <= high)
+        .where(
+            t.interaction_file.c.max_id >= low,
+            t.interaction_file.c.min_id <= high,
+            known_in(t.interaction_file),
+        )
         .order_by(t.interaction_file.c.version)
     )
     if model is not None:
         query = query.where(t.slice_.c.name == INTERACTIONS_PREFIX + model)
-    return [(row[0], row[1], row[2]) for row in conn.execute(query)]
+    return [(row[0], row[1], row[2]) for row in conn.execute(query, horizon(conn))]

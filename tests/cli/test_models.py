@@ -192,6 +192,16 @@ def test_what_was_known_of_a_time(own_shop: Shop) -> None:
         ("trace", "ranker@2"),
         ("impact", "ranker@2"),
         ("path", "thumbs/en", "ranker@2"),
+        ("slices",),
+        ("history", "thumbs/en"),
+        ("show", "thumbs/en"),
+        ("diff", "thumbs/en@1", "thumbs/en"),
+        ("models",),
+        ("models", "show", "ranker@2"),
+        ("runs",),
+        ("runs", "show", "019a8f"),
+        ("pins",),
+        ("state", "int:019a8f3c"),
     ):
         ahead = run(*command, "--as-of", "2999-01-01", home=own_shop.home)
         assert ahead.code == 2
