@@ -33,6 +33,7 @@ from backstory.lineage.interaction import Interaction
 from backstory.lineage.mending import Mended
 from backstory.lineage.observing import Served
 from backstory.lineage.pinning import Pinned
+from backstory.lineage.standing import StandingTrigger
 from backstory.lineage.state import ModelState, StatePart
 from backstory.lineage.store.deployments import IntervalRecord
 from backstory.lineage.store.loads import LoadRecord
@@ -60,6 +61,11 @@ def documents(things: Iterable[object]) -> list[Document]:
 
 @document.register
 def _(thing: Flushed) -> Document:
+    return asdict(thing)
+
+
+@document.register
+def _(thing: StandingTrigger) -> Document:
     return asdict(thing)
 
 

@@ -39,6 +39,7 @@ COMMANDS: dict[str, dict[str, str]] = {
     "Models": {
         "run": "Train by a command, and record it as a run.",
         "runs": "List the training runs.",
+        "triggers": "List the triggers of the settings.",
         "models": "List the model versions.",
         "deploy": "Record that a version serves in an environment.",
         "undeploy": "Record that a version serves no longer.",

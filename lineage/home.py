@@ -44,6 +44,7 @@ from backstory.lineage import (
     recording,
     resuming,
     retraining,
+    standing,
     stating,
     tracing,
     triggering,
@@ -96,6 +97,9 @@ class Home(Parts):
     run_command = commanding.run_command
     close_run = closing.close_run
     due = triggering.evaluate
+    trigger = standing.trigger
+    triggers = standing.triggers
+    triggers_due = standing.triggers_due
     runs = inspecting.list_runs
     run = inspecting.show_run
     model = inspecting.show_version

@@ -18,6 +18,7 @@ from urllib.parse import quote, unquote
 
 from backstory.lake.errors import InvalidError, LimitExceededError, NotFoundError, RefusedError
 from backstory.lineage.openlineage.transport import check_transport
+from backstory.lineage.trigger_settings import NamedTrigger, read_triggers
 
 HOME_FOLDER = ".backstory"
 SETTINGS_FILE = "backstory.toml"
@@ -53,6 +54,11 @@ namespace = "backstory"
 # log_file_path = "openlineage.ndjson"
 # append = true
 # To send them to a server, by `backstory flush`: type = "http", url = "http://marquez:5000"
+
+# When a model is to be trained, for `backstory triggers` and `backstory run --if-due`:
+# [triggers.enough]
+# model = "ranker"
+# when = "threshold:thumbs/en:rows=10000"  # or "schedule:NAME:every=1d"
 """
 
 _KNOWN: Mapping[str, set[str] | None] = {
@@ -62,6 +68,7 @@ _KNOWN: Mapping[str, set[str] | None] = {
     "artifacts": {"path"},
     "retention": {"failed_runs"},
     "openlineage": {"namespace", "transport"},
+    "triggers": None,
 }
 
 
@@ -78,6 +85,7 @@ class Settings:
         failed_runs: how long the pins of a failed run hold after its failure.
         transport: OpenLineage client transport configuration, or None to keep events in the store
             only.
+        triggers: when models are to be trained, by name.
     """
 
     home: Path
@@ -87,6 +95,7 @@ class Settings:
     namespace: str = "backstory"
     failed_runs: timedelta = FAILED_RUNS
     transport: Mapping[str, Any] | None = field(default=None, repr=False)
+    triggers: tuple[NamedTrigger, ...] = ()
 
     @property
     def keys(self) -> Path:
@@ -154,6 +163,7 @@ def load_settings(home: Path) -> Settings:
         namespace=openlineage.get("namespace", "backstory"),
         failed_runs=_failed_runs(raw, path),
         transport=MappingProxyType(_anchored(transport, home)) if transport else None,
+        triggers=read_triggers(raw.get("triggers", {}), path),
     )
 
 

@@ -157,7 +157,7 @@ class Evaluated:
     @property
     def kind(self) -> TriggerKind:
         """The trigger's kind."""
-        return _kind(self.trigger)
+        return kind_of(self.trigger)
 
     def to_json(self) -> dict[str, Any]:
         """The stored form, format 1."""
@@ -228,6 +228,11 @@ def evaluate(trigger: Trigger, seen: Observation) -> Evaluated:
             assert_never(trigger)
 
 
+def kind_of(trigger: Trigger) -> TriggerKind:
+    """A trigger's kind."""
+    return TriggerKind(type(trigger).__name__.lower())
+
+
 def condition_to_json(trigger: Trigger) -> dict[str, Any]:
     """A trigger's own fields."""
     match trigger:
@@ -264,10 +269,6 @@ def condition_from_json(kind: str, condition: Mapping[str, Any]) -> Trigger:
             metric, limit = condition["metric"], condition["limit"]
             return Drift(condition["slice"], metric=metric, limit=limit)
     raise IntegrityError(f"trigger of unknown kind {kind!r}")
-
-
-def _kind(trigger: Trigger) -> TriggerKind:
-    return TriggerKind(type(trigger).__name__.lower())
 
 
 def _always(trigger: Manual | Erasure, reason: str) -> Evaluated:

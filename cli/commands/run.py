@@ -2,12 +2,17 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from backstory.cli.command import verb
 from backstory.cli.session import Session
 from backstory.cli.views import Sentence
+
+if TYPE_CHECKING:
+    from backstory.lineage.home import Home
+    from backstory.lineage.trigger import Trigger
 
 _PATH = click.Path(readable=False, path_type=Path)  # who reads it says why not
 
@@ -46,8 +51,8 @@ _PATH = click.Path(readable=False, path_type=Path)  # who reads it says why not
 @click.option(
     "--trigger",
     metavar="TRIGGER",
-    help="Why it runs: manual:REASON, schedule:NAME:every=1d, threshold:SLICE:rows=N or "
-    "drift:SLICE:metric=M,limit=X,measured=Y.",
+    help="Why it runs: manual:REASON, schedule:NAME:every=1d, threshold:SLICE:rows=N, "
+    "drift:SLICE:metric=M,limit=X,measured=Y, or the name of one in the settings.",
 )
 @click.option("--if-due", is_flag=True, help="Do nothing, and end with 0, while it is not due.")
 @click.option("--job", metavar="NAME", help="The OpenLineage job; retrain.MODEL by default.")
@@ -75,7 +80,7 @@ def command(
     artifact; else the run is recorded as failed, and the exit code is the command's.
     """
     from backstory.lineage.commanding import CommandFailedError
-    from backstory.lineage.input_text import parse_inputs, parse_param, parse_trigger
+    from backstory.lineage.input_text import parse_inputs, parse_param
     from backstory.lineage.trigger import TriggerNotDue
 
     with session.home() as home:
@@ -87,7 +92,7 @@ def command(
                 inputs=parse_inputs(inputs, conditions),
                 metrics=metrics,
                 params=dict(map(parse_param, params)),
-                trigger=parse_trigger(trigger) if trigger else None,
+                trigger=_trigger(home, model, trigger) if trigger else None,
                 job=job,
             )
         except TriggerNotDue as exc:
@@ -102,3 +107,11 @@ def command(
     session.output.result(
         {"due": True, "version": made.ref}, Sentence(text=f"made {made.ref}", state="ok")
     )
+
+
+def _trigger(home: "Home", model: str, text: str) -> "Trigger":
+    """What is one word without a colon is a name in the settings."""
+    from backstory.lineage.input_text import parse_trigger
+
+    is_name = ":" not in text and text != "manual"
+    return home.trigger(model, text) if is_name else parse_trigger(text)

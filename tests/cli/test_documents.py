@@ -88,6 +88,12 @@ def test_what_is_done_has_its_shape(name: str, own_shop: Shop) -> None:
     check_shape(name, run(*args, "--json", home=own_shop.home).data)
 
 
+def test_triggers_have_their_shape(own_shop: Shop) -> None:
+    with (own_shop.home / "backstory.toml").open("a") as settings:
+        settings.write('[triggers.many]\nmodel = "ranker"\nwhen = "threshold:thumbs/en:rows=9"\n')
+    check_shape("triggers", run("triggers", "--json", home=own_shop.home).data)
+
+
 def test_names_are_camel_case() -> None:
     text = (GOLDEN / "json_shapes.json").read_text()
     commands = json.loads(text)

@@ -220,3 +220,25 @@ def test_nothing_is_done_while_it_is_not_due(home: Home, tmp_path: Path) -> None
     assert ran.data == {"due": True, "version": "ranker@1"}
     ran = train(tmp_path, "touch", "model.bin", options=(*options, "--if-due", "--json"))
     assert ran.data == {"due": False, "version": None}
+
+
+def test_a_trigger_of_the_settings_is_listed_and_begins_a_run(home: Home, tmp_path: Path) -> None:
+    nothing = process("triggers", folder=tmp_path)
+    assert (nothing.code, nothing.err.strip()) == (0, "no trigger stands in the settings")
+    with (tmp_path / ".backstory/backstory.toml").open("a") as settings:
+        settings.write('[triggers.enough]\nmodel = "ranker"\nwhen = "threshold:thumbs/en:rows=4"\n')
+        settings.write('[triggers.lost]\nmodel = "bot"\nwhen = "threshold:clicks:rows=4"\n')
+    enough, lost = process("triggers", folder=tmp_path).rows
+    assert enough[:6] == ["enough", "ranker", "threshold", "4 rows", "4 rows", "yes"]
+    assert lost[5] == "unknown"
+    assert [t["name"] for t in process("triggers", "due", "--json", folder=tmp_path).data] == [
+        "enough"
+    ]
+    options = ("--trigger", "enough", "--if-due")
+    assert train(tmp_path, "touch", "model.bin", options=options).code == 0
+    assert only_run(home).run.trigger
+    assert "not due" in train(tmp_path, "touch", "model.bin", options=options).err
+    due = process("triggers", "due", folder=tmp_path)
+    assert (due.code, due.rows, due.err.strip()) == (0, [], "nothing is due")
+    assert process("triggers", "due", "--json", folder=tmp_path).data == []
+    assert train(tmp_path, "touch", "model.bin", options=("--trigger", "often")).code == 3
