@@ -11,7 +11,16 @@ import argparse
 import json
 from collections.abc import Callable, Iterable, Iterator
 
-from tests.benchmarks import append, over_http, peers, pinning, prepared, starting, trace
+from tests.benchmarks import (
+    append,
+    first_read,
+    over_http,
+    peers,
+    pinning,
+    prepared,
+    starting,
+    trace,
+)
 from tests.benchmarks.report import Measure, Topic, as_json, as_text
 
 
@@ -32,6 +41,7 @@ TOPICS: dict[str, Callable[[], Iterable[Topic]]] = {
     "prepared": prepared.measure,
     "http": lambda: [over_http.measure()],
     "pin": lambda: [pinning.measure()],
+    "read": lambda: [first_read.measure()],
     "start": lambda: [starting.measure()],
 }
 
