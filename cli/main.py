@@ -31,7 +31,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "ingest": "Append files of feedback to a slice, each exactly once.",
         "slices": "List the slices.",
         "history": "Show a slice's commits, newest first.",
-        "show": "Show a slice at a version or a time.",
+        "show": "Show a slice at a version or a time, or a run.",
         "diff": "Show what changed between two versions of a slice.",
         "pin": "Keep a snapshot on purpose, list pins or release one.",
         "pins": "List what is pinned, by whom, why, until when, and its bytes.",

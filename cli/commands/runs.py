@@ -74,6 +74,11 @@ def _show(session: Session, run: str, *, as_of: datetime | None) -> None:
 
     What it read, under which selection; what it made; parameters, metrics, code and environment.
     """
+    show_run(session, run)
+
+
+def show_run(session: Session, run: str) -> None:
+    """Tell all of one run, to whichever command was asked."""
     from backstory.cli.documents import document
 
     with session.home() as home:

@@ -1,4 +1,4 @@
-"""`backstory show`: a slice at a version or a time."""
+"""`backstory show`: a slice at a version or a time, or a run."""
 
 import json
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from backstory.cli.command import verb
+from backstory.cli.commands.runs import show_run
 from backstory.cli.figures import (
     DIGEST,
     DIGITS,
@@ -24,6 +25,7 @@ from backstory.cli.figures import (
 from backstory.cli.parameters import AS_OF, REF_TEXT
 from backstory.cli.session import Session
 from backstory.cli.views import Facts, Table, Verbatim, View
+from backstory.lake.errors import InvalidError
 
 if TYPE_CHECKING:
     from backstory.lineage.inspecting import Shown
@@ -54,14 +56,22 @@ def command(
     files: bool,
     as_of: datetime | None,
 ) -> None:
-    """Show a slice at a version or a time.
+    """Show a slice at a version or a time, or a run.
 
     Its digest, size, commit and pins, and its first rows. An option that asks for rows, the
-    contract or the files shows that alone.
+    contract or the files shows that alone. A run is told as by `backstory runs show`.
     """
     from backstory.cli.documents import document
     from backstory.lineage.inspecting import DEFAULT_ROWS
 
+    if ref.startswith("run:"):
+        if schema or files or where or columns or rows is not None:
+            raise InvalidError(
+                f"{ref} is a run, which has no rows, contract or files of its own",
+                hint="leave the option out; `backstory trace` names what it read",
+            )
+        show_run(session, ref)
+        return
     names = [name.strip() for name in columns.split(",")] if columns else None
     with session.home() as home:
         shown = home.show(

@@ -203,6 +203,9 @@ def test_a_run_whose_processes_are_all_lost_is_abandoned(home: Home, tmp_path: P
     found = only_run(home)
     assert found.run.state == "abandoned"
     assert found.not_captured == "what the command read beside its inputs"
+    shown = process("show", f"run:{found.run.run_id}", folder=tmp_path)
+    assert "not captured\twhat the command read beside its inputs" in shown.out
+    assert "state\tabandoned" in shown.out
     (tmp_path / "model.bin").write_text("weights")
     with home.resume(found.run.run_id) as run:
         run.register(tmp_path / "model.bin")

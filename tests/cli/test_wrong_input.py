@@ -73,6 +73,8 @@ pin thumbs/en@1 --reason x --until soon          2  'soon' is not a time
 pin thumbs/en@1 --reason x --until 2020-01-01    2  has ended already
 pin thumbs/en@1 --reason x --strength strong     2  'strong' is not one of
 pin --release nothing --reason x                 3  no pin nothing holds now
+show run:zzz                                     2  expected an id or the first 6
+show run:019a8f --rows 3                         2  is a run, which has no rows
 runs show zzz                                    2  expected an id or the first 6
 runs show 01a1d9                                 2  begins the ids of several runs
 runs show aaaaaaaa                               3  no run's id begins with 'aaaaaaaa'
