@@ -74,10 +74,10 @@ def _show(session: Session, run: str, *, as_of: datetime | None) -> None:
 
     What it read, under which selection; what it made; parameters, metrics, code and environment.
     """
-    show_run(session, run)
+    show_run(session, run, as_of)
 
 
-def show_run(session: Session, run: str) -> None:
+def show_run(session: Session, run: str, as_of: datetime | None) -> None:
     """Tell all of one run, to whichever command was asked."""
     from backstory.cli.documents import document
 

@@ -70,7 +70,7 @@ def command(
                 f"{ref} is a run, which has no rows, contract or files of its own",
                 hint="leave the option out; `backstory trace` names what it read",
             )
-        show_run(session, ref)
+        show_run(session, ref, as_of)
         return
     names = [name.strip() for name in columns.split(",")] if columns else None
     with session.home() as home:
