@@ -116,6 +116,7 @@ BOUNDS = {
         "lineage.audit.leaf.MAX_MARKS": "changed rows of one entry that are marked one by one",
     },
     "OpenLineage events": {
+        "lineage.forwarding.MAX_TIMEOUT_SECONDS": "seconds of a `flush --timeout`",
         "lineage.openlineage.transport.MAX_ERROR_CHARS": "characters of why one was not sent",
         "lineage.openlineage.receive.MAX_EVENT_BYTES": "an event",
         "lineage.openlineage.parse.MAX_NAME_LENGTH": "characters of an id, a name or a facet's key",

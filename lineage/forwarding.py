@@ -12,15 +12,23 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from backstory.lake.crash import crashpoint
-from backstory.lake.errors import BackstoryError, InvalidError, RefusedError, UnavailableError
+from backstory.lake.errors import (
+    BackstoryError,
+    InvalidError,
+    LimitExceededError,
+    RefusedError,
+    UnavailableError,
+)
 from backstory.lake.location import translate_os_error
 from backstory.lineage.openlineage.transport import Send, open_transport
 from backstory.lineage.parts import Parts
 from backstory.lineage.store import outbox
 
 LOCK_FILE = "outbox.lock"
+MAX_TIMEOUT_SECONDS = 86_400
 
 _log = logging.getLogger(__name__)
 
@@ -42,31 +50,44 @@ class Flushed:
     error: str | None
 
 
-def flush(parts: Parts, *, retry_refused: bool = False) -> Flushed:
+def flush(parts: Parts, *, retry_refused: bool = False, timeout: float | None = None) -> Flushed:
     """Send the events that wait, oldest first, until one is not taken.
 
     Args:
         retry_refused: offer what the receiver refused before once more.
+        timeout: seconds after which no further event is offered; the one under way is bounded by
+            the transport's own timeout.
 
     Raises:
         InvalidError: no transport is configured.
+        LimitExceededError: a timeout beyond a day, or none at all.
     """
     if parts.settings.transport is None:
         raise InvalidError(
             "no OpenLineage transport is configured",
             hint="set [openlineage.transport] in backstory.toml",
         )
+    until = None if timeout is None else parts.clock() + _checked(timeout)
     sent = 0
     with _alone(parts) as alone:
         if alone:
             if retry_refused:
                 with parts.store.operating() as connection:
                     outbox.readmit(connection)
-            sent = _drain(parts, open_transport(parts.settings.transport))
+            sent = _drain(parts, open_transport(parts.settings.transport), until)
     with parts.store.reader() as connection:
         waiting, refused = outbox.counts(connection)
         error = outbox.first_error(connection)
     return Flushed(sent=sent, waiting=waiting, refused=refused, error=error)
+
+
+def _checked(timeout: float) -> timedelta:
+    if not 0 < timeout <= MAX_TIMEOUT_SECONDS:
+        raise LimitExceededError(
+            f"a timeout of {timeout} s",
+            hint=f"say how many seconds, more than 0 and at most {MAX_TIMEOUT_SECONDS:,}",
+        )
+    return timedelta(seconds=timeout)
 
 
 def send_now(parts: Parts) -> None:
@@ -82,10 +103,13 @@ def send_now(parts: Parts) -> None:
         _log.warning("OpenLineage events were not sent: %s", flushed.error)
 
 
-def _drain(parts: Parts, send: Send) -> int:
-    """Offer each event to the receiver; give how many it took."""
+def _drain(parts: Parts, send: Send, until: datetime | None) -> int:
+    """Offer each event to the receiver, until a time if any; give how many it took."""
     sent = place = 0
-    while waiting := _following(parts, place):
+    while until is None or parts.clock() < until:
+        waiting = _following(parts, place)
+        if waiting is None:
+            break
         place = waiting.id
         try:
             send(json.loads(waiting.body))

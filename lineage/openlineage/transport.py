@@ -78,7 +78,11 @@ def open_transport(config: Mapping[str, Any]) -> Send:
 
     def send(body: Mapping[str, Any], /) -> None:
         try:
-            client.emit(rebuilt(body))
+            event = rebuilt(body)
+        except Exception as exc:  # it will not come about later either
+            raise RefusedError(f"the event cannot be rebuilt: {_told(exc)}") from exc
+        try:
+            client.emit(event)
         except Exception as exc:
             raise _failure(exc) from exc
 

@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 import backstory
-from backstory.lake.errors import InvalidError
+from backstory.lake.errors import InvalidError, LimitExceededError
 from backstory.lineage.forwarding import LOCK_FILE, Flushed
 from backstory.lineage.home import Home
 from backstory.lineage.store import tables
@@ -157,6 +157,35 @@ def test_a_sender_that_is_killed_before_it_forgets_sends_again(
     assert run_python(tmp_path, "send.py", crash_at="outbox.sent") == -signal.SIGKILL
     assert run_python(tmp_path, "send.py") == 0
     assert receiver.kinds() == ["START", "START", "COMPLETE"]
+
+
+def test_an_event_that_cannot_be_rebuilt_is_refused(
+    home: Home, receiver: Receiver, tmp_path: Path
+) -> None:
+    home = forwarding_to(home, receiver.url)
+    train(home, tmp_path)
+    with home.store.operating() as connection:
+        first = sa.select(sa.func.min(tables.outbox.c.event)).scalar_subquery()
+        spoiled = sa.update(tables.openlineage_event).where(tables.openlineage_event.c.id == first)
+        connection.execute(spoiled.values(body='{"run": {}}'))
+    done = home.flush()
+    assert (done.sent, done.waiting, done.refused) == (1, 0, 1)
+    assert "cannot be rebuilt" in (done.error or "")
+
+
+def test_a_flush_offers_nothing_after_its_time(
+    home: Home, receiver: Receiver, tmp_path: Path
+) -> None:
+    home = forwarding_to(home, receiver.url)
+    train(home, tmp_path)
+    assert home.flush(timeout=1.5).sent == 1  # the clock goes on by a second
+    assert home.flush(timeout=60).sent == 1
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), 1e9])
+def test_a_timeout_has_bounds(home: Home, receiver: Receiver, timeout: float) -> None:
+    with pytest.raises(LimitExceededError, match="a timeout of"):
+        forwarding_to(home, receiver.url).flush(timeout=timeout)
 
 
 TRAIN = """
