@@ -68,6 +68,11 @@ _RUNS_AND_STATES = Prepared(
     .where(among(t.run.c.id, "ids"))
     .order_by(t.run.c.id.desc(), t.run_state.c.at, t.run_state.c.id)
 )
+_PROCESSES = Prepared(
+    select(
+        t.run_process.c.run, t.run_process.c.host, t.run_process.c.pid, t.run_process.c.started
+    ).where(among(t.run_process.c.run, "ids"))
+)
 _READS = Prepared(
     select(
         t.run_read.c.run,
@@ -143,11 +148,8 @@ def _run_record(rows: Sequence[Sequence[Any]]) -> RunRecord:
 
 def processes_of(conn: Connection, ids: Sequence[int]) -> dict[int, list[Process]]:
     """The processes that run or ran runs."""
-    query = select(
-        t.run_process.c.run, t.run_process.c.host, t.run_process.c.pid, t.run_process.c.started
-    ).where(t.run_process.c.run.in_(ids))
     found: dict[int, list[Process]] = {}
-    for run, host, pid, started in conn.execute(query) if ids else ():
+    for run, host, pid, started in _PROCESSES.rows(conn, ids=ids) if ids else ():
         found.setdefault(run, []).append(Process(host=host, pid=pid, started=started))
     return found
 
