@@ -21,7 +21,7 @@ from backstory.lineage.catch_up import unregistered
 from backstory.lineage.keys import load_key
 from backstory.lineage.parts import Parts
 from backstory.lineage.settings import SETTINGS_FILE
-from backstory.lineage.store import audit_log, events, runs, slices, upgrade
+from backstory.lineage.store import audit_log, outbox, runs, slices, upgrade
 from backstory.lineage.store.engine import describe, is_sqlite
 from backstory.lineage.surroundings import (
     MOUNTS,
@@ -187,14 +187,15 @@ def _leftovers(parts: Parts) -> Check:
 def _outbox(parts: Parts) -> Check:
     """Events that wait to be sent, and those that a receiver will never take."""
     with parts.store.reader() as conn:
-        waiting = events.waiting(conn)
-    if not waiting.count:
+        queue = outbox.queue(conn)
+    if queue.oldest is None:
         return Check(name="outbox", health=Health.OK, found="no event waits to be sent")
-    age = parts.clock() - waiting.oldest if waiting.oldest else timedelta()
-    late = waiting.refused > 0 or age > LATE_EVENTS
-    found = f"{_count(waiting.count, 'event')} to be sent, the oldest for {age // SECOND:,} s"
-    if waiting.refused:
-        found += f"; the receiver refused {waiting.refused:,}"
+    age = parts.clock() - queue.oldest
+    late = queue.refused > 0 or age > LATE_EVENTS
+    count = _count(queue.waiting + queue.refused, "event")
+    found = f"{count} to be sent, the oldest for {age // SECOND:,} s"
+    if queue.refused:
+        found += f"; the receiver refused {queue.refused:,}"
     return Check(
         name="outbox",
         health=Health.WARNING if late else Health.OK,

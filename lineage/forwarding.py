@@ -76,9 +76,9 @@ def flush(parts: Parts, *, retry_refused: bool = False, timeout: float | None = 
                     outbox.readmit(connection)
             sent = _drain(parts, open_transport(parts.settings.transport), until)
     with parts.store.reader() as connection:
-        waiting, refused = outbox.counts(connection)
+        queue = outbox.queue(connection)
         error = outbox.first_error(connection)
-    return Flushed(sent=sent, waiting=waiting, refused=refused, error=error)
+    return Flushed(sent=sent, waiting=queue.waiting, refused=queue.refused, error=error)
 
 
 def _checked(timeout: float) -> timedelta:

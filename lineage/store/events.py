@@ -1,11 +1,10 @@
 """OpenLineage events as they came, and what they said of a run: reads for `openlineage.receive`."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Integer, bindparam, cast, func, select
+from sqlalchemy import Connection, bindparam, select
 
 from backstory.lineage.store import tables as t
 
@@ -31,31 +30,6 @@ _VERSION = select(t.model_version.c.id).where(
     t.model_version.c.number == bindparam("number"),
     t.model_version.c.artifact == bindparam("artifact"),
 )
-_WAITING = select(
-    func.count().label("count"),
-    func.coalesce(func.sum(cast(t.outbox.c.refused, Integer)), 0).label("refused"),
-    func.min(t.outbox.c.at).label("oldest"),
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
-    """What waits to be sent.
-
-    Attributes:
-        count: how many events.
-        refused: how many of them the receiver will never take.
-        oldest: since when the first one waits; None where none does.
-    """
-
-    count: int
-    refused: int
-    oldest: datetime | None
-
-
-def waiting(conn: Connection) -> Waiting:
-    """How many events wait to be sent, and since when."""
-    return Waiting(**conn.execute(_WAITING).mappings().one())
 
 
 def has_event(conn: Connection, digest: str) -> bool:

@@ -22,6 +22,20 @@ class Waiting(NamedTuple):
     body: str
 
 
+class Queue(NamedTuple):
+    """All that is in the outbox.
+
+    Attributes:
+        waiting: how many events are to be sent.
+        refused: how many the receiver will never take.
+        oldest: since when the first of all of these is here; None where none is.
+    """
+
+    waiting: int
+    refused: int
+    oldest: datetime | None
+
+
 _NEXT = (
     sa.select(t.outbox.c.id, t.openlineage_event.c.body)
     .join(t.openlineage_event, t.openlineage_event.c.id == t.outbox.c.event)
@@ -29,7 +43,8 @@ _NEXT = (
     .order_by(t.outbox.c.id)
     .limit(1)
 )
-_COUNTS = sa.select(t.outbox.c.refused, sa.func.count()).group_by(t.outbox.c.refused)
+_REFUSED = sa.func.coalesce(sa.func.sum(sa.cast(t.outbox.c.refused, sa.Integer)), 0)
+_QUEUE = sa.select(sa.func.count() - _REFUSED, _REFUSED, sa.func.min(t.outbox.c.at))
 _ERROR = (
     sa.select(t.outbox.c.error)
     .where(t.outbox.c.error.is_not(None))
@@ -73,10 +88,9 @@ def readmit(connection: Connection) -> None:
     connection.execute(sa.update(t.outbox).where(t.outbox.c.refused).values(refused=False))
 
 
-def counts(connection: Connection) -> tuple[int, int]:
-    """How many events wait, and how many were refused."""
-    found = {bool(row[0]): row[1] for row in connection.execute(_COUNTS)}
-    return found.get(False, 0), found.get(True, 0)
+def queue(connection: Connection) -> Queue:
+    """How many events wait or were refused, and since when."""
+    return Queue(*connection.execute(_QUEUE).one())
 
 
 def first_error(connection: Connection) -> str | None:
