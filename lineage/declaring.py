@@ -19,15 +19,15 @@ from typing import Any
 from backstory.lake.blobs import Artifact
 from backstory.lake.errors import ConflictError, InvalidError, LimitExceededError
 from backstory.lineage.deploying import EARLIEST
-from backstory.lineage.graph import EdgeKind, EntityKind, Evidence, model_key, version_key
+from backstory.lineage.graph import EdgeKind, Evidence, version_key
 from backstory.lineage.metrics import check_metrics, check_params
 from backstory.lineage.parts import Parts
 from backstory.lineage.pinning import hold, open_at
 from backstory.lineage.redaction import redact_text, redact_url
 from backstory.lineage.refs import NameRef, Version, parse_ref
-from backstory.lineage.registering import add_artifact
+from backstory.lineage.registering import claim_model, insert_version
 from backstory.lineage.resolving import SliceAt, resolve_slice_at
-from backstory.lineage.store import models, slices, tables, writes
+from backstory.lineage.store import models, slices, writes
 from backstory.lineage.store.unit_of_work import Unit
 from backstory.lineage.times import MAX_CLOCK_SKEW, in_utc, time_text
 
@@ -116,22 +116,12 @@ def add_version(
 def _add(
     unit: Unit, model: str, number: int, facts: _Facts, kept: Artifact | None
 ) -> models.VersionRecord:
-    writes.claim_name(
-        unit, model, writes.add_entity(unit, EntityKind.MODEL, model_key(model), model)
-    )
-    ref = version_key(model, number)
-    version = writes.add_entity(unit, EntityKind.MODEL_VERSION, ref, ref)
-    if kept is not None:
-        add_artifact(unit, kept)
-    writes.insert(
+    claim_model(unit, model)
+    version = insert_version(
         unit,
-        tables.model_version,
-        id=version,
-        model=model,
-        number=number,
-        run=None,
-        artifact=facts.artifact,
-        replay=None,
+        model,
+        number,
+        kept,
         at=facts.at,
         artifact_uri=facts.artifact_uri,
         declared_digest=facts.declared_digest,

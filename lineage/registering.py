@@ -1,14 +1,15 @@
 """A model version recorded: its artifact by digest, its number, the components it is composed with.
 
-Everything happens in the unit of work that completes the run, so a version is there with its run's
-end or not at all.
+Everything happens in the unit of work of the caller: a version of a run is there with the run's end
+or not at all.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from backstory.lake.blobs import Artifact
 from backstory.lake.errors import RefusedError
-from backstory.lineage.graph import EdgeKind, EntityKind, Evidence, version_key
+from backstory.lineage.graph import EdgeKind, EntityKind, Evidence, model_key, version_key
 from backstory.lineage.model import ComponentUse
 from backstory.lineage.store import models, tables, writes
 from backstory.lineage.store.unit_of_work import Unit
@@ -61,25 +62,56 @@ def add_version(
     Raises:
         RefusedError: a component was recorded with other bytes before.
     """
-    artifact = registration.artifact
-    number = models.last_number(unit.connection, model) + 1
-    ref = version_key(model, number)
-    version = writes.add_entity(unit, EntityKind.MODEL_VERSION, ref, ref)
-    add_artifact(unit, artifact)
-    writes.insert(
+    version = insert_version(
         unit,
-        tables.model_version,
-        id=version,
-        model=model,
-        number=number,
+        model,
+        models.last_number(unit.connection, model) + 1,
+        registration.artifact,
         run=run,
-        artifact=artifact.digest,
         replay=registration.replay,
         at=unit.at,
     )
     for component in components:
         _add_component(unit, component, version)
     return models.versions(unit.connection, [version])[version]
+
+
+def claim_model(unit: Unit, model: str) -> None:
+    """Take a name for a model, the first time.
+
+    Raises:
+        ConflictError: the name belongs to a slice.
+    """
+    entity = writes.add_entity(unit, EntityKind.MODEL, model_key(model), model)
+    writes.claim_name(unit, model, entity)
+
+
+def insert_version(
+    unit: Unit, model: str, number: int, artifact: Artifact | None, **columns: Any
+) -> int:
+    """Write a version and what is kept of its artifact.
+
+    Args:
+        artifact: its bytes; None where they are not ours.
+        columns: what else its row says.
+
+    Returns:
+        The version's node.
+    """
+    ref = version_key(model, number)
+    version = writes.add_entity(unit, EntityKind.MODEL_VERSION, ref, ref)
+    if artifact is not None:
+        add_artifact(unit, artifact)
+    writes.insert(
+        unit,
+        tables.model_version,
+        id=version,
+        model=model,
+        number=number,
+        artifact=artifact.digest if artifact else None,
+        **columns,
+    )
+    return version
 
 
 def add_artifact(unit: Unit, artifact: Artifact) -> None:

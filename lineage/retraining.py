@@ -22,14 +22,13 @@ from backstory.lake.crash import crashpoint
 from backstory.lake.location import check_name
 from backstory.lineage import forwarding, triggering
 from backstory.lineage.capturing import capture_code, capture_environment
-from backstory.lineage.graph import EntityKind, model_key, run_key
+from backstory.lineage.graph import run_key
 from backstory.lineage.openlineage import events
 from backstory.lineage.parts import Parts
 from backstory.lineage.process import this_process
-from backstory.lineage.registering import add_artifact
+from backstory.lineage.registering import add_artifact, claim_model
 from backstory.lineage.run import training_job
 from backstory.lineage.running import TrainingRun
-from backstory.lineage.store import writes
 from backstory.lineage.trigger import Manual, Trigger
 
 
@@ -76,8 +75,7 @@ class Retraining(TrainingRun):
             self._described, trigger=evaluated, code=code, environment=environment
         )
         with self._parts.unit("run.start", run_key(self.run_id)) as unit:
-            model = writes.add_entity(unit, EntityKind.MODEL, model_key(self.model), self.model)
-            writes.claim_name(unit, self.model, model)
+            claim_model(unit, self.model)
             if patch is not None:
                 add_artifact(unit, patch)
             self._run = self._record(unit, "START", model=self.model, trigger=evaluated.to_json())
