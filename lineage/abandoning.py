@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from backstory.lineage.process import all_gone
-from backstory.lineage.run import RunState
+from backstory.lineage.run import OPEN, RunState
 from backstory.lineage.store import runs
 from backstory.lineage.store.horizon import is_now
 
@@ -25,7 +25,7 @@ def told(conn: Any, found: Iterable[runs.RunRecord]) -> list[runs.RunRecord]:
     records = list(found)
     if not is_now(conn):
         return records
-    going = [run.id for run in records if run.state in (RunState.STARTED, RunState.RUNNING)]
+    going = [run.id for run in records if run.state in OPEN]
     lost = {run for run, by in runs.processes_of(conn, going).items() if all_gone(by)}
     state = RunState.ABANDONED.value
     return [replace(run, state=state) if run.id in lost else run for run in records]

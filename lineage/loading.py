@@ -9,8 +9,6 @@ for a declaration. Where the two disagree, a warning says so, and so do `deploym
 """
 
 import logging
-import os
-import socket
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +18,7 @@ from backstory.lake.errors import ConflictError, InvalidError, LimitExceededErro
 from backstory.lake.location import check_name
 from backstory.lineage.observing import undeclared
 from backstory.lineage.parts import Parts
+from backstory.lineage.process import this_process
 from backstory.lineage.redaction import redact_text
 from backstory.lineage.resolving import resolve_version
 from backstory.lineage.store import deployments, models, tables, writes
@@ -135,7 +134,7 @@ def _record(
     asked: str,
     environment: str | None,
 ) -> None:
-    host, process = socket.gethostname(), str(os.getpid())
+    here = this_process()
     with parts.unit("load", version.ref) as unit:
         key = writes.insert(
             unit,
@@ -143,12 +142,12 @@ def _record(
             model_version=version.id,
             asked=asked,
             environment=environment,
-            host=host,
-            process=process,
+            host=here.host,
+            process=str(here.pid),
             digest=digest,
             at=unit.at,
         )
-        unit.note(environment=environment, host=host, digest=digest)
+        unit.note(environment=environment, host=here.host, digest=digest)
         disagreements = _disagreements(unit, version, key, environment)
     for said in disagreements:
         _log.warning("%s", said)

@@ -23,13 +23,12 @@ from backstory.lineage.openlineage import events
 from backstory.lineage.parts import Parts
 from backstory.lineage.process import this_process
 from backstory.lineage.resolving import resolve
-from backstory.lineage.run import RunState
+from backstory.lineage.run import OPEN
 from backstory.lineage.running import TrainingRun
 from backstory.lineage.store import runs, slices
 from backstory.lineage.trigger import Evaluated
 
 RUN_VARIABLE = "BACKSTORY_RUN_ID"
-_OPEN = (RunState.STARTED, RunState.RUNNING)
 
 
 class ResumedRun(TrainingRun):
@@ -84,10 +83,9 @@ def resume(parts: Parts, run_id: str | None = None) -> ResumedRun:
             "no run is named, and this process is none of `backstory run`",
             hint=f"give the run's id, or set {RUN_VARIABLE}",
         )
-    found = resolve(parts, named if named.startswith("run:") else f"run:{named}")
-    if not isinstance(found, runs.RunRecord) or run_key(found.run_id) != run_key(
-        named.removeprefix("run:")
-    ):
+    whole = named.removeprefix("run:")
+    found = resolve(parts, run_key(whole))
+    if not isinstance(found, runs.RunRecord) or found.run_id != whole:
         raise NotFoundError(f"no run has the id {named!r}", hint="give the whole id")
     refuse_ended(found)
     return ResumedRun(parts, found, leave=run_id is None)
@@ -136,7 +134,7 @@ def refuse_ended(run: runs.RunRecord) -> None:
     Raises:
         RefusedError: it has ended, or was closed.
     """
-    if run.state not in _OPEN:
+    if run.state not in OPEN:
         raise RefusedError(
             f"{run_key(run.run_id)} has ended: it is {run.state}", hint="start another run"
         )

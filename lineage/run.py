@@ -34,8 +34,10 @@ class RunState(StrEnum):
     @property
     def ended(self) -> bool:
         """Nothing more is expected of the run."""
-        return self not in (RunState.STARTED, RunState.RUNNING)
+        return self not in OPEN
 
+
+OPEN = (RunState.STARTED, RunState.RUNNING)
 
 # Ties at one instant are decided by this order, so that the state stays a function of the set.
 _RANK = {state: rank for rank, state in enumerate(RunState)}
