@@ -1,7 +1,9 @@
 """The triggers of the settings against a home: which of them are due now, and why.
 
-for standing in home.triggers_due():
-print(standing.model, "because", standing.reason)
+    for standing in home.triggers_due():
+        print(standing.model, "because", standing.reason)
+
+One that cannot be evaluated says so and hides no other.
 """
 
 from dataclasses import dataclass
@@ -66,27 +68,17 @@ def trigger(parts: Parts, model: str, name: str) -> Trigger:
 
 
 def _standing(parts: Parts, named: NamedTrigger) -> StandingTrigger:
+    seen, unknown = None, ""
     try:
         seen = evaluate(parts, named.model, named.trigger)
     except NotFoundError as exc:  # the others are to be told all the same
-        return _told(named, value=None, limit=None, due=None, reason=exc.message)
-    return _told(named, value=seen.value, limit=seen.limit, due=seen.due, reason=seen.reason)
-
-
-def _told(
-    named: NamedTrigger,
-    *,
-    value: float | None,
-    limit: float | None,
-    due: bool | None,
-    reason: str,
-) -> StandingTrigger:
+        unknown = exc.message
     return StandingTrigger(
         name=named.name,
         model=named.model,
         kind=kind_of(named.trigger),
-        value=value,
-        limit=limit,
-        due=due,
-        reason=reason,
+        value=seen.value if seen else None,
+        limit=seen.limit if seen else None,
+        due=seen.due if seen else None,
+        reason=seen.reason if seen else unknown,
     )

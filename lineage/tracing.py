@@ -7,7 +7,7 @@ there is unknown, not absent.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -144,15 +144,7 @@ def impact(
     """
     found = _walk(parts, ref, Direction.DOWNSTREAM, depth=depth, limit=limit, as_of=as_of)
     versions = [d for d in found.details.values() if isinstance(d, models.VersionRecord)]
-    return Trace(
-        graph=found.graph,
-        direction=found.direction,
-        details=found.details,
-        reads=found.reads,
-        pins=found.pins,
-        answers=_count_answers(parts, versions, as_of),
-        known_since=found.known_since,
-    )
+    return replace(found, answers=_count_answers(parts, versions, as_of))
 
 
 def path(
