@@ -8,6 +8,9 @@ import pyarrow as pa
 from deltalake import write_deltalake
 
 import backstory
+from backstory.lake.pinned import Strength
+from backstory.lake.pins import pin
+from backstory.lake.snapshot import open_snapshot
 from backstory.lineage.home import Home
 
 MORNING = datetime(2026, 11, 24, 8, tzinfo=UTC)
@@ -36,6 +39,20 @@ def feed(home: Home, batches: int = 1, *, first: int = 1, source: str = "app", *
         home.create_slice(CONTRACT)
     for batch in range(first, first + batches):
         home.slice("thumbs/en").append(thumbs(batch, **rows), source=source, offset=batch)
+
+
+def pin_unrecorded(home: Home) -> None:
+    """A pin in the lake that the store does not know, as a killed command leaves it."""
+    table = home.lake.table("thumbs/en")
+    pin(
+        table,
+        open_snapshot(table),
+        pin_id=home.new_id(),
+        holder="nobody",
+        reason="a killed command",
+        strength=Strength.HELD,
+        at=home.clock(),
+    )
 
 
 def link(home: Home, folder: Path, name: str = "clicks") -> Path:

@@ -5,13 +5,10 @@ from pathlib import Path
 import pytest
 
 from backstory.lake.gate import pass_gate
-from backstory.lake.pinned import Strength
-from backstory.lake.pins import pin as pin_in_lake
 from backstory.lake.pins import release
-from backstory.lake.snapshot import open_snapshot
 from backstory.lineage.diagnosing import Health, worst
 from backstory.lineage.home import Home, open_home
-from tests.lineage.homes import MORNING, feed, names_of, thumbs, train
+from tests.lineage.homes import MORNING, feed, names_of, pin_unrecorded, thumbs, train
 from tests.lineage.store.recording import ticking
 
 
@@ -47,15 +44,7 @@ def test_pins_that_one_side_does_not_know(home: Home) -> None:
     feed(home)
     pinned = home.pin("thumbs/en", reason="audit")
     table = home.lake.table("thumbs/en")
-    pin_in_lake(
-        table,
-        open_snapshot(table),
-        pin_id=home.new_id(),
-        holder="nobody",
-        reason="a killed command",
-        strength=Strength.HELD,
-        at=home.clock(),
-    )
+    pin_unrecorded(home)
     assert names_of(home.doctor(), "warning") == ["pins"]
     release(table, pinned.pin_id)
     assert names_of(home.doctor(), "problem") == ["pins"]

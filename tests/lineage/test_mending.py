@@ -8,15 +8,12 @@ import pytest
 import sqlalchemy as sa
 
 from backstory.lake.gate import pass_gate
-from backstory.lake.pinned import Strength
-from backstory.lake.pins import pin as pin_in_lake
-from backstory.lake.snapshot import open_snapshot
 from backstory.lineage import diagnosing
 from backstory.lineage.diagnosing import Health, worst
 from backstory.lineage.home import Home, open_home
 from backstory.lineage.store import tables
 from backstory.lineage.surroundings import NETWORK_FILE_SYSTEMS, file_system_of
-from tests.lineage.homes import feed, names_of, thumbs, train
+from tests.lineage.homes import feed, names_of, pin_unrecorded, thumbs, train
 from tests.lineage.store.recording import START, ticking
 
 
@@ -66,16 +63,7 @@ def test_pins_whose_time_is_over_are_released(home: Home) -> None:
 
 def test_pins_of_killed_commands_go_after_a_day(home: Home) -> None:
     feed(home)
-    table = home.lake.table("thumbs/en")
-    pin_in_lake(
-        table,
-        open_snapshot(table),
-        pin_id=home.new_id(),
-        holder="nobody",
-        reason="a killed command",
-        strength=Strength.HELD,
-        at=home.clock(),
-    )
+    pin_unrecorded(home)
     assert names_of(home.doctor(), "warning") == ["pins"]
     assert home.mend() == []  # somebody may be about to record it
     with later(home, days=2) as looking:
