@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
 from backstory.lake.errors import IntegrityError
@@ -15,14 +16,15 @@ from backstory.lake.findings import Finding
 from backstory.lineage.store import audit_log
 from backstory.lineage.store.engine import describe, is_sqlite, translated
 from backstory.lineage.store.reconcile import reconcile
+from backstory.lineage.store.tables import metadata
 
 
 def check(connection: Connection) -> Iterator[Finding]:
     """Check everything that the store holds.
 
-    (1) SQLite's own check of its file: pages and indexes. (2) The audit log, from its first entry.
-    (3) Every row against the entry that it came with. A database too damaged to be read is a
-    finding too, and ends the check.
+    (1) SQLite's own check of its file, pages and indexes, and that every table and column is there.
+    (2) The audit log, from its first entry. (3) Every row against the entry that it came with. A
+    database too damaged to be read is a finding too, and ends the check.
     """
     try:
         with translated(connection.engine), _any_text(connection):
@@ -44,6 +46,12 @@ def _check_file(connection: Connection) -> Iterator[Finding]:
         for (line,) in connection.exec_driver_sql("PRAGMA integrity_check"):
             if line != "ok":
                 yield _of_file(describe(connection.engine), line)
+        # SQLite finds a table in whatever case its name is written; a flipped bit changes the case.
+        found = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'")
+        for name in sorted(metadata.tables.keys() - {row.name for row in found}):
+            yield _of_file(describe(connection.engine), f"no table is called {name}")
+    for table in metadata.sorted_tables:  # also those that no leaf vouches for
+        connection.execute(select(table).limit(0))
 
 
 def _of_file(path: str, problem: str) -> Finding:

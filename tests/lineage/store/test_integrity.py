@@ -252,6 +252,30 @@ def test_sqlite_holds_any_type(sqlite: Databases, column: str, value: str) -> No
     store.close()
 
 
+def test_a_table_is_called_what_it_was_called(sqlite: Databases) -> None:
+    """SQLite finds it all the same, whatever the case of its letters."""
+    url = sqlite.laid()
+    with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("UPDATE sqlite_master SET name = 'Snapshot' WHERE name = 'snapshot'")
+    connection.close()
+    store = Store(connect(url), ticking())
+    with store.reader() as reader:
+        assert [f.problem for f in integrity.check(reader)] == ["no table is called snapshot"]
+    store.close()
+
+
+def test_a_column_that_no_leaf_vouches_for_is_missed_too(sqlite: Databases) -> None:
+    url = sqlite.laid()
+    with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
+        connection.execute("ALTER TABLE outbox RENAME COLUMN next_at TO next_bt")
+    connection.close()
+    store = Store(connect(url), ticking())
+    with store.reader() as reader:
+        assert ["damaged" in f.problem for f in integrity.check(reader)] == [True]
+    store.close()
+
+
 def content(path: Path) -> Any:
     """Everything in a SQLite file that can be read, or None."""
     connection = sqlite3.connect(path)
