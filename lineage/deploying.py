@@ -38,7 +38,7 @@ from backstory.lineage.store.deployments import (
     last_deployment_number,
 )
 from backstory.lineage.store.unit_of_work import Unit
-from backstory.lineage.times import in_utc, time_text
+from backstory.lineage.times import MAX_CLOCK_SKEW, in_utc, time_text
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # of valid times: what lies before is a slip
 MAX_AHEAD = timedelta(days=366)  # of valid times: a plan may be recorded, a slip in the year not
@@ -136,9 +136,11 @@ def undeploy(
                 f"{ref!r} is neither a deployment nor a model version",
                 hint=f"write it like {deployment_key(where, 1)} or ranker@7",
             )
-        open_now = [i for i in serving if i.until_at is None or i.until_at > until]
-        _one_environment(ref, open_now)
-        for interval in open_now:
+        ending = [
+            i for i in serving if i.from_at <= until and (not i.until_at or i.until_at > until)
+        ]
+        _one_environment(ref, ending, f"at {time_text(until)}" if at else "now")
+        for interval in ending:
             changes = plan_undeployment(
                 _intervals(unit, interval.environment, interval.model),
                 environment=interval.environment,
@@ -146,8 +148,8 @@ def undeploy(
                 at=until,
             )
             _carry_out(unit, changes, interval.deployment)
-        unit.note(until=until.isoformat(), ended=[i.number for i in open_now])
-        ended = intervals_of(unit.connection, [i.deployment for i in open_now])
+        unit.note(until=until.isoformat(), ended=[i.number for i in ending])
+        ended = intervals_of(unit.connection, [i.deployment for i in ending])
     return [recorded[-1] for recorded in ended.values()]
 
 
@@ -183,12 +185,17 @@ def alias(
     """Let an alias name a version from now on, or from a time on.
 
     Raises:
-        InvalidError: an alias that reads like a version or a time.
+        InvalidError: an alias that reads like a version or a time, or a time that is not over.
         RefusedError: the alias has moved later than that time already.
     """
     _check_alias(name)
     found = resolve_version(parts, version)
     since = _valid_time(parts, at)
+    if since > parts.clock() + MAX_CLOCK_SKEW:  # else a ref would name the version before its time
+        raise InvalidError(
+            f"{found.model}@{name}: {time_text(since)} is in the future",
+            hint="move the alias when it is so; plan what serves with `backstory deploy --at`",
+        )
     with parts.unit("alias", f"{found.model}@{name}", reason=reason) as unit:
         moves = models.alias_rows(unit.connection, found.model, name)
         last = moves[-1] if moves else None
@@ -305,10 +312,10 @@ def _intervals(unit: Unit, environment: str, model: str) -> list[Interval]:
     ]
 
 
-def _one_environment(ref: str, serving: Sequence[IntervalRecord]) -> None:
+def _one_environment(ref: str, serving: Sequence[IntervalRecord], when: str) -> None:
     environments = sorted({i.environment for i in serving})
     if not environments:
-        raise NotFoundError(f"{ref} serves nowhere now", hint="see `backstory deployments`")
+        raise NotFoundError(f"{ref} serves nowhere {when}", hint="see `backstory deployments`")
     if len(environments) > 1:
         raise InvalidError(
             f"{ref} serves in {', '.join(environments)}", hint="name one with --from ENVIRONMENT"

@@ -103,6 +103,14 @@ def test_an_alias_moves_and_its_moves_are_kept(home: Home) -> None:
         home.alias("ranker@1", "champion", at=MORNING)
 
 
+def test_an_alias_moves_when_it_is_so(home: Home) -> None:
+    train(home), train(home)
+    home.alias("ranker@1", "champion")
+    with pytest.raises(backstory.InvalidError, match="is in the future"):
+        home.alias("ranker@2", "champion", at=home.clock() + timedelta(hours=1))
+    assert home.model("ranker@champion").version.ref == "ranker@1"
+
+
 @pytest.mark.parametrize("name", ["7", "2026-11", "a/b", "Big", ""])
 def test_an_alias_is_a_word(home: Home, name: str) -> None:
     train(home)
@@ -117,3 +125,11 @@ def test_versions_come_in_pages(home: Home) -> None:
     assert [v.number for v in home.models("ranker", before=2)] == [1]
     with pytest.raises(backstory.NotFoundError):
         home.models("other")
+
+
+def test_undeploy_ends_a_deployment_whose_share_changes_later(home: Home) -> None:
+    train(home), train(home)
+    home.deploy("ranker@1", to="prod", at=MORNING)
+    home.deploy("ranker@2", to="prod", share=0.1, mode="canary", at=MORNING + timedelta(hours=8))
+    home.undeploy("env:prod#1", at=MORNING + timedelta(hours=4))
+    assert home.deployments("prod", at=MORNING + timedelta(hours=5)) == []
