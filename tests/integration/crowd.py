@@ -5,8 +5,10 @@ fork server), so a crowd begins within a second. They begin together when all ar
 """
 
 import multiprocessing
+import random
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from datetime import timedelta
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
@@ -16,7 +18,8 @@ from tests.integration.small_home import MODEL, SLICE, thumbs
 
 BATCHES = 5
 ROWS = 3
-PATIENCE = 120  # seconds
+SERVED = 4  # versions that are there
+PATIENCE = 1200  # seconds
 
 Task = Callable[[Home, int, int], Iterator[str]]
 
@@ -89,6 +92,29 @@ def deploy(home: Home, number: int, of: int) -> Iterator[str]:
         try:
             home.deploy(f"{MODEL}@{version}", to="prod", share=0.1 * (number + 1))
         except backstory.RefusedError:
+            yield "refused"
+        else:
+            yield "stored"
+
+
+def serve(home: Home, number: int, of: int, times: int) -> Iterator[str]:
+    """Deploys, undeploys and alias moves of all kinds, at times of the past and of the future."""
+    draw = random.Random(number)
+    began = home.clock()
+    for turn in range(times):
+        version = f"{MODEL}@{draw.randint(1, SERVED)}"
+        environment = draw.choice(["prod", "test"])
+        at = began + timedelta(minutes=draw.randint(-60, 60))
+        try:
+            match turn % 4:
+                case 0 | 1:
+                    share, mode = draw.choice([(1, "live"), (0.4, "live"), (0.2, "canary")])
+                    home.deploy(version, to=environment, share=share, mode=mode, at=at)
+                case 2:
+                    home.alias(version, draw.choice(["champion", "challenger"]))
+                case 3:
+                    home.undeploy(version, from_environment=environment, at=at)
+        except (backstory.RefusedError, backstory.NotFoundError):
             yield "refused"
         else:
             yield "stored"

@@ -1,15 +1,24 @@
 """Many processes work on one home at once: every row lands once or is refused, never lost."""
 
 from collections import Counter
+from functools import partial
+from itertools import accumulate, groupby
+from operator import itemgetter
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 import backstory
 from backstory.lineage.home import Home
+from backstory.lineage.observing import Served
+from backstory.lineage.store import tables
+from tests.databases import Databases, databases, postgresql, sqlite
 from tests.integration import crowd, small_home
 from tests.integration.crowd import BATCHES, ROWS, together
 from tests.integration.small_home import MODEL, SLICE
+
+__all__ = ["databases", "postgresql", "sqlite"]
 
 CROWD = 8
 
@@ -88,3 +97,30 @@ def test_concurrent_deployments_never_exceed_all_traffic(home: Home, tmp_path: P
     for at in {interval.from_at for interval in intervals}:
         assert sum(i.share for i in home.deployments("prod", at=at)) <= 1 + 1e-9
     assert said.count("stored") == len({interval.deployment for interval in intervals})
+
+
+@pytest.mark.parametrize("times", [12, pytest.param(1000 // CROWD, marks=pytest.mark.soak)])
+def test_a_history_of_many_writers_is_one_history(
+    databases: Databases, tmp_path: Path, times: int
+) -> None:
+    home = backstory.init(tmp_path / "home", database_url=databases.laid())
+    train(home, tmp_path, crowd.SERVED)
+    together(partial(crowd.serve, times=times), home.settings.home, CROWD)
+    with home.store.reader() as conn:
+        leaves = conn.execute(select(tables.audit_leaf).order_by(tables.audit_leaf.c.seq))
+        instants = [leaf.at for leaf in leaves]
+    assert instants == sorted(instants)
+    for as_of in instants:
+        check_shares(home.deployments(as_of=as_of))
+    check_shares(home.deployments())
+    assert home.verify().intact
+
+
+def check_shares(intervals: list[Served]) -> None:
+    """At no instant may versions that answer users take more than all traffic."""
+    counted = [i for i in intervals if i.mode in {"live", "canary"}]
+    changes = [(i.environment, i.from_at, i.share) for i in counted]
+    changes += [(i.environment, i.until_at, -i.share) for i in counted if i.until_at is not None]
+    for environment, steps in groupby(sorted(changes), itemgetter(0)):
+        shares = accumulate(share for *_, share in steps)
+        assert max(shares) <= 1 + 1e-6, environment

@@ -140,6 +140,6 @@ def _told(home: Home, as_of: datetime | None) -> Known:
 
 def test_history_is_that_of_the_model(databases: Databases) -> None:
     run_state_machine_as_test(
-        lambda: Serving(databases),
+        lambda: Serving(databases),  # type: ignore[arg-type]  # the typed stub knows classes only
         settings=settings(max_examples=8, stateful_step_count=15, deadline=None),
     )
