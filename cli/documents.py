@@ -16,9 +16,9 @@ from backstory.lake.diff import FileDiff
 from backstory.lake.findings import Finding
 from backstory.lake.manifest import ManifestFile
 from backstory.lake.table import Receipt
+from backstory.lineage.aliasing import AliasMove
 from backstory.lineage.backup.taking import Backup
 from backstory.lineage.comparing import SnapshotDiff
-from backstory.lineage.deploying import AliasMove
 from backstory.lineage.diagnosing import Check
 from backstory.lineage.forwarding import Flushed
 from backstory.lineage.graph import Edge, Node, run_key

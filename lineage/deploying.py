@@ -1,15 +1,14 @@
-"""Serving over valid time: deployments with their shares, and aliases with their moves.
+"""Serving over valid time: deployments with their shares.
 
 `deploy` records; it rolls nothing out. What is so from when is a row of its own: a changed share
-ends one interval and begins another, a moved alias likewise, and what was recorded before stays.
+ends one interval and begins another, and what was recorded before stays.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from backstory.lake.crash import crashpoint
-from backstory.lake.errors import InvalidError, LimitExceededError, NotFoundError, RefusedError
+from backstory.lake.errors import InvalidError, LimitExceededError, NotFoundError
 from backstory.lake.location import check_name
 from backstory.lineage import refs
 from backstory.lineage.deployment import (
@@ -38,21 +37,10 @@ from backstory.lineage.store.deployments import (
     last_deployment_number,
 )
 from backstory.lineage.store.unit_of_work import Unit
-from backstory.lineage.times import MAX_CLOCK_SKEW, in_utc, time_text
+from backstory.lineage.times import in_utc, time_text
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # of valid times: what lies before is a slip
 MAX_AHEAD = timedelta(days=366)  # of valid times: a plan may be recorded, a slip in the year not
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AliasMove:
-    """An alias that names a version from an instant on."""
-
-    model: str
-    alias: str
-    version: models.VersionRecord
-    before: models.VersionRecord | None
-    at: datetime
 
 
 def deploy(
@@ -82,7 +70,7 @@ def deploy(
     """
     check_name(to)
     found = resolve_version(parts, version)
-    since = _valid_time(parts, at)
+    since = valid_time(parts, at)
     with parts.unit("deploy", f"env:{to}", reason=reason) as unit:
         changes = plan_deployment(
             _intervals(unit, to, found.model),
@@ -121,7 +109,7 @@ def undeploy(
     Raises:
         NotFoundError: it does not serve there.
     """
-    until = _valid_time(parts, at)
+    until = valid_time(parts, at)
     found = resolve(parts, ref)
     with parts.unit("undeploy", ref, reason=reason) as unit:
         if isinstance(found, DeploymentNamed):
@@ -179,49 +167,6 @@ def deployments(
         return served(conn, serving, at or as_of or parts.clock())
 
 
-def alias(
-    parts: Parts, version: str, name: str, *, at: datetime | None = None, reason: str = ""
-) -> AliasMove:
-    """Let an alias name a version from now on, or from a time on.
-
-    Raises:
-        InvalidError: an alias that reads like a version or a time, or a time that is not over.
-        RefusedError: the alias has moved later than that time already.
-    """
-    _check_alias(name)
-    found = resolve_version(parts, version)
-    since = _valid_time(parts, at)
-    if since > parts.clock() + MAX_CLOCK_SKEW:  # else a ref would name the version before its time
-        raise InvalidError(
-            f"{found.model}@{name}: {time_text(since)} is in the future",
-            hint="move the alias when it is so; plan what serves with `backstory deploy --at`",
-        )
-    with parts.unit("alias", f"{found.model}@{name}", reason=reason) as unit:
-        moves = models.alias_rows(unit.connection, found.model, name)
-        last = moves[-1] if moves else None
-        if last is not None and last.from_at > since:
-            raise RefusedError(
-                f"{found.model}@{name} has moved at {time_text(last.from_at)} already",
-                hint="give a later --at",
-            )
-        named = {"model": found.model, "alias": name}
-        if last is not None:
-            writes.end(unit, tables.alias, last.id)
-            until = {"from_at": last.from_at, "until_at": since}
-            writes.insert(unit, tables.alias, **named, model_version=last.model_version, **until)
-        writes.insert(unit, tables.alias, **named, model_version=found.id, from_at=since)
-        before = last.model_version if last is not None and last.until_at is None else None
-        unit.note(to=found.ref, since=since.isoformat())
-        known = models.versions(unit.connection, [i for i in (found.id, before) if i])
-    return AliasMove(
-        model=found.model,
-        alias=name,
-        version=known[found.id],
-        before=known[before] if before else None,
-        at=since,
-    )
-
-
 def model_versions(
     parts: Parts,
     model: str | None = None,
@@ -251,7 +196,7 @@ def model_versions(
         return models.versions_of(conn, found.name, limit=limit, before=before)
 
 
-def _valid_time(parts: Parts, at: datetime | None) -> datetime:
+def valid_time(parts: Parts, at: datetime | None) -> datetime:
     """The instant since when something is so; now where nothing is said."""
     now = parts.clock()
     since = in_utc(at or now)
@@ -329,12 +274,3 @@ def _mode(text: str) -> Mode:
         raise InvalidError(
             f"{text!r} is not a mode", hint=f"one of {', '.join(m.value for m in Mode)}"
         ) from exc
-
-
-def _check_alias(name: str) -> None:
-    check_name(name)
-    if "/" in name or name.isdigit() or name[:1].isdigit():
-        raise InvalidError(
-            f"{name!r} is no alias: one begins with a letter and is one word",
-            hint="write it like champion",
-        )

@@ -29,6 +29,7 @@ from backstory.lake.location import check_openable, translate_os_error
 from backstory.lake.snapshot import Snapshot
 from backstory.lake.table import Receipt
 from backstory.lineage import (
+    aliasing,
     closing,
     commanding,
     comparing,
@@ -108,7 +109,8 @@ class Home(Parts):
     load = loading.load
     loads = loading.loads
     version_of = loading.version_of
-    alias = deploying.alias
+    alias = aliasing.alias
+    aliases = aliasing.aliases
     deploy = deploying.deploy
     undeploy = deploying.undeploy
     deployments = deploying.deployments

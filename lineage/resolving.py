@@ -295,7 +295,7 @@ def _version(conn: Any, ref: refs.NameRef) -> models.VersionRecord:
 
 
 def _aliased(conn: Any, model: str, alias: str) -> models.VersionRecord:
-    entity = models.alias_at(conn, model, alias, None)
+    entity = models.aliased(conn, model, alias)
     if entity is None:
         raise _unknown(
             f"{model} has no alias {alias!r}", alias, models.alias_names(conn, model), f"{model}@"

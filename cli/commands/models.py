@@ -83,6 +83,33 @@ def _alias(session: Session, ref: str, name: str, at: datetime | None, reason: s
     session.output.result(document(move), Sentence(text=text, state="ok"))
 
 
+@verb(
+    "aliases",
+    examples=("backstory models aliases ranker", "backstory models aliases ranker@7 --json"),
+)
+@click.argument("model", type=REF_TEXT, required=False)
+@AS_OF
+def _aliases(session: Session, model: str | None, *, as_of: datetime | None) -> None:
+    """List the moves of aliases.
+
+    Of a model's, of those to one version, or of all; each alias's newest move first.
+    """
+    from backstory.cli.documents import documents
+
+    with session.home() as home:
+        moves = home.aliases(model, as_of=as_of)
+    rows = [
+        (f"{m.model}@{m.alias}", m.version.ref, m.before.ref if m.before else None, m.at)
+        for m in moves
+    ]
+    columns = (("alias", REF), ("version", REF), ("before", REF), ("since", TIME))
+    session.output.result(
+        documents(moves),
+        Table(columns=columns, rows=rows),
+        empty="no alias was ever given; `backstory models alias` gives one",
+    )
+
+
 @verb("show", examples=("backstory models show ranker@7", "backstory models show ranker@3 --json"))
 @click.argument("ref", type=REF_TEXT)
 @AS_OF
@@ -205,6 +232,6 @@ def _load(load: "LoadRecord") -> str:
 command = Family(
     "models",
     default="list",
-    commands=[_list, _show, _add, _alias],
+    commands=[_list, _show, _add, _alias, _aliases],
     examples=("backstory models ranker", "backstory models alias ranker@7 champion"),
 )

@@ -218,28 +218,26 @@ def last_number(conn: Connection, model: str) -> int:
     return conn.execute(query, horizon(conn)).scalar_one() or 0
 
 
-def alias_at(conn: Connection, model: str, alias: str, at: datetime | None) -> int | None:
-    """The version id that an alias named at a time, or names now."""
+def aliased(conn: Connection, model: str, alias: str) -> int | None:
+    """The version id that an alias names now: no alias moves before its time."""
     query = select(t.alias.c.model_version).where(
-        t.alias.c.model == model, t.alias.c.alias == alias, known_in(t.alias)
+        t.alias.c.model == model,
+        t.alias.c.alias == alias,
+        known_in(t.alias),
+        t.alias.c.until_at.is_(None),
     )
-    if at is None:
-        query = query.where(t.alias.c.until_at.is_(None))
-    else:
-        query = query.where(
-            t.alias.c.from_at <= at, or_(t.alias.c.until_at.is_(None), t.alias.c.until_at > at)
-        )
-    newest = query.order_by(t.alias.c.id.desc()).limit(1)
-    return conn.execute(newest, horizon(conn)).scalar_one_or_none()
+    return conn.execute(query, horizon(conn)).scalar_one_or_none()
 
 
-def alias_rows(conn: Connection, model: str, alias: str) -> list[Any]:
-    """The current record of an alias's moves, oldest first."""
+def alias_rows(conn: Connection, model: str, alias: str | None = None) -> list[Any]:
+    """The current record of the moves of a model's aliases, or of one: by alias, oldest first."""
     query = (
         select(t.alias)
-        .where(t.alias.c.model == model, t.alias.c.alias == alias, known_in(t.alias))
-        .order_by(t.alias.c.from_at)
+        .where(t.alias.c.model == model, known_in(t.alias))
+        .order_by(t.alias.c.alias, t.alias.c.from_at, t.alias.c.id)
     )
+    if alias is not None:
+        query = query.where(t.alias.c.alias == alias)
     return list(conn.execute(query, horizon(conn)))
 
 

@@ -21,6 +21,7 @@ ASKED = {
     "history": ["history", "thumbs/en"],
     "impact": ["impact", "thumbs/en@1"],
     "models": ["models"],
+    "models aliases": ["models", "aliases", "ranker"],
     "models show": ["models", "show", "ranker@1"],
     "path": ["path", "thumbs/en@1", "ranker@3"],
     "pin --list": ["pin", "--list"],

@@ -103,6 +103,26 @@ def test_an_alias_moves_and_its_moves_are_kept(home: Home) -> None:
         home.alias("ranker@1", "champion", at=MORNING)
 
 
+def test_the_moves_of_aliases_are_listed(home: Home) -> None:
+    train(home), train(home), train(home, model="other")
+    home.alias("ranker@1", "champion", at=MORNING)
+    then = home.clock()
+    home.alias("ranker@2", "champion")
+    home.alias("ranker@1", "challenger")
+    home.alias("other@1", "champion")
+    told = [(m.model, m.alias, m.version.ref, m.before and m.before.ref) for m in home.aliases()]
+    assert told == [
+        ("other", "champion", "other@1", None),
+        ("ranker", "challenger", "ranker@1", None),
+        ("ranker", "champion", "ranker@2", "ranker@1"),
+        ("ranker", "champion", "ranker@1", None),
+    ]
+    assert [m.version.ref for m in home.aliases("ranker@champion")] == ["ranker@2"]
+    assert [m.at for m in home.aliases("ranker", as_of=then)] == [MORNING]
+    with pytest.raises(backstory.InvalidError, match="is not a model"):
+        home.aliases("run:" + home.runs()[0].run_id)
+
+
 def test_an_alias_moves_when_it_is_so(home: Home) -> None:
     train(home), train(home)
     home.alias("ranker@1", "champion")
