@@ -159,6 +159,26 @@ def test_what_the_command_must_leave_is_asked_for(
     assert home.models() == []
 
 
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("true", "model.bin is as it was before"),
+        ("touch -r model.bin old; cp -p model.bin new", "model.bin is as it was before"),
+        ("echo weights > model.bin", "metrics.json is as it was before"),
+    ],
+)
+def test_what_was_there_before_is_not_what_the_command_left(
+    home: Home, tmp_path: Path, script: str, said: str
+) -> None:
+    (tmp_path / "model.bin").write_text("weights\n")
+    (tmp_path / "metrics.json").write_text("{}")
+    options = ("--metrics", "metrics.json") if "metrics" in said else ()
+    ran = train(tmp_path, "sh", "-c", script, options=options)
+    assert ran.code == 3, ran.err
+    assert said in ran.err.splitlines()[0]
+    assert (only_run(home).run.state, home.models()) == ("failed", [])
+
+
 def test_no_program_and_no_input_are_said(home: Home, tmp_path: Path) -> None:
     assert train(tmp_path, "no-such-program").code == 3
     assert only_run(home).run.state == "failed"
