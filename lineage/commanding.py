@@ -45,6 +45,7 @@ INPUTS_VARIABLE = "BACKSTORY_INPUTS"
 MAX_INPUTS = 100
 SIGNALED = 128  # and the signal's number: the exit code of what a signal has ended
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STOP_SECONDS = 10.0  # between asking a command to stop and making it
 
 
 class CommandFailedError(BackstoryError):
@@ -124,9 +125,10 @@ class _CommandRun(Retraining):
             environment = _environment(self._described, self._parts.settings.home, path)
             child = told.child = _spawn(command, environment)
             told.pass_on()
-            with self._parts.unit("run.process", run_key(self.run_id)) as unit:
-                self._taken_up_by(unit, self._started(), process(child.pid))
-            code = child.wait()
+            with _stopped_on_failure(child):
+                with self._parts.unit("run.process", run_key(self.run_id)) as unit:
+                    self._taken_up_by(unit, self._started(), process(child.pid))
+                code = child.wait()
         ended_by = signal.Signals(-code) if code < 0 else None
         self._take_back(None if ended_by else code, ended_by)
         if ended_by or code or told.signals:
@@ -198,6 +200,22 @@ def _spawn(command: Sequence[str], environment: Mapping[str, str]) -> "subproces
         ) from exc
     except OSError as exc:
         raise translate_os_error(exc, f"starting {command[0]}") from exc
+
+
+@contextmanager
+def _stopped_on_failure(child: "subprocess.Popen[bytes]") -> Iterator[None]:
+    """No failure is recorded of a command that still runs."""
+    try:
+        yield
+    except BaseException:
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGTERM)
+        try:
+            child.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+        raise
 
 
 def _environment(described: RunDescription, home: Path, inputs: Path) -> dict[str, str]:

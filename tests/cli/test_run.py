@@ -3,11 +3,12 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 import backstory
 from backstory.lineage.home import Home
 from backstory.lineage.process import Process
+from backstory.lineage.store.engine import describe
 from backstory.lineage.store.runs import processes_of
 from tests.cli.running import PROGRAM, Ran, environment, process
 from tests.lineage.homes import feed
@@ -60,6 +62,23 @@ def begun(folder: Path, *command: str) -> Iterator["subprocess.Popen[str]"]:
         assert running.stdout is not None
         assert running.stdout.readline() == "started\n"
         yield running
+
+
+@contextmanager
+def ended_output() -> Iterator[list[str]]:
+    """What was written to this process's output, until no child of it can write any more."""
+    said: list[str] = []
+    reading, writing = os.pipe()
+    before = os.dup(1)
+    os.dup2(writing, 1)
+    os.close(writing)
+    try:
+        yield said
+    finally:
+        os.dup2(before, 1)
+        os.close(before)
+        with os.fdopen(reading) as output:
+            said.append(output.read())
 
 
 def only_run(home: Home) -> Any:
@@ -206,6 +225,26 @@ def test_a_killed_command_fails_the_run(home: Home, tmp_path: Path) -> None:
     ran = train(tmp_path, "sh", "-c", "kill -9 $$")
     assert ran.code == 128 + signal.SIGKILL
     assert only_run(home).facets["backstory_command"]["signal"] == "SIGKILL"
+
+
+@pytest.mark.parametrize(
+    ("script", "seconds"),
+    [("sleep 60; echo outlived", 30), ("trap '' TERM; sleep 60; echo outlived", 0)],
+)
+def test_a_command_whose_process_cannot_be_recorded_is_stopped(
+    home: Home, tmp_path: Path, script: str, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(sqlite3.connect(describe(home.store.engine))) as conn:
+        conn.execute(
+            "CREATE TRIGGER refused BEFORE INSERT ON run_process"
+            " WHEN EXISTS (SELECT 1 FROM run_process)"  # the first is the process that asks
+            " BEGIN SELECT RAISE(ABORT, 'it is refused'); END"
+        )
+    monkeypatch.setattr("backstory.lineage.commanding.STOP_SECONDS", seconds)
+    with ended_output() as said, pytest.raises(Exception, match="it is refused"):
+        home.run_command("ranker", ["sh", "-c", script], artifact=tmp_path / "model.bin")
+    assert only_run(home).run.state == "failed"
+    assert said == [""]
 
 
 def test_a_run_whose_processes_are_all_lost_is_abandoned(home: Home, tmp_path: Path) -> None:
