@@ -115,7 +115,11 @@ def test_a_script_trains_a_version(home: Home, tmp_path: Path) -> None:
     assert (training["params"], training["metrics"]) == ({"rate": 0.1}, {"ndcg": 0.4})
     assert training["code"]["command"][:2] == ["sh", "-c"]
     assert found.facets["backstory_command"]["exitCode"] == 0
-    assert found.not_captured == "what the command read beside its inputs"
+    unseen = "what the command read beside its inputs"
+    assert found.run.not_captured == unseen
+    assert process("runs", folder=tmp_path).rows[0][-1] == unseen
+    assert process("runs", "--json", folder=tmp_path).data[0]["notCaptured"] == unseen
+    assert f"not captured: {unseen}" in process("trace", "ranker@1", folder=tmp_path).out
 
 
 def test_a_command_is_told_its_files_and_its_run(home: Home, tmp_path: Path) -> None:
@@ -261,7 +265,7 @@ def test_a_run_whose_processes_are_all_lost_is_abandoned(home: Home, tmp_path: P
         running.stdout.read()  # to the end: nobody writes any more
     found = only_run(home)
     assert found.run.state == "abandoned"
-    assert found.not_captured == "what the command read beside its inputs"
+    assert found.run.not_captured == "what the command read beside its inputs"
     shown = process("show", f"run:{found.run.run_id}", folder=tmp_path)
     assert "not captured\twhat the command read beside its inputs" in shown.out
     assert "state\tabandoned" in shown.out
