@@ -231,6 +231,7 @@ def _(thing: RunRecord) -> Document:
         "ended": _time(thing.ended),
         "message": thing.message,
         "trigger": thing.trigger,
+        "notCaptured": thing.not_captured,
     }
 
 
@@ -250,7 +251,6 @@ def _(thing: RunSummary) -> Document:
         **document(thing.run),
         "reads": [{**document(read), "snapshot": document(made)} for read, made in thing.reads],
         "versions": documents(thing.versions),
-        "notCaptured": thing.not_captured,
         "facets": dict(thing.facets),
         "events": len(thing.events),
     }

@@ -141,7 +141,12 @@ def _notes(detail: Detail | None, pin: PinRecord | None, *, of_edge: bool) -> li
             files = (count(detail.files, "file"), TEXT)
             return [*rows, files, (detail.digest, DIGEST), *pinned]
         case RunRecord():
-            return [(detail.state, STATE), *_times(detail), *_trigger(detail)]
+            return [
+                (detail.state, STATE),
+                *_times(detail),
+                *_trigger(detail),
+                *_not_captured(detail),
+            ]
         case VersionRecord():
             names: list[Note] = [(", ".join(detail.aliases), TEXT)] if detail.aliases else []
             return [*names, *_bytes(detail)]
@@ -173,6 +178,10 @@ def _trigger(run: RunRecord) -> list[Note]:
         return []
     kind, reason = run.trigger["kind"], run.trigger["reason"]
     return [(f"{kind}: {reason}" if reason else kind, TEXT)]
+
+
+def _not_captured(run: RunRecord) -> list[Note]:
+    return [(f"not captured: {run.not_captured}", TEXT)] if run.not_captured else []
 
 
 def _columns(trace: Trace, place: TreeNode, detail: Detail | None) -> list[tuple[str, Any, Kind]]:

@@ -83,6 +83,7 @@ BOUNDS = {
         "lineage.tracing.MAX_DEPTH": "steps of a trace",
         "lineage.tracing.MAX_LIMIT": "nodes of a trace",
         "lake.lookup.MAX_ROWS_FOUND": "rows that are found by one id",
+        "lineage.diagnosing.MAX_RUNS_LOOKED_AT": "newest runs that `doctor` looks at",
         "lake.presence.MAX_FILES_LOOKED_AT": "data files that one check of `doctor` looks at",
         "api.schema.paging.MAX_FIRST": "`first` of a connection in GraphQL",
     },

@@ -3,7 +3,7 @@
 Its inputs are pinned, recorded as read, and offered to the command as JSON (`offering`) in the file
 that `BACKSTORY_INPUTS` names; what else the command reads is not captured, and said to be so. The
 command runs without a shell, in a process group of its own, on the caller's output. It succeeds by
-ending with 0 and leaving its artifact: only then is there a model version.
+ending with 0 and leaving its artifact (`leaving`): only then is there a model version.
 """
 
 import json
@@ -29,6 +29,7 @@ from backstory.lake.errors import (
 from backstory.lake.location import translate_os_error
 from backstory.lineage.graph import run_key
 from backstory.lineage.input_text import Input
+from backstory.lineage.leaving import Expected
 from backstory.lineage.offering import offer
 from backstory.lineage.openlineage.events import RunDescription
 from backstory.lineage.parts import Parts
@@ -44,6 +45,7 @@ INPUTS_VARIABLE = "BACKSTORY_INPUTS"
 MAX_INPUTS = 100
 SIGNALED = 128  # and the signal's number: the exit code of what a signal has ended
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STOP_SECONDS = 10.0  # between asking a command to stop and making it
 
 
 class CommandFailedError(BackstoryError):
@@ -75,15 +77,16 @@ def run_command(
     Args:
         model: the model's name.
         command: the program and its arguments.
-        artifact: the file or folder that the command leaves.
+        artifact: the file or folder that the command leaves, new or changed.
         inputs: what it reads.
-        metrics: a JSON file of numbers by name that it leaves.
+        metrics: a JSON file of numbers by name that it leaves, new or changed.
         params: parameters, to be recorded.
         trigger: why it runs; by hand where nothing is said.
         job: the OpenLineage job; `retrain.<model>` where nothing is said.
 
     Raises:
-        NotFoundError: an input, the program or the artifact is not there.
+        NotFoundError: an input or the program is not there, or the command left no artifact or
+            metrics.
         TriggerNotDue: the trigger's condition is not met; nothing is recorded.
         CommandFailedError: the command failed.
         InvalidError: an input or the metrics file cannot be taken.
@@ -98,10 +101,12 @@ def run_command(
         readings = [(i.role, run.read(i.ref, role=i.role, where=i.where)) for i in exact]
         uris = [parts.lake.table(reading.snapshot.slice).uri for _, reading in readings]
         offered = [(role, uri, r) for (role, r), uri in zip(readings, uris, strict=True)]
+        trained = Expected(artifact, "artifact")
+        measured = Expected(metrics, "metrics") if metrics is not None else None
         run.execute(command, offer(run.run_id, model, offered))
-        if metrics is not None:
-            run.log_metrics(_metrics(metrics))
-        return run.register(artifact)
+        if measured is not None:
+            run.log_metrics(_metrics(measured.left()))
+        return run.register(trained.left())
 
 
 class _CommandRun(Retraining):
@@ -120,9 +125,10 @@ class _CommandRun(Retraining):
             environment = _environment(self._described, self._parts.settings.home, path)
             child = told.child = _spawn(command, environment)
             told.pass_on()
-            with self._parts.unit("run.process", run_key(self.run_id)) as unit:
-                self._taken_up_by(unit, self._started(), process(child.pid))
-            code = child.wait()
+            with _stopped_on_failure(child):
+                with self._parts.unit("run.process", run_key(self.run_id)) as unit:
+                    self._taken_up_by(unit, self._started(), process(child.pid))
+                code = child.wait()
         ended_by = signal.Signals(-code) if code < 0 else None
         self._take_back(None if ended_by else code, ended_by)
         if ended_by or code or told.signals:
@@ -196,6 +202,22 @@ def _spawn(command: Sequence[str], environment: Mapping[str, str]) -> "subproces
         raise translate_os_error(exc, f"starting {command[0]}") from exc
 
 
+@contextmanager
+def _stopped_on_failure(child: "subprocess.Popen[bytes]") -> Iterator[None]:
+    """No failure is recorded of a command that still runs."""
+    try:
+        yield
+    except BaseException:
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGTERM)
+        try:
+            child.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+        raise
+
+
 def _environment(described: RunDescription, home: Path, inputs: Path) -> dict[str, str]:
     """What the command is told; OpenLineage's integrations read the parent's three parts."""
     names = (described.namespace, described.job, described.run_id)
@@ -229,10 +251,6 @@ def _metrics(path: Path) -> Mapping[str, Any]:
             text = file.read(MAX_DOCUMENT_BYTES + 1).decode()
     except UnicodeDecodeError as exc:
         raise InvalidError(f"{path} is not UTF-8", hint="write the metrics as JSON") from exc
-    except FileNotFoundError as exc:
-        raise NotFoundError(
-            f"the command left no metrics at {path}", hint="leave --metrics out, or write them"
-        ) from exc
     except OSError as exc:
         raise translate_os_error(exc, f"reading {path}") from exc
     return load_json(text, f"the metrics file {path}")

@@ -16,10 +16,12 @@ from backstory.lake.location import translate_os_error
 from backstory.lake.pinned import pin_folders, pins_of, read_manifest, snapshot_kept
 from backstory.lake.presence import MAX_FILES_LOOKED_AT, look_at_files
 from backstory.lake.snapshot import Table, open_snapshot
-from backstory.lineage import pinning
+from backstory.lineage import abandoning, pinning
 from backstory.lineage.catch_up import unregistered
+from backstory.lineage.graph import run_key
 from backstory.lineage.keys import load_key
 from backstory.lineage.parts import Parts
+from backstory.lineage.run import OPEN, RunState
 from backstory.lineage.settings import SETTINGS_FILE
 from backstory.lineage.store import audit_log, outbox, runs, slices, upgrade
 from backstory.lineage.store.engine import describe, is_sqlite
@@ -35,6 +37,7 @@ from backstory.lineage.times import MAX_CLOCK_SKEW
 LOW_DISK_BYTES = 1 << 30
 LATE_EVENTS = timedelta(hours=1)
 SECOND = timedelta(seconds=1)
+MAX_RUNS_LOOKED_AT = 1000  # the newest
 MAX_NAMED = 5  # folders in one line
 
 
@@ -221,16 +224,20 @@ def _file_system(parts: Parts) -> Check:
 
 
 def _runs(parts: Parts) -> Check:
+    """Runs whose processes were lost; one that goes on, or whose host is another, is well."""
     with parts.store.reader() as conn:
-        open_runs = [run for run in runs.newest_runs(conn, limit=1000) if run.ended is None]
-    if not open_runs:
-        return Check(name="runs", health=Health.OK, found="no run is open")
-    return Check(
-        name="runs",
-        health=Health.WARNING,
-        found=f"{len(open_runs)} runs have started and not ended, e.g. run:{open_runs[0].run_id}",
-        remedy="a run whose process is gone has made nothing; see `backstory runs`",
-    )
+        found = abandoning.told(conn, runs.newest_runs(conn, limit=MAX_RUNS_LOOKED_AT))
+    if lost := [run for run in found if run.state == RunState.ABANDONED and run.ended is None]:
+        verb = "was" if len(lost) == 1 else "were"
+        return Check(
+            name="runs",
+            health=Health.WARNING,
+            found=f"{_count(len(lost), 'run')} {verb} abandoned, e.g. {run_key(lost[0].run_id)}",
+            remedy="`backstory runs close RUN` records that; `home.resume` goes on with it",
+        )
+    going = sum(run.state in OPEN for run in found)
+    said = f"{_count(going, 'run')} open, none abandoned" if going else "no run is open"
+    return Check(name="runs", health=Health.OK, found=said)
 
 
 def _keys(parts: Parts) -> Check:

@@ -18,7 +18,6 @@ from backstory.lineage.resolving import (
     resolve_slice_at,
     resolve_version,
 )
-from backstory.lineage.run import not_captured
 from backstory.lineage.store import deployments, models, names, runs, slices, upgrade
 from backstory.lineage.store.loads import LoadRecord, loads_of
 from backstory.lineage.tracing import training_unknown_before
@@ -92,11 +91,6 @@ class RunSummary:
     versions: Sequence[models.VersionRecord]
     facets: Mapping[str, Any]
     events: Sequence[str]
-
-    @property
-    def not_captured(self) -> str | None:
-        """What of its reads nobody saw; None where all of them are known."""
-        return not_captured(self.facets, self.reads)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

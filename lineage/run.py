@@ -12,11 +12,10 @@ end beats it.
 <RunState.COMPLETED: 'completed'>
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
 from backstory.lineage.times import in_utc
 
@@ -77,15 +76,15 @@ def training_job(model: str) -> str:
     return f"retrain.{model}"
 
 
-def not_captured(facets: Mapping[str, Any], reads: Sequence[Any]) -> str | None:
+def not_captured(*, by_command: bool, has_reads: bool) -> str | None:
     """What of a run's reads nobody saw; None where all of them are known.
 
-    >>> not_captured({}, [])
+    >>> not_captured(by_command=False, has_reads=False)
     'reads'
     """
-    if "backstory_command" in facets:
+    if by_command:
         return "what the command read beside its inputs"
-    return None if reads else "reads"
+    return None if has_reads else "reads"
 
 
 def _weight(change: StateChange) -> tuple[int, datetime, int, str]:

@@ -10,7 +10,6 @@ from backstory.api.schema.entity import Entity, Node
 from backstory.api.schema.fields import MODEL_VERSION, RUN, SNAPSHOT, many, maybe, one
 from backstory.api.schema.paging import connection
 from backstory.api.schema.scalars import JSON, DateTime, Long
-from backstory.lineage.run import not_captured
 from backstory.lineage.store.runs import ReadRecord, RunRecord
 
 
@@ -93,12 +92,6 @@ class Run(graphene.ObjectType):
     def resolve_made(root: RunRecord, info: Info) -> Awaitable[Any]:
         """Its versions."""
         return info.context.loaders.made.load(root.id)
-
-    @staticmethod
-    async def resolve_not_captured(root: RunRecord, info: Info) -> str | None:
-        """What of its reads is not captured."""
-        loaders = info.context.loaders
-        return not_captured(await loaders.facets.load(root.id), await loaders.reads.load(root.id))
 
     @staticmethod
     async def resolve_facets(root: RunRecord, info: Info) -> list[Mapping[str, Any]]:

@@ -32,6 +32,7 @@ _COLUMNS = (
     ("started", TIME),
     ("took", DURATION),
     ("trigger", TEXT),
+    ("not captured", TEXT),
 )
 
 
@@ -56,6 +57,7 @@ def _list(session: Session, model: str | None, limit: int, *, as_of: datetime | 
             run.started,
             _took(run),
             _trigger(run),
+            run.not_captured,
         )
         for run in found
     ]
@@ -139,7 +141,7 @@ def _facts(found: "RunSummary") -> Facts:
             ("code", _code(code), TEXT),
             ("python", environment.get("python"), TEXT),
             ("lock file", environment.get("lockFile"), TEXT),
-            ("not captured", found.not_captured, TEXT),
+            ("not captured", run.not_captured, TEXT),
             ("events", len(found.events), NUMBER),
         ],
     )

@@ -7,10 +7,10 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, Text, bindparam, func, select, type_coerce
+from sqlalchemy import Connection, Text, bindparam, exists, func, select, type_coerce
 
 from backstory.lineage.process import Process
-from backstory.lineage.run import RunState, StateChange, last_change
+from backstory.lineage.run import RunState, StateChange, last_change, not_captured
 from backstory.lineage.store import tables as t
 from backstory.lineage.store.horizon import horizon, known_in
 from backstory.lineage.store.number_list import among
@@ -25,6 +25,7 @@ class RunRecord:
         started: when the run began; None where only later events arrived.
         ended: when it completed, failed or was aborted.
         message: why it failed.
+        not_captured: what of its reads nobody saw; None where all of them are known.
     """
 
     id: int
@@ -37,6 +38,7 @@ class RunRecord:
     started: datetime | None
     ended: datetime | None
     message: str | None
+    not_captured: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +62,14 @@ _RUNS_AND_STATES = Prepared(
         t.run.c.job,
         t.run.c.model,
         type_coerce(t.run.c.trigger, Text),  # decoded once a run, not once a state
+        exists()
+        .where(
+            t.run_facet.c.run == t.run.c.id,
+            t.run_facet.c.key == "backstory_command",
+            known_in(t.run_facet),
+        )
+        .label("by_command"),
+        exists().where(t.run_read.c.run == t.run.c.id, known_in(t.run_read)).label("has_reads"),
         t.run_state.c.state,
         t.run_state.c.at,
         t.run_state.c.message,
@@ -124,7 +134,7 @@ def runs_that_failed(conn: Connection, run_ids: Sequence[str]) -> dict[str, date
 
 def _run_record(rows: Sequence[Sequence[Any]]) -> RunRecord:
     """A run from its rows, one for each of its states; a run without any has one row."""
-    number, run_id, namespace, job, model, trigger = rows[0][:6]
+    number, run_id, namespace, job, model, trigger, by_command, has_reads = rows[0][:8]
     told = [
         StateChange(state=RunState(state), at=at, message=message)
         for *_, state, at, message in rows
@@ -143,6 +153,7 @@ def _run_record(rows: Sequence[Sequence[Any]]) -> RunRecord:
         started=min(started, default=None),
         ended=last.at if last and last.state.ended else None,
         message=last.message if last else None,
+        not_captured=not_captured(by_command=by_command, has_reads=has_reads),
     )
 
 

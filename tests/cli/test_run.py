@@ -3,11 +3,12 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 import backstory
 from backstory.lineage.home import Home
 from backstory.lineage.process import Process
+from backstory.lineage.store.engine import describe
 from backstory.lineage.store.runs import processes_of
 from tests.cli.running import PROGRAM, Ran, environment, process
 from tests.lineage.homes import feed
@@ -62,6 +64,23 @@ def begun(folder: Path, *command: str) -> Iterator["subprocess.Popen[str]"]:
         yield running
 
 
+@contextmanager
+def ended_output() -> Iterator[list[str]]:
+    """What was written to this process's output, until no child of it can write any more."""
+    said: list[str] = []
+    reading, writing = os.pipe()
+    before = os.dup(1)
+    os.dup2(writing, 1)
+    os.close(writing)
+    try:
+        yield said
+    finally:
+        os.dup2(before, 1)
+        os.close(before)
+        with os.fdopen(reading) as output:
+            said.append(output.read())
+
+
 def only_run(home: Home) -> Any:
     [run] = home.runs("ranker")
     return home.run(run.run_id)
@@ -96,7 +115,11 @@ def test_a_script_trains_a_version(home: Home, tmp_path: Path) -> None:
     assert (training["params"], training["metrics"]) == ({"rate": 0.1}, {"ndcg": 0.4})
     assert training["code"]["command"][:2] == ["sh", "-c"]
     assert found.facets["backstory_command"]["exitCode"] == 0
-    assert found.not_captured == "what the command read beside its inputs"
+    unseen = "what the command read beside its inputs"
+    assert found.run.not_captured == unseen
+    assert process("runs", folder=tmp_path).rows[0][-1] == unseen
+    assert process("runs", "--json", folder=tmp_path).data[0]["notCaptured"] == unseen
+    assert f"not captured: {unseen}" in process("trace", "ranker@1", folder=tmp_path).out
 
 
 def test_a_command_is_told_its_files_and_its_run(home: Home, tmp_path: Path) -> None:
@@ -159,6 +182,26 @@ def test_what_the_command_must_leave_is_asked_for(
     assert home.models() == []
 
 
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("true", "model.bin is as it was before"),
+        ("touch -r model.bin old; cp -p model.bin new", "model.bin is as it was before"),
+        ("echo weights > model.bin", "metrics.json is as it was before"),
+    ],
+)
+def test_what_was_there_before_is_not_what_the_command_left(
+    home: Home, tmp_path: Path, script: str, said: str
+) -> None:
+    (tmp_path / "model.bin").write_text("weights\n")
+    (tmp_path / "metrics.json").write_text("{}")
+    options = ("--metrics", "metrics.json") if "metrics" in said else ()
+    ran = train(tmp_path, "sh", "-c", script, options=options)
+    assert ran.code == 3, ran.err
+    assert said in ran.err.splitlines()[0]
+    assert (only_run(home).run.state, home.models()) == ("failed", [])
+
+
 def test_no_program_and_no_input_are_said(home: Home, tmp_path: Path) -> None:
     assert train(tmp_path, "no-such-program").code == 3
     assert only_run(home).run.state == "failed"
@@ -188,6 +231,26 @@ def test_a_killed_command_fails_the_run(home: Home, tmp_path: Path) -> None:
     assert only_run(home).facets["backstory_command"]["signal"] == "SIGKILL"
 
 
+@pytest.mark.parametrize(
+    ("script", "seconds"),
+    [("sleep 60; echo outlived", 30), ("trap '' TERM; sleep 60; echo outlived", 0)],
+)
+def test_a_command_whose_process_cannot_be_recorded_is_stopped(
+    home: Home, tmp_path: Path, script: str, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(sqlite3.connect(describe(home.store.engine))) as conn:
+        conn.execute(
+            "CREATE TRIGGER refused BEFORE INSERT ON run_process"
+            " WHEN EXISTS (SELECT 1 FROM run_process)"  # the first is the process that asks
+            " BEGIN SELECT RAISE(ABORT, 'it is refused'); END"
+        )
+    monkeypatch.setattr("backstory.lineage.commanding.STOP_SECONDS", seconds)
+    with ended_output() as said, pytest.raises(Exception, match="it is refused"):
+        home.run_command("ranker", ["sh", "-c", script], artifact=tmp_path / "model.bin")
+    assert only_run(home).run.state == "failed"
+    assert said == [""]
+
+
 def test_a_run_whose_processes_are_all_lost_is_abandoned(home: Home, tmp_path: Path) -> None:
     with begun(tmp_path, "sh", "-c", f"echo $$ > pid; {WAITING}") as running:
         while len(processes(home)) < 2:  # the command says "started" before it is recorded
@@ -202,7 +265,7 @@ def test_a_run_whose_processes_are_all_lost_is_abandoned(home: Home, tmp_path: P
         running.stdout.read()  # to the end: nobody writes any more
     found = only_run(home)
     assert found.run.state == "abandoned"
-    assert found.not_captured == "what the command read beside its inputs"
+    assert found.run.not_captured == "what the command read beside its inputs"
     shown = process("show", f"run:{found.run.run_id}", folder=tmp_path)
     assert "not captured\twhat the command read beside its inputs" in shown.out
     assert "state\tabandoned" in shown.out

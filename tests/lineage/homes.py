@@ -1,5 +1,7 @@
 """Homes for tests of the use cases, and what is done in them."""
 
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,12 @@ columns:
   at:       {type: timestamp, role: event_time}
   answer:   {type: string, role: interaction_id}
   stars:    {type: int64}
+"""
+LOST = """
+import os, sys, backstory
+with backstory.open(sys.argv[1]) as home:
+    home.retraining("ranker").__enter__()
+    os._exit(0)
 """
 
 
@@ -88,3 +96,10 @@ def backstory_error(error: Any) -> str:
     caught = error.value
     assert isinstance(caught, backstory.BackstoryError)
     return f"{caught.message} | {caught.hint}"
+
+
+def lost_run(home: Home) -> str:
+    """A run whose process ended without a word."""
+    subprocess.run([sys.executable, "-c", LOST, str(home.settings.home)], check=True)
+    [run] = home.runs("ranker")
+    return run.run_id

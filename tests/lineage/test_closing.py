@@ -1,28 +1,13 @@
 """A run that was lost is closed; what it tells of its own end later beats that."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
 import backstory
 from backstory.lineage.home import Home
 from backstory.lineage.openlineage import receive
-
-LOST = """
-import os, sys, backstory
-with backstory.open(sys.argv[1]) as home:
-    home.retraining("ranker").__enter__()
-    os._exit(0)
-"""
-
-
-def lost_run(home: Home) -> str:
-    """A run whose process ended without a word."""
-    subprocess.run([sys.executable, "-c", LOST, str(home.settings.home)], check=True)
-    [run] = home.runs("ranker")
-    return run.run_id
+from tests.lineage.homes import lost_run
 
 
 def test_a_lost_run_is_abandoned_and_can_be_closed(home: Home) -> None:

@@ -8,7 +8,7 @@ from backstory.lake.gate import pass_gate
 from backstory.lake.pins import release
 from backstory.lineage.diagnosing import Health, worst
 from backstory.lineage.home import Home, open_home
-from tests.lineage.homes import MORNING, feed, names_of, pin_unrecorded, thumbs, train
+from tests.lineage.homes import MORNING, feed, lost_run, names_of, pin_unrecorded, thumbs, train
 from tests.lineage.store.recording import ticking
 
 
@@ -33,11 +33,22 @@ def test_an_unregistered_commit_is_told_and_healed_by_opening(home: Home) -> Non
         assert healed.history("thumbs/en")[0].commit.version == 2
 
 
-def test_an_open_run_is_a_warning(home: Home) -> None:
-    with home.retraining("ranker") as run:
+def test_an_abandoned_run_is_a_warning_until_it_is_closed(home: Home) -> None:
+    run_id = lost_run(home)
+    [check] = [c for c in home.doctor() if c.name == "runs"]
+    assert (check.health, check.found) == (
+        Health.WARNING,
+        f"1 run was abandoned, e.g. run:{run_id}",
+    )
+    assert "backstory runs close" in check.remedy
+    home.close_run(run_id)
+    assert [c.found for c in home.doctor() if c.name == "runs"] == ["no run is open"]
+
+
+def test_a_run_that_goes_on_is_well(home: Home) -> None:
+    with home.retraining("ranker"):
         [check] = [c for c in home.doctor() if c.name == "runs"]
-        assert check.health is Health.WARNING
-        assert run.run_id in check.found
+        assert (check.health, check.found) == (Health.OK, "1 run open, none abandoned")
 
 
 def test_pins_that_one_side_does_not_know(home: Home) -> None:
