@@ -20,7 +20,7 @@ from backstory.lineage.store import outbox
 LIFETIME = timedelta(minutes=10)
 FIRST_WAIT = timedelta(seconds=1)
 LONGEST_WAIT = timedelta(minutes=1)
-MAX_DOUBLINGS = 6  # beyond the longest
+DOUBLINGS = 6  # beyond the longest
 
 
 def send_all(
@@ -63,7 +63,7 @@ def wait_after(failures: int, jitter: float) -> timedelta:
     >>> wait_after(2, 1.0)
     datetime.timedelta(seconds=4)
     """
-    full = min(FIRST_WAIT * (1 << min(failures, MAX_DOUBLINGS)), LONGEST_WAIT)
+    full = min(FIRST_WAIT * (1 << min(failures, DOUBLINGS)), LONGEST_WAIT)
     return full * ((1 + jitter) / 2)
 
 
