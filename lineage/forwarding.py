@@ -2,11 +2,10 @@
 
 Recording puts each event into the outbox in its own transaction, so a crash loses none. A file is
 written when a run starts and ends; a receiver on the network is never spoken to by a training,
-which it could stall: `flush` sends what waits, by hand or from a scheduler. An event is forgotten
-once it was taken; a crash between the two sends it again.
+which it could stall: a process beside it or `flush` sends what waits. An event is forgotten once
+it was taken; a crash between the two sends it again.
 """
 
-import fcntl
 import json
 import logging
 from collections.abc import Iterator
@@ -22,9 +21,9 @@ from backstory.lake.errors import (
     RefusedError,
     UnavailableError,
 )
-from backstory.lake.location import translate_os_error
 from backstory.lineage.openlineage.transport import Send, open_transport
 from backstory.lineage.parts import Parts
+from backstory.lineage.sending import alone, begin
 from backstory.lineage.store import outbox
 
 LOCK_FILE = "outbox.lock"
@@ -69,8 +68,8 @@ def flush(parts: Parts, *, retry_refused: bool = False, timeout: float | None = 
         )
     until = None if timeout is None else parts.clock() + _checked(timeout)
     sent = 0
-    with _alone(parts) as alone:
-        if alone:
+    with _alone(parts) as free:
+        if free:
             if retry_refused:
                 with parts.store.operating() as connection:
                     outbox.readmit(connection)
@@ -91,16 +90,24 @@ def _checked(timeout: float) -> timedelta:
 
 
 def send_now(parts: Parts) -> None:
-    """Write what waits to the home's file, if it has one; a failure is only logged."""
-    if (parts.settings.transport or {}).get("type") != "file":
-        return
+    """Write what waits to the home's file, or have a process send it; a failure is only logged."""
     try:
-        flushed = flush(parts)
+        error = _sent_now(parts)
     except BackstoryError as exc:
-        _log.warning("OpenLineage events were not sent: %s", exc)
-        return
-    if flushed.waiting and flushed.error:
-        _log.warning("OpenLineage events were not sent: %s", flushed.error)
+        error = str(exc)
+    if error:
+        _log.warning("OpenLineage events were not sent: %s", error)
+
+
+def _sent_now(parts: Parts) -> str | None:
+    """What stands in the way of the file; of a receiver on the network, the outbox tells."""
+    kind = (parts.settings.transport or {}).get("type")
+    if kind == "file":
+        flushed = flush(parts)
+        return flushed.error if flushed.waiting else None
+    if kind == "http" and parts.settings.send == "background":
+        begin(parts.settings)
+    return None
 
 
 def _drain(parts: Parts, send: Send, until: datetime | None) -> int:
@@ -138,17 +145,10 @@ def _keep(parts: Parts, waiting: outbox.Waiting, error: str, *, refused: bool) -
 
 @contextmanager
 def _alone(parts: Parts) -> Iterator[bool]:
-    """Whether this is the home's only sender; another one sends what we would have sent."""
-    path = parts.settings.spool / LOCK_FILE
-    try:
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        lock = path.open("w")
-    except OSError as exc:
-        raise translate_os_error(exc, f"opening {path}") from exc
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+    """Whether nobody else sends: from this home's folder, or from its database on another host."""
+    with alone(parts.settings, LOCK_FILE) as free:
+        if not free:
             yield False
-        else:
-            yield True
+            return
+        with outbox.sole_sender(parts.store.engine) as sole:
+            yield sole

@@ -27,6 +27,7 @@ MAX_SETTINGS_BYTES = 64 * 1024
 
 FAILED_RUNS = timedelta(days=14)
 MAX_RETENTION_DAYS = 36_525
+SENDERS = ("background", "flush")
 
 TEMPLATE = """\
 # Settings of this Backstory home. Paths are relative to this file.
@@ -48,12 +49,14 @@ failed_runs = "14 days"
 
 [openlineage]
 namespace = "backstory"
+# Who sends events to a server: "background", a process beside trainings, or only "flush".
+send = "background"
 # Events are always kept in the store. To write them to a file as well:
 # [openlineage.transport]
 # type = "file"
 # log_file_path = "openlineage.ndjson"
 # append = true
-# To send them to a server, by `backstory flush`: type = "http", url = "http://marquez:5000"
+# To send them to a server: type = "http", url = "http://marquez:5000"
 
 # When a model is to be trained, for `backstory triggers` and `backstory run --if-due`:
 # [triggers.enough]
@@ -67,7 +70,7 @@ _KNOWN: Mapping[str, set[str] | None] = {
     "lake": {"path"},
     "artifacts": {"path"},
     "retention": {"failed_runs"},
-    "openlineage": {"namespace", "transport"},
+    "openlineage": {"namespace", "send", "transport"},
     "triggers": None,
 }
 
@@ -85,6 +88,7 @@ class Settings:
         failed_runs: how long the pins of a failed run hold after its failure.
         transport: OpenLineage client transport configuration, or None to keep events in the store
             only.
+        send: who sends to a server: "background", a process beside trainings, or "flush" alone.
         triggers: when models are to be trained, by name.
     """
 
@@ -95,6 +99,7 @@ class Settings:
     namespace: str = "backstory"
     failed_runs: timedelta = FAILED_RUNS
     transport: Mapping[str, Any] | None = field(default=None, repr=False)
+    send: str = SENDERS[0]
     triggers: tuple[NamedTrigger, ...] = ()
 
     @property
@@ -163,6 +168,7 @@ def load_settings(home: Path) -> Settings:
         namespace=openlineage.get("namespace", "backstory"),
         failed_runs=_failed_runs(raw, path),
         transport=MappingProxyType(_anchored(transport, home)) if transport else None,
+        send=_sender(openlineage, path),
         triggers=read_triggers(raw.get("triggers", {}), path),
     )
 
@@ -237,6 +243,15 @@ def _check_section(section: str, values: Mapping[str, Any], keys: set[str], path
         if not isinstance(value, dict if key == "transport" else str):
             kind = "a table" if key == "transport" else "a text"
             raise InvalidError(f"{path}: {section}.{key} is not {kind}", hint="mend the file")
+
+
+def _sender(openlineage: Mapping[str, Any], path: Path) -> str:
+    send: str = openlineage.get("send", SENDERS[0])
+    if send not in SENDERS:
+        raise InvalidError(
+            f"{path}: openlineage.send is {send!r}", hint=f"write one of: {', '.join(SENDERS)}"
+        )
+    return send
 
 
 def _failed_runs(raw: Mapping[str, Any], path: Path) -> timedelta:

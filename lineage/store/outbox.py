@@ -5,14 +5,20 @@ is operational: it tells nothing of the past, so no leaf of the audit log vouche
 change of it is no unit of work.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Engine
 
 from backstory.lineage.store import tables as t
+from backstory.lineage.store.engine import is_sqlite, translated
 from backstory.lineage.store.unit_of_work import Unit
+
+# One key of PostgreSQL's advisory locks: "bkso" in ASCII.
+_SENDER = 0x626B736F
 
 
 class Waiting(NamedTuple):
@@ -59,6 +65,23 @@ def put(unit: Unit, event: int) -> None:
         sa.insert(t.outbox),
         {"event": event, "at": unit.at, "attempts": 0, "next_at": unit.at, "refused": False},
     )
+
+
+@contextmanager
+def sole_sender(engine: Engine) -> Iterator[bool]:
+    """Whether nobody else sends from this database, on whichever host; for as long as it lasts."""
+    if is_sqlite(engine):  # on one host, where a lock of a file says it
+        yield True
+        return
+    with translated(engine), engine.connect() as plain:
+        # No transaction stays open meanwhile: it would hold up the database's clearing away.
+        connection = plain.execution_options(isolation_level="AUTOCOMMIT")
+        alone = bool(connection.scalar(sa.select(sa.func.pg_try_advisory_lock(_SENDER))))
+        try:
+            yield alone
+        finally:
+            if alone:
+                connection.execute(sa.select(sa.func.pg_advisory_unlock(_SENDER)))
 
 
 def following(connection: Connection, after: int) -> Waiting | None:

@@ -26,7 +26,8 @@ def receiver() -> Iterator[Receiver]:
 
 
 def forwarding_to(home: Home, url: str) -> Home:
-    settings = dataclasses.replace(home.settings, transport={"type": "http", "url": url})
+    transport = {"type": "http", "url": url}
+    settings = dataclasses.replace(home.settings, transport=transport, send="flush")
     return dataclasses.replace(home, settings=settings)
 
 
@@ -200,8 +201,10 @@ with backstory.open("home") as home:
 """
 
 
-def make_home(folder: Path, url: str) -> None:
+def make_home(folder: Path, url: str, send: str = "flush") -> None:
     backstory.init(folder / "home").close()
+    path = folder / "home/backstory.toml"
+    path.write_text(path.read_text().replace('send = "background"', f'send = "{send}"'))
     with (folder / "home/backstory.toml").open("a") as settings:
         settings.write(f'\n[openlineage.transport]\ntype = "http"\nurl = "{url}"\n')
 
