@@ -42,8 +42,10 @@ if TYPE_CHECKING:
     from backstory.lake.table import (
         Receipt,
     )
+    from backstory.lineage.aliasing import AliasMove
     from backstory.lineage.backup.restoring import restore
     from backstory.lineage.backup.taking import Backup
+    from backstory.lineage.commanding import CommandFailedError
     from backstory.lineage.home import (
         Home,
         Slice,
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
     )
     from backstory.lineage.recording import InteractionLog
     from backstory.lineage.registering import Registration
+    from backstory.lineage.resuming import ResumedRun
     from backstory.lineage.retraining import Retraining
     from backstory.lineage.state import (
         ModelState,
@@ -85,10 +88,12 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
+    "AliasMove": "backstory.lineage.aliasing",
     "Backup": "backstory.lineage.backup.taking",
     "BackstoryError": "backstory.lake.errors",
     "BatchRejectedError": "backstory.lake.errors",
     "Column": "backstory.lake.contract",
+    "CommandFailedError": "backstory.lineage.commanding",
     "ConflictError": "backstory.lake.errors",
     "Contract": "backstory.lake.contract",
     "Drift": "backstory.lineage.trigger",
@@ -110,6 +115,7 @@ _HOMES = {
     "Receipt": "backstory.lake.table",
     "RefusedError": "backstory.lake.errors",
     "Registration": "backstory.lineage.registering",
+    "ResumedRun": "backstory.lineage.resuming",
     "Retraining": "backstory.lineage.retraining",
     "Role": "backstory.lake.contract",
     "RunRecord": "backstory.lineage.store.runs",
@@ -129,10 +135,12 @@ _HOMES = {
 }
 
 __all__ = [
+    "AliasMove",
     "BackstoryError",
     "Backup",
     "BatchRejectedError",
     "Column",
+    "CommandFailedError",
     "ConflictError",
     "Contract",
     "Drift",
@@ -154,6 +162,7 @@ __all__ = [
     "Receipt",
     "RefusedError",
     "Registration",
+    "ResumedRun",
     "Retraining",
     "Role",
     "RunRecord",

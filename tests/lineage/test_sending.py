@@ -17,6 +17,7 @@ from backstory.lineage.sender import LONGEST_WAIT, send_all, wait_after
 from backstory.lineage.sending import SENDER_LOCK, SENDER_MODULE, alone
 from backstory.lineage.settings import load_settings
 from backstory.lineage.store import outbox
+from tests.databases import Databases
 from tests.lineage.receiver import receiving
 from tests.lineage.test_forwarding import forwarding_to, make_home, train
 
@@ -74,11 +75,14 @@ def test_one_sender_at_a_time(home: Home, tmp_path: Path) -> None:
         assert receiver.events == []
 
 
-def test_two_hosts_of_one_database_do_not_send_at_once(home: Home, tmp_path: Path) -> None:
-    if home.store.engine.dialect.name == "sqlite":
-        pytest.skip("a file of one host, whose lock is a file too")
-    with receiving() as receiver:
-        home = forwarding_to(home, receiver.url)
+def test_two_hosts_of_one_database_do_not_send_at_once(
+    postgresql: Databases, tmp_path: Path
+) -> None:
+    with (
+        receiving() as receiver,
+        backstory.init(tmp_path / "home", database_url=postgresql.laid()) as laid,
+    ):
+        home = forwarding_to(laid, receiver.url)
         train(home, tmp_path)
         with outbox.sole_sender(home.store.engine):
             assert home.flush().sent == 0
