@@ -8,13 +8,15 @@ import random
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TextIO
 
 from backstory.lineage.forwarding import flush
 from backstory.lineage.home import open_home
 from backstory.lineage.parts import Parts
-from backstory.lineage.sending import SENDER_LOCK, alone
+from backstory.lineage.sending import SENDER_LOCK, alone, handed_over
 from backstory.lineage.store import outbox
 
 LIFETIME = timedelta(minutes=10)
@@ -26,15 +28,24 @@ DOUBLINGS = 6  # beyond the longest
 def send_all(
     parts: Parts,
     *,
+    lock: AbstractContextManager[TextIO | None] | None = None,
     sleep: Callable[[float], None] = time.sleep,
     jitter: Callable[[], float] = random.random,
 ) -> None:
-    """Send what waits, until nothing does or the lifetime is over; nothing where another does."""
+    """Send what waits, until nothing does or the lifetime is over; nothing where another does.
+
+    Args:
+        parts: the home.
+        lock: the lock of senders, where it was taken for us.
+        sleep: waits so many seconds.
+        jitter: between 0 and 1.
+    """
     until = parts.clock() + LIFETIME
     while parts.clock() < until:
-        with alone(parts.settings, SENDER_LOCK) as free:
-            if not free or not _send(parts, until, sleep, jitter):
+        with lock or alone(parts.settings, SENDER_LOCK) as held:
+            if not held or not _send(parts, until, sleep, jitter):
                 return
+        lock = None
         if not _waits(parts):  # seen after the lock was given back
             return
 
@@ -73,5 +84,6 @@ def _waits(parts: Parts) -> bool:
 
 
 if __name__ == "__main__":
+    taken = handed_over(int(sys.argv[2])) if sys.argv[2:] else None
     with open_home(Path(sys.argv[1])) as home:
-        send_all(home)
+        send_all(home, lock=taken)

@@ -5,10 +5,12 @@ thread. It looks once more after it gave its lock back: whoever saw the lock hel
 """
 
 import fcntl
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TextIO
 
 from backstory.lake.location import translate_os_error
 from backstory.lineage.settings import Settings
@@ -22,8 +24,8 @@ _begun: list[subprocess.Popen[bytes]] = []
 
 
 @contextmanager
-def alone(settings: Settings, name: str) -> Iterator[bool]:
-    """Whether nobody else holds this lock of the home; held for as long as it lasts."""
+def alone(settings: Settings, name: str) -> Iterator[TextIO | None]:
+    """This lock of the home, held for as long as it lasts; None where somebody else holds it."""
     path = settings.spool / name
     try:
         path.parent.mkdir(mode=0o700, exist_ok=True)
@@ -34,9 +36,21 @@ def alone(settings: Settings, name: str) -> Iterator[bool]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            yield False
+            yield None
         else:
-            yield True
+            yield lock
+
+
+@contextmanager
+def handed_over(descriptor: int) -> Iterator[TextIO]:
+    """The lock that `begin` has taken for this process, which would be slow to take it itself."""
+    with os.fdopen(descriptor, "w") as lock:
+        yield lock
+
+
+def begun() -> list[subprocess.Popen[bytes]]:
+    """The senders that this process has begun and that have not ended."""
+    return [sender for sender in _begun if sender.poll() is None]
 
 
 def begin(settings: Settings) -> None:
@@ -45,22 +59,24 @@ def begin(settings: Settings) -> None:
     Raises:
         BackstoryError: the home cannot be written, or no process can be started.
     """
-    _begun[:] = [sender for sender in _begun if sender.poll() is None]
-    with alone(settings, SENDER_LOCK) as free:
-        pass
-    if not free:
-        return
-    home = settings.home.resolve()
+    _begun[:] = begun()
+    with alone(settings, SENDER_LOCK) as lock:
+        if lock is not None:
+            _begun.append(_begin(settings, lock))
+
+
+def _begin(settings: Settings, lock: TextIO) -> subprocess.Popen[bytes]:
+    home, held = settings.home.resolve(), lock.fileno()
     try:
         with (settings.spool / SENDER_LOG).open("wb") as log:
-            sender = subprocess.Popen(  # noqa: S603 - this interpreter and our own module
-                [sys.executable, "-P", "-m", SENDER_MODULE, str(home)],
+            return subprocess.Popen(  # noqa: S603 - this interpreter and our own module
+                [sys.executable, "-P", "-m", SENDER_MODULE, str(home), str(held)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
                 cwd=home,
+                pass_fds=[held],
             )
     except OSError as exc:
         raise translate_os_error(exc, "starting the sender of OpenLineage events") from exc
-    _begun.append(sender)

@@ -23,7 +23,7 @@ from tests.lineage.test_forwarding import forwarding_to, make_home, train
 
 
 def let_senders_end() -> None:
-    for sender in sending._begun:
+    for sender in sending.begun():
         assert sender.wait() == 0
 
 
@@ -68,11 +68,28 @@ def test_one_sender_at_a_time(home: Home, tmp_path: Path) -> None:
         quiet = forwarding_to(home, receiver.url)
         train(quiet, tmp_path)
         with alone(home.settings, SENDER_LOCK):
-            before = len(sending._begun)
+            before = sending.begun()
             send_all(quiet)
             sending.begin(dataclasses.replace(quiet.settings, send="background"))
-            assert len(sending._begun) <= before
+            assert sending.begun() == before
         assert receiver.events == []
+
+
+def test_a_second_training_begins_no_second_sender(tmp_path: Path) -> None:
+    with receiving() as receiver:
+        make_home(tmp_path, receiver.url, "background")
+        with backstory.open(tmp_path / "home") as home:
+            let_senders_end()
+            sending.begin(home.settings)
+            (first,) = sending.begun()
+            first.send_signal(signal.SIGSTOP)  # it has not come to take any lock
+            sending.begin(home.settings)
+            assert sending.begun() == [first]
+            first.send_signal(signal.SIGCONT)
+            let_senders_end()
+            sending.begin(home.settings)
+            assert sending.begun() != [first]
+            let_senders_end()
 
 
 def test_two_hosts_of_one_database_do_not_send_at_once(
