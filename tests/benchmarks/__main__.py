@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from tests.benchmarks import (
     append,
+    emitting,
     first_read,
     over_http,
     peers,
@@ -41,6 +42,7 @@ TOPICS: dict[str, Callable[[], Iterable[Topic]]] = {
     "prepared": prepared.measure,
     "http": lambda: [over_http.measure()],
     "pin": lambda: [pinning.measure()],
+    "emission": lambda: [emitting.measure()],
     "read": lambda: [first_read.measure()],
     "start": lambda: [starting.measure()],
 }
