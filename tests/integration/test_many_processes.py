@@ -103,17 +103,19 @@ def test_concurrent_deployments_never_exceed_all_traffic(home: Home, tmp_path: P
 def test_a_history_of_many_writers_is_one_history(
     databases: Databases, tmp_path: Path, times: int
 ) -> None:
-    home = backstory.init(tmp_path / "home", database_url=databases.laid())
-    train(home, tmp_path, crowd.SERVED)
-    together(partial(crowd.serve, times=times), home.settings.home, CROWD)
-    with home.store.reader() as conn:
-        leaves = conn.execute(select(tables.audit_leaf).order_by(tables.audit_leaf.c.seq))
-        instants = [leaf.at for leaf in leaves]
-    assert instants == sorted(instants)
-    for as_of in instants:
-        check_shares(home.deployments(as_of=as_of))
-    check_shares(home.deployments())
-    assert home.verify().intact
+    url = databases.laid()
+    with backstory.init(tmp_path / "home", database_url=url) as home:
+        train(home, tmp_path, crowd.SERVED)
+        together(partial(crowd.serve, times=times), home.settings.home, CROWD)
+        with home.store.reader() as conn:
+            leaves = conn.execute(select(tables.audit_leaf).order_by(tables.audit_leaf.c.seq))
+            instants = [leaf.at for leaf in leaves]
+        assert instants == sorted(instants)
+        for as_of in instants:
+            check_shares(home.deployments(as_of=as_of))
+        check_shares(home.deployments())
+        assert home.verify().intact
+    databases.drop(url)
 
 
 def check_shares(intervals: list[Served]) -> None:
