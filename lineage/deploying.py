@@ -124,9 +124,7 @@ def undeploy(
                 f"{ref!r} is neither a deployment nor a model version",
                 hint=f"write it like {deployment_key(where, 1)} or ranker@7",
             )
-        ending = [
-            i for i in serving if i.from_at <= until and (not i.until_at or i.until_at > until)
-        ]
+        ending = [i for i in serving if i.covers(until)]
         _one_environment(ref, ending, f"at {time_text(until)}" if at else "now")
         for interval in ending:
             changes = plan_undeployment(

@@ -32,7 +32,7 @@ class Served(IntervalRecord):
 
 def served(conn: Any, intervals: Sequence[IntervalRecord], at: datetime) -> list[Served]:
     """The intervals, and beside those that serve at a time what was observed until then."""
-    serving = [i for i in intervals if _serves(i, at)]
+    serving = [i for i in intervals if i.covers(at)]
     loads = last_loads(conn, sorted({i.environment for i in serving}), at) if serving else {}
     versions = models.versions(conn, [i.model_version for i in serving]) if loads else {}
     declared: dict[tuple[str, str], list[models.VersionRecord]] = {}
@@ -60,10 +60,6 @@ def same_bytes(load: LoadRecord, version: models.VersionRecord) -> bool:
     return load.model_version == version.id or load.digest == version.digest
 
 
-def _serves(interval: IntervalRecord, at: datetime) -> bool:
-    return interval.from_at <= at and (interval.until_at is None or at < interval.until_at)
-
-
 def _beside(
     interval: IntervalRecord,
     loads: Mapping[tuple[str, str], Sequence[LoadRecord]],
@@ -73,7 +69,7 @@ def _beside(
 ) -> Served:
     place = interval.environment, interval.model
     known = {field.name: getattr(interval, field.name) for field in fields(interval)}
-    if not _serves(interval, at) or place not in loads:
+    if not interval.covers(at) or place not in loads:
         return Served(**known)
     mine = versions[interval.model_version]
     return Served(

@@ -29,6 +29,10 @@ class IntervalRecord:
     from_at: datetime
     until_at: datetime | None
 
+    def covers(self, at: datetime) -> bool:
+        """Whether the instant lies within."""
+        return self.from_at <= at and (self.until_at is None or at < self.until_at)
+
 
 _INTERVALS = (
     select(

@@ -124,11 +124,7 @@ def _told(home: Home, as_of: datetime | None) -> Known:
     intervals = home.deployments(as_of=as_of)
     found: Known = {
         f"{name} {m}": {
-            (i.number, i.share)
-            for i in intervals
-            if i.environment == name
-            and i.from_at <= minute(m)
-            and (i.until_at is None or minute(m) < i.until_at)
+            (i.number, i.share) for i in intervals if i.environment == name and i.covers(minute(m))
         }
         for name in ENVIRONMENTS
         for m in ALL_MINUTES
