@@ -19,7 +19,7 @@ from tests.integration.small_home import MODEL, SLICE, thumbs
 BATCHES = 5
 ROWS = 3
 SERVED = 4  # versions that are there
-PATIENCE = 1200  # seconds
+PATIENCE = 120  # seconds
 
 Task = Callable[[Home, int, int], Iterator[str]]
 
