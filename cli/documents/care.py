@@ -1,0 +1,61 @@
+"""The JSON of what keeps a home safe: checks, mends, copies and sent events."""
+
+from dataclasses import asdict
+
+from backstory.cli.documents.dispatch import Document, document, documents, time_or_null
+from backstory.lake.findings import Finding
+from backstory.lineage.backup.taking import Backup
+from backstory.lineage.diagnosing import Check
+from backstory.lineage.forwarding import Flushed
+from backstory.lineage.mending import Mended
+from backstory.lineage.verifying import Verification
+
+
+@document.register
+def _(thing: Finding) -> Document:
+    return asdict(thing)
+
+
+@document.register
+def _(thing: Verification) -> Document:
+    return {
+        "intact": thing.intact,
+        "files": thing.files,
+        "bytes": thing.size,
+        "findings": documents(thing.findings),
+        "checked": list(thing.checked),
+    }
+
+
+@document.register
+def _(thing: Check) -> Document:
+    return {
+        "name": thing.name,
+        "health": str(thing.health),
+        "found": thing.found,
+        "remedy": thing.remedy or None,
+    }
+
+
+@document.register
+def _(thing: Mended) -> Document:
+    return asdict(thing)
+
+
+@document.register
+def _(thing: Backup) -> Document:
+    manifest = thing.manifest
+    return {
+        "folder": str(thing.folder),
+        "at": time_or_null(manifest.at),
+        "manifest": manifest.digest,
+        "files": len(manifest.files),
+        "bytes": manifest.size,
+        "lake": manifest.lake,
+        "keys": manifest.with_keys,
+    }
+
+
+@document.register
+def _(thing: Flushed) -> Document:
+    return asdict(thing)

@@ -1,0 +1,170 @@
+"""The JSON of slices, commits, snapshots, pins and what is read of them."""
+
+from dataclasses import asdict
+
+from backstory.cli.documents.dispatch import Document, document, documents, time_or_null
+from backstory.cli.figures import json_value
+from backstory.lake.diff import FileDiff
+from backstory.lake.manifest import ManifestFile
+from backstory.lake.table import Receipt
+from backstory.lineage.comparing import SnapshotDiff
+from backstory.lineage.graph import run_key
+from backstory.lineage.inspecting import CommitUse, Shown, SliceSummary
+from backstory.lineage.pinning import Pinned
+from backstory.lineage.store.slices import CommitRecord, PinRecord, SnapshotRecord, SourceShare
+from backstory.lineage.weighing import PinSize
+
+
+@document.register
+def _(thing: SliceSummary) -> Document:
+    record = thing.slice
+    return {
+        "name": record.name,
+        "flavour": record.flavour,
+        "version": record.last_version,
+        "rows": thing.rows,
+        "at": time_or_null(record.last_at),
+        "pinnedSnapshots": thing.pinned,
+        "tableId": record.table_id,
+        "uri": record.uri,
+    }
+
+
+@document.register
+def _(thing: CommitRecord) -> Document:
+    return {
+        "version": thing.version,
+        "at": time_or_null(thing.at),
+        "operation": thing.operation,
+        "source": thing.source,
+        "offset": thing.offset,
+        "rows": thing.rows,
+        "batch": thing.batch,
+        "contractVersion": thing.contract_version,
+        "actor": thing.actor,
+        "logDigest": thing.log_digest,
+    }
+
+
+@document.register
+def _(thing: CommitUse) -> Document:
+    return {
+        **document(thing.commit),
+        "digest": thing.snapshot.digest if thing.snapshot else None,
+        "runs": [run_key(run) for run in thing.runs],
+        "pins": documents(thing.pins),
+    }
+
+
+@document.register
+def _(thing: SnapshotRecord) -> Document:
+    return {
+        "ref": thing.ref,
+        "digest": thing.digest,
+        "rows": thing.rows,
+        "bytes": thing.size,
+        "files": thing.files,
+        "at": time_or_null(thing.at),
+    }
+
+
+@document.register
+def _(thing: PinRecord) -> Document:
+    return {
+        "id": thing.pin_id,
+        "holder": thing.holder,
+        "reason": thing.reason,
+        "strength": thing.strength,
+        "until": time_or_null(thing.until),
+        "at": time_or_null(thing.at),
+    }
+
+
+@document.register
+def _(thing: Pinned) -> Document:
+    return {
+        "id": thing.pin_id,
+        "holder": thing.holder,
+        "reason": thing.reason,
+        "strength": str(thing.strength),
+        "until": time_or_null(thing.until),
+        "at": time_or_null(thing.at),
+        "snapshot": document(thing.snapshot),
+    }
+
+
+@document.register
+def _(thing: PinSize) -> Document:
+    return {**document(thing.pinned), "bytes": thing.size, "bytesAlone": thing.alone}
+
+
+@document.register
+def _(thing: Shown) -> Document:
+    at = thing.at
+    return {
+        "ref": at.ref,
+        "digest": thing.snapshot.digest,
+        "rows": thing.snapshot.rows,
+        "bytes": thing.snapshot.size,
+        "files": documents(thing.snapshot.manifest.files),
+        "openedBy": str(thing.snapshot.opened_by),
+        "commit": document(at.commit) if at.commit else None,
+        "pins": documents(thing.pins),
+        "matching": thing.matching,
+        "sample": [json_value(dict(row)) for row in thing.rows],
+    }
+
+
+@document.register
+def _(thing: ManifestFile) -> Document:
+    return {
+        "path": thing.path,
+        "bytes": thing.size,
+        "rows": thing.rows,
+        "sha256": thing.sha256 or None,
+        "partition": dict(thing.partition),
+    }
+
+
+@document.register
+def _(thing: Receipt) -> Document:
+    return {
+        "slice": thing.slice,
+        "outcome": str(thing.outcome),
+        "accepted": thing.accepted,
+        "duplicate": thing.duplicate,
+        "rejected": thing.rejected,
+        "version": thing.version,
+        "contractVersion": thing.contract_version,
+        "source": thing.source,
+        "offset": thing.offset,
+    }
+
+
+@document.register
+def _(thing: FileDiff) -> Document:
+    return {
+        "rowsAdded": thing.rows_added,
+        "rowsRemoved": thing.rows_removed,
+        "filesAdded": documents(thing.added),
+        "filesRemoved": documents(thing.removed),
+        "filesKept": thing.kept,
+        "schemaChanges": [asdict(change) for change in thing.schema_changes],
+    }
+
+
+@document.register
+def _(thing: SourceShare) -> Document:
+    return {"source": thing.source, "commits": thing.commits, "rows": thing.rows}
+
+
+@document.register
+def _(thing: SnapshotDiff) -> Document:
+    return {
+        "base": thing.base.ref,
+        "head": thing.head.ref,
+        **document(thing.files),
+        "sources": documents(thing.sources),
+        "commits": documents(thing.commits),
+        "truncated": thing.truncated,
+    }
