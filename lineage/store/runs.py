@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Text, bindparam, exists, func, select, type_c
 from backstory.lineage.process import Process
 from backstory.lineage.run import RunState, StateChange, last_change, not_captured
 from backstory.lineage.store import tables as t
+from backstory.lineage.store.column_types import Json
 from backstory.lineage.store.horizon import horizon, known_in
 from backstory.lineage.store.number_list import among
 from backstory.lineage.store.prepared import Prepared
@@ -148,7 +149,7 @@ def _run_record(rows: Sequence[Sequence[Any]]) -> RunRecord:
         namespace=namespace,
         job=job,
         model=model,
-        trigger=t.Json.parse(trigger),
+        trigger=Json.parse(trigger),
         state=last.state.value if last else "unknown",
         started=min(started, default=None),
         ended=last.at if last and last.state.ended else None,

@@ -16,6 +16,7 @@ from backstory.lake.errors import BackstoryError, IntegrityError
 from backstory.lake.findings import Finding
 from backstory.lineage.audit.leaf import leaf_hash
 from backstory.lineage.store import audit_log, integrity, tables, upgrade
+from backstory.lineage.store.column_types import Instant, Json
 from backstory.lineage.store.engine import connect
 from backstory.lineage.store.reconcile import GOVERNED
 from backstory.lineage.store.rows import ENDED, recorded_column
@@ -59,9 +60,9 @@ def value_of(opened: Unit, column: sa.Column[Any], i: int) -> Any:
         target = key.column
         return opened.connection.scalars(sa.select(target).order_by(target)).all()[i]
     match column.type:
-        case tables.Instant():
+        case Instant():
             return START + (DAY if column.name.startswith("until") else timedelta())
-        case tables.Json():
+        case Json():
             return {"i": i}
         case sa.Float():
             return 0.5
