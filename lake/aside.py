@@ -1,6 +1,7 @@
 """A folder that appears whole or not at all.
 
-It is filled beside its place, under a name that says so, synced, and renamed. Killed anywhere, it
+It is filled beside its place, under a name that says so, with files that whoever fills it has
+synced; its folders are synced, and it is renamed. Killed anywhere, it
 leaves that other folder, which whoever builds the same one next empties first; two builders of one
 folder do not meet, since the first holds a lock on it.
 
@@ -20,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from backstory.lake.errors import ConflictError, InvalidError
-from backstory.lake.files import make_folder, sync_folder
+from backstory.lake.files import make_folder, sync_folder, sync_folders
 from backstory.lake.location import translate_os_error
 
 UNFINISHED = ".unfinished"
@@ -46,7 +47,7 @@ def built_aside(dest: Path) -> Iterator[Path]:
             _empty(aside)
             with _gone_on_failure(aside):
                 yield aside
-                _sync_folders(aside)
+                sync_folders(aside)
                 _refuse_taken(dest)
                 aside.rename(dest)
             sync_folder(aside.parent)
@@ -86,8 +87,3 @@ def _gone_on_failure(folder: Path) -> Iterator[None]:
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-
-
-def _sync_folders(root: Path) -> None:
-    for folder, _, _ in os.walk(root):
-        sync_folder(Path(folder))

@@ -42,6 +42,8 @@ from backstory.lake.files import (
     hash_file,
     make_folder,
     put_in_place,
+    sync_folder,
+    sync_folders,
     sync_open,
     temporary_file,
 )
@@ -215,6 +217,7 @@ class Blobs:
                 else:
                     self._write_file(digest, made)
                 made.rename(dest)
+            sync_folder(dest.parent)
         except OSError as exc:
             raise translate_os_error(exc, f"writing {dest}") from exc
 
@@ -300,13 +303,15 @@ class Blobs:
         for file in tree.files:
             path = folder / file.path
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._write_file(file.sha256, path)
-            if file.executable:
-                path.chmod(path.stat().st_mode | stat.S_IXUSR)
+            self._write_file(file.sha256, path, executable=file.executable)
+        sync_folders(folder)
 
-    def _write_file(self, digest: str, path: Path) -> None:
+    def _write_file(self, digest: str, path: Path, *, executable: bool = False) -> None:
         with _opened(self._path(digest), digest) as source, path.open("xb") as file:
             _check_digest(_copy(source, file), digest)
+            if executable:
+                path.chmod(path.stat().st_mode | stat.S_IXUSR)
+            sync_open(file)
 
     def _verify_file(self, path: Path, digest: str, where: str) -> Iterator[Finding]:
         try:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from backstory.lake.commits import LOG_FOLDER
 from backstory.lake.errors import GoneError, IntegrityError
-from backstory.lake.files import hash_file, write_durably
+from backstory.lake.files import hash_file, make_folder, write_durably
 from backstory.lake.location import translate_os_error
 from backstory.lake.manifest import Manifest
 from backstory.lake.sealed import seal
@@ -80,7 +80,7 @@ def read_checkpoint(path: Path, version: int, folder: Path, *, name: str) -> Tab
 def record_checkpoints(folder: Path) -> None:
     """Keep the digest of each checkpoint in a table's log that has none yet."""
     records = folder / CHECKPOINTS_FOLDER
-    records.mkdir(exist_ok=True)
+    make_folder(records)
     for file in log_files(folder):
         record = records / file.path.name
         if file.parts and not record.exists():

@@ -4,8 +4,6 @@ Each function returns the manifest with the digests that it found. Which of the 
 is decided elsewhere.
 """
 
-import hashlib
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,12 +12,11 @@ import pyarrow as pa
 from deltalake import Schema
 
 from backstory.lake.errors import GoneError, IntegrityError
-from backstory.lake.files import hash_file, sync_folder, write_data_file
+from backstory.lake.files import copy_file, hash_file, sync_folders, write_data_file
 from backstory.lake.location import inside, translate_os_error
 from backstory.lake.manifest import Manifest, ManifestFile
 from backstory.lake.snapshot import Snapshot
 
-COPY_CHUNK_BYTES = 1 << 20
 ROWS_PER_REWRITTEN_FILE = 1 << 20
 
 KnownDigests = Mapping[tuple[str, int], str]
@@ -59,14 +56,14 @@ def copy_files(snapshot: Snapshot, target: Path) -> Manifest:
         copy = target / file.path
         try:
             copy.parent.mkdir(parents=True, exist_ok=True)
-            digest, size = _copy(inside(snapshot.folder, file.path), copy)
-            sync_folder(copy.parent)
+            digest, size = copy_file(inside(snapshot.folder, file.path), copy)
         except FileNotFoundError as exc:
             raise _gone(snapshot, file) from exc
         except OSError as exc:
             raise translate_os_error(exc, f"copying {file.path} of {snapshot}") from exc
         _check(snapshot, file, digest, size)
         files.append(replace(file, sha256=digest))
+    sync_folders(target)
     return replace(snapshot.manifest, files=tuple(files))
 
 
@@ -86,17 +83,6 @@ def rewrite_rows(snapshot: Snapshot, target: Path) -> Manifest:
         schema_json=Schema.from_arrow(snapshot.full_schema).to_json(),
         files=tuple(files),
     )
-
-
-def _copy(source: Path, target: Path) -> tuple[str, int]:
-    sha256 = hashlib.sha256()
-    with source.open("rb") as reader, target.open("xb") as writer:
-        while chunk := reader.read(COPY_CHUNK_BYTES):
-            sha256.update(chunk)
-            writer.write(chunk)
-        writer.flush()
-        os.fsync(writer.fileno())
-        return sha256.hexdigest(), writer.tell()
 
 
 def _chunks(batches: pa.RecordBatchReader) -> Iterator[pa.Table]:

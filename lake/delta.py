@@ -16,7 +16,7 @@ import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable
 
 from backstory.lake.checkpoints import record_checkpoints
-from backstory.lake.commits import COMMIT_KEY, log_entry, stamp
+from backstory.lake.commits import COMMIT_KEY, LOG_FOLDER, log_entry, stamp
 from backstory.lake.contract import Contract
 from backstory.lake.errors import IntegrityError, UnavailableError
 from backstory.lake.files import sync_file, sync_folder
@@ -25,6 +25,7 @@ from backstory.lake.messages import plain, system_error
 from backstory.lake.versions import open_delta
 
 CHECKPOINT_INTERVAL = 10
+CHECKPOINT_ENDING = ".checkpoint.parquet"
 LOG_SETTINGS: Mapping[str, str] = MappingProxyType(
     {
         "delta.checkpointInterval": str(CHECKPOINT_INTERVAL),
@@ -87,22 +88,22 @@ def not_now(exc: Exception, what: str) -> UnavailableError:
     return UnavailableError(f"{what}: {plain(exc)}", hint="nothing was changed; try again")
 
 
-def sync_log(folder: Path, version: int) -> None:
-    """Have a commit survive a power cut, with the checkpoint that it may have brought.
+def sync_log(folder: Path, *versions: int) -> None:
+    """Have commits survive a power cut, with the checkpoints that they may have brought.
 
     Raises:
-        UnavailableError: the disk failed; the commit may or may not survive.
+        UnavailableError: the disk failed; the commits may or may not survive.
     """
-    entry = log_entry(folder, version)
-    checkpoint = entry.with_suffix(".checkpoint.parquet")
+    entries = [log_entry(folder, version) for version in versions]
+    checkpoints = [path for e in entries if (path := e.with_suffix(CHECKPOINT_ENDING)).exists()]
     try:
-        sync_file(entry)
-        if checkpoint.exists():
-            sync_file(checkpoint)
+        for path in (*entries, *checkpoints):
+            sync_file(path)
+        if checkpoints:
             with suppress(FileNotFoundError):  # who made the commit may not have written it yet
-                sync_file(entry.with_name("_last_checkpoint"))
+                sync_file(folder / LOG_FOLDER / "_last_checkpoint")
             record_checkpoints(folder)
-        sync_folder(entry.parent)
+        sync_folder(folder / LOG_FOLDER)
     except OSError as exc:
         raise translate_os_error(exc, f"syncing the log of {folder.name}") from exc
 

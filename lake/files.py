@@ -178,6 +178,8 @@ def copy_file(source: Path, target: Path, *, mode: int = 0o666) -> tuple[str, in
 def write_durably(path: Path, data: bytes) -> None:
     """Put a small file in its place: whole or not at all, also after a power cut.
 
+    Nobody but its owner may read it.
+
     Raises:
         UnavailableError: disk full, no permission; nothing is left behind.
     """
@@ -218,12 +220,18 @@ def put_in_place(file: IO[bytes], path: Path) -> None:
     sync_folder(path.parent)
 
 
-def make_folder(path: Path) -> None:
-    """Make a folder and its parents, and have them survive a power cut."""
-    if not path.is_dir():
-        make_folder(path.parent)
-        path.mkdir(exist_ok=True)
-        sync_folder(path.parent)
+def make_folder(path: Path, *, mode: int = 0o777) -> None:
+    """Make a folder and its parents, and have their names survive a power cut.
+
+    So has the name of one that is there: who made it just now may not have come as far as that.
+    """
+    if path.is_dir():
+        with suppress(PermissionError):  # in a folder that we may not read we have made nothing
+            sync_folder(path.parent)
+        return
+    make_folder(path.parent)
+    path.mkdir(mode=mode, exist_ok=True)
+    sync_folder(path.parent)
 
 
 def sync_file(path: Path) -> None:
@@ -234,6 +242,12 @@ def sync_file(path: Path) -> None:
 def sync_folder(path: Path) -> None:
     """Have the names in a folder survive a power cut."""
     _sync(path, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def sync_folders(root: Path) -> None:
+    """Have the names in a folder and in all folders below survive a power cut."""
+    for folder, _, _ in os.walk(root):
+        sync_folder(Path(folder))
 
 
 def _sync(path: Path, flags: int) -> None:

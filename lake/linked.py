@@ -18,7 +18,7 @@ from deltalake import Schema
 
 from backstory.lake.contract import Contract, infer_contract
 from backstory.lake.errors import ConflictError, IntegrityError, NotFoundError, RefusedError
-from backstory.lake.files import write_durably
+from backstory.lake.files import make_folder, write_durably
 from backstory.lake.location import check_name, folder_of, inside, local_path, translate_os_error
 from backstory.lake.sealed import read_sealed, seal
 from backstory.lake.versions import read_version
@@ -133,7 +133,7 @@ def _write(table: LinkedTable) -> None:
         "contract": table.contract.to_json(),
     }
     try:
-        table.home.mkdir(parents=True, exist_ok=True)
+        make_folder(table.home)
     except OSError as exc:
         raise translate_os_error(exc, f"linking {table.name}") from exc
     write_durably(table.home / LINK_FILE, seal(json.dumps(body, sort_keys=True) + "\n").encode())

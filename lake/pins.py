@@ -36,6 +36,7 @@ from backstory.lake.errors import (
 from backstory.lake.files import (
     TEMPORARY_PREFIX,
     hash_file,
+    make_folder,
     sync_file,
     sync_folder,
     write_durably,
@@ -142,6 +143,7 @@ def release(table: Table, pin_id: str) -> None:
             folder = path.parent.parent
             aside = pins / f"{TEMPORARY_PREFIX}{folder.name}"
             folder.rename(aside)
+            sync_folder(pins)  # else a power cut may leave half of it under its name
             shutil.rmtree(aside, ignore_errors=True)
 
 
@@ -279,7 +281,7 @@ def _locked(table: Table) -> Iterator[Path]:
     """The folder of a table's pins, for one process alone; what a crash left half made is gone."""
     pins = pins_folder(table)
     try:
-        pins.mkdir(parents=True, exist_ok=True)
+        make_folder(pins)
         with (pins / _LOCK_FILE).open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             for leftover in pins.glob(f"{TEMPORARY_PREFIX}*"):

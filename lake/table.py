@@ -15,7 +15,7 @@ This module appends and creates; it never rewrites, optimizes or vacuums.
 
 import tempfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -127,6 +127,7 @@ class SliceTable:
         self._lock = threading.Lock()  # guards the handle: a check and its commit belong together
         self._delta: DeltaTable | None = None
         self._opened_at = 0
+        self._synced = -1  # what an append has just synced is not synced again to be registered
 
     @classmethod
     def create(
@@ -251,6 +252,15 @@ class SliceTable:
         with self._lock:
             return self._commit(record, file)
 
+    def sync_commits(self, versions: Iterable[int]) -> None:
+        """Have commits survive a power cut, whoever made them: he may not have come as far.
+
+        Raises:
+            UnavailableError: the disk failed.
+        """
+        if unsure := [version for version in versions if version != self._synced]:
+            sync_log(self.folder, *unsure)
+
     def _write(self, rows: pa.Table, stored: pa.Table, attempt: str) -> tuple[str, DataFile]:
         """Digest the batch and write its file side by side: hashlib and pyarrow drop the GIL."""
         with ThreadPoolExecutor(max_workers=1) as pool:
@@ -288,6 +298,7 @@ class SliceTable:
         if found is None or found.batch != record.batch:
             raise OffsetConflict(source=record.source, offset=record.offset, last=last)
         sync_log(self.folder, found.version)
+        self._synced = found.version
         return Receipt(
             slice=self.name,
             outcome=Outcome.ACCEPTED if is_ours else Outcome.DUPLICATE,

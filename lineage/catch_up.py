@@ -1,9 +1,10 @@
 """The lake leads, the store follows: register every commit that the store does not know yet.
 
 Idempotent. A crash between a Delta commit and its registration leaves a commit that the next
-command registers, with an audit leaf of its own. Costs one look at the log per slice when there is
-nothing to do. Linked tables are registered the same way; what others commit is somebody else's act,
-so their commits carry no actor.
+command registers, with an audit leaf of its own. It is synced before: whoever made it may have been
+killed before doing so, and what the store knows must not be gone from the lake after a power cut.
+Costs one look at the log per slice when there is nothing to do. Linked tables are registered the
+same way; what others commit is somebody else's act, so their commits carry no actor.
 """
 
 import logging
@@ -12,6 +13,7 @@ from backstory.lake.commits import Commit, added_files, log_entry, read_commits
 from backstory.lake.errors import ConflictError, IntegrityError, NotFoundError
 from backstory.lake.linked import LinkedTable
 from backstory.lake.snapshot import Table
+from backstory.lake.table import SliceTable
 from backstory.lake.verify import log_entry_digest
 from backstory.lineage.graph import EntityKind
 from backstory.lineage.parts import Parts
@@ -75,6 +77,8 @@ def register_commits(parts: Parts, name: str) -> int:
                 not_before=record.last_at if record and record.last_at else EPOCH,
                 limit=BATCH_COMMITS,
             )
+            if isinstance(table, SliceTable):
+                table.sync_commits(commit.version for commit in batch)
             for commit in batch:
                 _register_commit(unit, slice_id, commit, table)
             unit.note(commits=[c.version for c in batch][:: max(1, len(batch) - 1)])

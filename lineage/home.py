@@ -24,6 +24,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from backstory.lake.errors import ConflictError, InvalidError
+from backstory.lake.files import make_folder, sync_folder, sync_folders, write_durably
 from backstory.lake.lakehouse import Lake
 from backstory.lake.location import check_openable, translate_os_error
 from backstory.lake.snapshot import Snapshot
@@ -204,6 +205,7 @@ def init(
         aside = Path(tempfile.mkdtemp(dir=above, prefix=f"{HOME_FOLDER}-"))
         try:
             _furnish(aside, database_url, lake, clock, entropy)
+            sync_folders(aside)
             _put_into_place(aside, folder)
         except BaseException:
             shutil.rmtree(aside, ignore_errors=True)
@@ -226,12 +228,13 @@ def _refuse_taken(folder: Path) -> None:
 
 
 def _put_into_place(aside: Path, folder: Path) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(folder.parent)
     try:
         aside.rename(folder)
     except OSError:
         _refuse_taken(folder)  # by somebody who was faster
         raise
+    sync_folder(folder.parent)
 
 
 def _furnish(
@@ -242,7 +245,7 @@ def _furnish(
     entropy: Callable[[int], bytes],
 ) -> None:
     """Fill an empty folder with what a home is made of."""
-    (folder / ".gitignore").write_text(GITIGNORE)
+    write_durably(folder / ".gitignore", GITIGNORE.encode())
     for name in ("lake", "artifacts", "spool"):
         (folder / name).mkdir(mode=0o700)
     key = create_key(folder / "keys", entropy)
@@ -318,6 +321,4 @@ def _write_settings(folder: Path, database_url: str | None, lake: str | Path | N
         text = with_setting(text, "store", "url", database_url)
     if lake is not None:
         text = with_setting(text, "lake", "path", str(Path(lake).resolve()))
-    path = folder / SETTINGS_FILE
-    path.touch(mode=0o600)
-    path.write_text(text)
+    write_durably(folder / SETTINGS_FILE, text.encode())

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from backstory.lake.errors import IntegrityError, NotFoundError
+from backstory.lake.files import make_folder, write_durably
 from backstory.lake.location import translate_os_error
 from backstory.lake.subjects import SubjectKey
 
@@ -24,11 +25,10 @@ def create_key(folder: Path, token: Callable[[int], bytes] = secrets.token_bytes
     key = SubjectKey(key_id="k1", secret=token(KEY_BYTES))
     path = folder / KEY_FILE
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(key_text(key))
+        make_folder(folder, mode=0o700)
     except OSError as exc:
         raise translate_os_error(exc, f"cannot write {path}") from exc
+    write_durably(path, key_text(key).encode())
     return key
 
 

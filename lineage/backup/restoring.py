@@ -25,7 +25,7 @@ from pathlib import Path
 from backstory.lake.aside import built_aside
 from backstory.lake.crash import crashpoint
 from backstory.lake.errors import IntegrityError, InvalidError, NotFoundError
-from backstory.lake.files import copy_file
+from backstory.lake.files import copy_file, write_durably
 from backstory.lake.location import check_openable, inside
 from backstory.lake.pinned import holder_file
 from backstory.lineage.backup.manifest import BackupFile, BackupManifest, read_backup
@@ -141,12 +141,12 @@ def _copy_one(folder: Path, home: Path, file: BackupFile) -> None:
 
 
 def _furnish(home: Path, database_url: str | None, lake: Path | None) -> None:
-    (home / ".gitignore").write_text(GITIGNORE)
+    write_durably(home / ".gitignore", GITIGNORE.encode())
     settings = home / SETTINGS_FILE
     text = settings.read_text("utf-8")
     text = with_setting(text, "store", "url", database_url or f"sqlite:///{STORE_FILE}")
     text = with_setting(text, "lake", "path", str(lake) if lake else LAKE_PATH)
-    settings.write_text(with_setting(text, "artifacts", "path", ARTIFACTS_PATH), "utf-8")
+    write_durably(settings, with_setting(text, "artifacts", "path", ARTIFACTS_PATH).encode())
     store = sqlite_at(home / STORE_FILE)
     try:
         upgrade(store)

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from backstory.lake.errors import IntegrityError, NotFoundError, RefusedError
+from backstory.lake.files import sync_folder
 from backstory.lineage.store.engine import (
     WRITES,
     describe,
@@ -119,6 +120,7 @@ def _copy(engine: Engine, revision: str) -> None:
     unfinished.unlink(missing_ok=True)
     copy_into(engine, unfinished)
     unfinished.replace(store.with_name(f"{store.name}.{revision}.bak"))
+    sync_folder(store.parent)
 
 
 def _run_revisions(connection: Connection) -> None:

@@ -19,7 +19,7 @@ from backstory.lake.errors import (
     UnavailableError,
 )
 from backstory.lake.files import hash_file
-from tests.lake.disk import files_of_at_most
+from tests.lake.disk import files_of_at_most, watch_syncs
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ABSENT = "0" * 64
@@ -423,3 +423,14 @@ def test_whoever_dies_while_keeping_is_healed_by_keeping_again(
 
     assert not list(blobs.verify(tree.digest))
     assert len(list(blobs.digests())) == 5
+
+
+def test_what_is_kept_or_written_out_survives_a_power_cut(
+    blobs: Blobs, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = watch_syncs(monkeypatch, tmp_path)
+    digest = blobs.put(model).digest
+    blobs.write_to(digest, tmp_path / "out" / "model")
+    blobs.write_to(blobs.put(model / "predict.py").digest, tmp_path / "out" / "predict.py")
+    blobs.place(digest)
+    assert lost() == []

@@ -27,7 +27,7 @@ from backstory.lake.files import (
     write_data_file,
     write_durably,
 )
-from tests.lake.disk import files_of_at_most
+from tests.lake.disk import files_of_at_most, watch_syncs
 from tests.lake.thumbs import contract, new_id, rows
 
 
@@ -277,3 +277,14 @@ def test_folders_are_made_with_their_parents(tmp_path: Path) -> None:
     make_folder(tmp_path / "a" / "b")
 
     assert (tmp_path / "a" / "b").is_dir()
+
+
+def test_names_of_folders_survive_a_power_cut_whoever_made_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = watch_syncs(monkeypatch, tmp_path)
+    make_folder(tmp_path / "a" / "b")
+    (tmp_path / "c").mkdir()  # by somebody who was killed before he synced
+    assert lost() == ["c"]
+    make_folder(tmp_path / "c")
+    assert lost() == []

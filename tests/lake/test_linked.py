@@ -21,6 +21,7 @@ from backstory.lake.errors import (
 from backstory.lake.linked import LinkedTable, link
 from backstory.lake.snapshot import Snapshot, open_snapshot
 from tests.lake import foreign
+from tests.lake.disk import watch_syncs
 from tests.lake.thumbs import NOW, create
 
 
@@ -273,3 +274,12 @@ def _resized(action: foreign.Action, path: Path) -> foreign.Action:
     if "add" in action:
         action["add"] |= {"size": path.stat().st_size, "stats": json.dumps({"numRecords": 1})}
     return action
+
+
+def test_a_link_survives_a_power_cut(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = foreign.plain(tmp_path / "theirs")
+    lost = watch_syncs(monkeypatch, tmp_path)
+    linked(root, folder)
+    assert lost() == []

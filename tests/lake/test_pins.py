@@ -25,6 +25,7 @@ from backstory.lake.snapshot import OpenedBy, Table, open_snapshot
 from backstory.lake.table import SliceTable
 from backstory.lake.verify import verify_table
 from tests.lake import foreign
+from tests.lake.disk import watch_syncs
 from tests.lake.thumbs import NOW, append, create, rows
 
 COMMITS = 25
@@ -396,3 +397,31 @@ def test_a_revived_checkpoint_is_a_delta_table(table: SliceTable, tmp_path: Path
         os.link(path, tmp_path / "t" / path.name)
     found = pa.table(DeltaTable(tmp_path / "t").scan(columns=["event_id"]))
     assert sorted(found["event_id"].to_pylist()) == sorted(expected(PINNED)["event_id"].to_pylist())
+
+
+def test_pins_survive_a_power_cut(
+    table: SliceTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nested = link(
+        tmp_path / "lake", "nested", str(foreign.partitioned(tmp_path / "nested")), at=NOW
+    )
+    lost = watch_syncs(monkeypatch, tmp_path)
+    wanted: list[tuple[Table, str]] = [
+        (table, "held"),
+        (table, "copied"),
+        (nested, "watched"),
+        (nested, "copied"),
+    ]
+    for number, (one, strength) in enumerate(wanted):
+        keep(one, pin_id=f"pin-{number}", strength=Strength(strength))
+    assert [name for name in lost() if not name.endswith(".lock")] == []
+
+
+def test_a_released_pin_has_lost_its_name_before_it_loses_its_files(
+    table: SliceTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(table)
+    lost, seen = watch_syncs(monkeypatch, tmp_path), []
+    monkeypatch.setattr(shutil, "rmtree", lambda path, **_: seen.append((path, lost())))
+    release(table, "pin-1")
+    assert [(path.exists(), gone) for path, gone in seen] == [(True, [])]

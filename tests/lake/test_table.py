@@ -28,7 +28,7 @@ from backstory.lake.pinned import reopen
 from backstory.lake.pins import pin
 from backstory.lake.snapshot import open_snapshot
 from backstory.lake.table import MAX_OFFSET, Outcome, SliceTable
-from tests.lake.disk import files_of_at_most
+from tests.lake.disk import files_of_at_most, watch_syncs
 from tests.lake.thumbs import CONTRACT, NOW, append, contract, create, new_id, rows
 
 
@@ -424,3 +424,14 @@ def test_a_table_without_its_log_reads_what_is_pinned_and_nothing_else(tmp_path:
             ask()
     with pytest.raises(GoneError, match="its Delta log is gone"):
         append(table, rows(first=3), offset=2)
+
+
+def test_a_table_and_its_commits_survive_a_power_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = watch_syncs(monkeypatch, tmp_path)
+    table = create(tmp_path / "lake")
+    for number in range(CHECKPOINT_INTERVAL + 2):
+        append(table, rows(first=3 * number), offset=number)
+        assert lost() == []
+    assert list(table.folder.glob("_checkpoints/*"))

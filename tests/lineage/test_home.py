@@ -6,10 +6,14 @@ import pytest
 import sqlalchemy as sa
 
 import backstory
+from backstory.lake.gate import pass_gate
+from backstory.lake.table import SliceTable
 from backstory.lineage import home as home_module
+from backstory.lineage.catch_up import catch_up
 from backstory.lineage.home import Home
 from backstory.lineage.store import tables
-from tests.lineage.homes import feed, link
+from tests.lake.disk import watch_syncs
+from tests.lineage.homes import feed, link, thumbs
 
 
 def test_a_home_is_made_once(home: Home) -> None:
@@ -145,3 +149,25 @@ def test_a_folder_where_tables_could_not_be_read_is_refused_at_once(
     with pytest.raises(backstory.InvalidError, match="is in its path"):
         backstory.init(tmp_path / folder / ".backstory")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_new_home_survives_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lost = watch_syncs(monkeypatch, tmp_path)
+    backstory.init(tmp_path / "deep" / "down" / ".backstory").close()
+    assert {Path(name).name for name in lost()} <= {"lineage.db"}  # SQLite syncs its own bytes
+
+
+def test_a_commit_survives_a_power_cut_before_it_is_registered(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed(home)
+    lost = watch_syncs(monkeypatch, home.settings.lake)
+    with monkeypatch.context() as killed:
+        killed.setattr("backstory.lake.table.sync_log", lambda *_: None)
+        table = SliceTable.open(home.settings.lake, "thumbs/en")
+        rows = pass_gate(thumbs(2), table.contract, home.key)
+        table.append(rows, source="app", offset=2, at=home.clock(), new_id=home.new_id)
+    assert lost() == [f"thumbs__en/_delta_log/{2:020d}.json"]
+    catch_up(home)
+    assert home.history("thumbs/en")[0].commit.version == 2
+    assert lost() == []

@@ -5,6 +5,7 @@ import pytest
 
 from backstory.lake.errors import IntegrityError, NotFoundError, UnavailableError
 from backstory.lineage.keys import KEY_FILE, create_key, key_check, key_text, load_key
+from tests.lake.disk import watch_syncs
 
 
 def fixed(count: int) -> bytes:
@@ -48,3 +49,9 @@ def test_a_key_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "keys").write_text("a file")
     with pytest.raises(UnavailableError):
         create_key(tmp_path / "keys")
+
+
+def test_a_key_survives_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lost = watch_syncs(monkeypatch, tmp_path)
+    create_key(tmp_path / "keys")
+    assert lost() == []

@@ -20,6 +20,7 @@ from backstory.lineage.store import upgrade
 from backstory.lineage.store.engine import connect
 from backstory.lineage.store.tables import metadata
 from tests.databases import Databases
+from tests.lake.disk import watch_syncs
 
 REVISION_FILES = Path(__file__).resolve().parents[2] / "migrations" / "versions"
 
@@ -266,12 +267,14 @@ def one_more_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_an_older_sqlite_store_is_copied_then_upgraded(
-    sqlite: Databases, one_more_revision: str
+    sqlite: Databases, one_more_revision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url, before = sqlite.laid(), one_more_revision
     engine, copy = connect(url), connect(f"{url}.{before}.bak")
+    lost = watch_syncs(monkeypatch, Path(url.removeprefix("sqlite:///")).parent)
     assert upgrade.current(engine) == before
     upgrade.check(engine)
+    assert not [name for name in lost() if name.endswith(".bak")]
     assert (upgrade.current(engine), upgrade.current(copy)) == ("next", before)
     engine.dispose()
     copy.dispose()

@@ -11,6 +11,7 @@ import backstory
 from backstory.lineage.home import Home
 from backstory.lineage.store.engine import describe
 from tests.databases import Databases
+from tests.lake.disk import watch_syncs
 from tests.lineage.homes import answer, feed, link, names_of, train
 from tests.lineage.store.recording import START, ticking
 
@@ -202,3 +203,14 @@ def test_the_audit_log_tells_of_both(full: Home, tmp_path: Path) -> None:
         said = audit_log.first_facts(conn, "home.restore")
         assert said["manifest"] == taken.manifest.digest
         assert audit_log.first_facts(conn, "home.backup") == {}
+
+
+def test_a_backup_and_what_is_restored_from_it_survive_a_power_cut(
+    full: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "kept").mkdir()
+    lost = watch_syncs(monkeypatch, tmp_path / "kept")
+    full.backup(tmp_path / "kept" / "backup")
+    restored(tmp_path / "kept" / "backup", tmp_path / "kept" / "again").close()
+    by_sqlite = {"backup/store.db", "again/lineage.db"}  # it syncs its own bytes
+    assert set(lost()) <= by_sqlite
