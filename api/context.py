@@ -1,4 +1,7 @@
-"""What a resolver has at hand: the home, one request's loaders, and threads for blocking work.
+"""What a resolver has at hand: the home, loaders, threads for blocking work, and the time asked of.
+
+Each root field of a request asks of now, or with `asOf` of what was known at a time. All that lies
+below it asks of the same: it is given the context of its root field, with the loaders of that time.
 
 The event loop never waits for a disk or a database: use cases and store reads run in a bounded
 number of threads, so that the deadline of a request can fire. A thread whose request is gone runs
@@ -10,11 +13,15 @@ import hmac
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
-from backstory.api.loaders import Loaders
+from graphql.pyutils import Path
+
+from backstory.api.loaders import Loaders, make_loaders
 from backstory.lake.errors import NotFoundError
+from backstory.lineage import inspecting
 from backstory.lineage.home import Home
 
 _P = ParamSpec("_P")
@@ -23,17 +30,17 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestContext:
-    """One request.
+    """What the resolvers below one root field work with.
 
     Attributes:
         home: the home that is asked.
-        request_id: stands in the answer and in the log.
-        loaders: batch what the resolvers of this request ask for.
+        as_of: what was known then is asked for; what is known now where there is none.
+        loaders: batch what the resolvers of this time ask for.
         threads: where blocking work is done.
     """
 
     home: Home
-    request_id: str
+    as_of: datetime | None
     loaders: Loaders
     threads: Executor
 
@@ -56,7 +63,50 @@ class RequestContext:
         try:
             return await self.call(use_case, *args, **kwargs)
         except NotFoundError:
+            await self.check_known()
             return None
+
+    async def check_known(self) -> None:
+        """Tell what was not there from a time at which nothing at all was known.
+
+        Raises:
+            NotFoundError: the latter.
+        """
+        if self.as_of is not None:
+            await self.call(inspecting.check_known, self.as_of)
+
+
+class RequestContexts:
+    """The contexts of one request: one for each time that its root fields ask of.
+
+    Args:
+        home: the home that is asked.
+        threads: where blocking work is done.
+    """
+
+    def __init__(self, home: Home, threads: Executor) -> None:
+        self._home = home
+        self._threads = threads
+        self._by_time: dict[datetime | None, RequestContext] = {}
+        self._by_root: dict[str | int, RequestContext] = {}
+
+    def begin(self, root: Path, as_of: datetime | None) -> RequestContext:
+        """The context of a root field that asks of a time."""
+        if as_of not in self._by_time:
+            self._by_time[as_of] = RequestContext(
+                home=self._home,
+                as_of=as_of,
+                loaders=make_loaders(self._home.store, self._threads, as_of),
+                threads=self._threads,
+            )
+        self._by_root[root.key] = self._by_time[as_of]
+        return self._by_time[as_of]
+
+    def of(self, path: Path) -> RequestContext:
+        """The context of a field below a root field that has begun."""
+        while path.prev is not None:
+            path = path.prev
+        return self._by_root[path.key]
 
 
 class Info(Protocol):

@@ -1,14 +1,16 @@
 """Batches: what many resolvers ask one by one, the store is asked once.
 
-A loader lives as long as its request. All that is asked of it within one turn of the event loop
-becomes one call of a batch read, whatever the number of things. A use case that has read them
-already primes the loaders, so that nothing is asked twice.
+A loader lives as long as its request, and reads what was known at one time: a question of another
+time has loaders of its own. All that is asked of one within one turn of the event loop becomes one
+call of a batch read, whatever the number of things. A use case that has read them already primes
+the loaders, so that nothing is asked twice.
 """
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypeVar
 
 from aiodataloader import DataLoader
@@ -27,7 +29,7 @@ _Read = Callable[[Any, Sequence[int]], Mapping[int, _T]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaders:
-    """One request's loaders, by what they give; all take the numbers of entities."""
+    """A request's loaders for one time, by what they give; all take the numbers of entities."""
 
     slices: DataLoader[int, slice_reads.SliceRecord | None]
     rows_added: DataLoader[int, int]
@@ -59,17 +61,18 @@ class Loaders:
         return trace
 
 
-def make_loaders(store: Store, threads: Executor) -> Loaders:
-    """A request's loaders.
+def make_loaders(store: Store, threads: Executor, as_of: datetime | None = None) -> Loaders:
+    """A request's loaders for one time.
 
     Args:
         store: what they read.
         threads: where they read it.
+        as_of: they give what was known then; what is known now where nothing is said.
     """
 
     def loader(read: _Read[Any], absent: Any) -> DataLoader[int, Any]:
         def look_up(keys: list[int]) -> list[Any]:
-            with store.reader() as conn:
+            with store.reader(as_of) as conn:
                 found = read(conn, keys)
             return [found.get(key, absent) for key in keys]
 

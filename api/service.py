@@ -35,11 +35,10 @@ from graphql import (
 from graphql.execution.values import get_variable_values
 
 from backstory.api.bounds import Bounds
-from backstory.api.context import RequestContext
+from backstory.api.context import RequestContexts
 from backstory.api.cost import Cost, cost_of
 from backstory.api.errors import document_error, error_body, field_error
 from backstory.api.execution import execution_context
-from backstory.api.loaders import make_loaders
 from backstory.api.schema import schema
 from backstory.lineage.home import Home
 
@@ -166,7 +165,7 @@ class GraphQLService:
         """Steps 5 and 6."""
         try:
             async with asyncio.timeout(self._bounds.seconds):
-                result = await self._run(plan, request, request_id)
+                result = await self._run(plan, request)
         except TimeoutError:
             message = f"the answer took longer than {self._bounds.seconds:g} seconds"
             late = {"errors": [error_body(message, "TIMEOUT", requestId=request_id)]}
@@ -176,17 +175,11 @@ class GraphQLService:
         body = {"errors": errors, **executed} if errors else executed
         return Answer(outcome=Outcome.EXECUTED, request_id=request_id, body=body)
 
-    async def _run(self, plan: _Plan, request: Request, request_id: str) -> ExecutionResult:
-        context = RequestContext(
-            home=self._home,
-            request_id=request_id,
-            loaders=make_loaders(self._home.store, self._threads),
-            threads=self._threads,
-        )
+    async def _run(self, plan: _Plan, request: Request) -> ExecutionResult:
         result = execute(
             _SCHEMA,
             plan.document,
-            context_value=context,
+            context_value=RequestContexts(self._home, self._threads),
             variable_values=dict(request.variables),
             operation_name=request.operation_name,
             execution_context_class=_CONTEXT,

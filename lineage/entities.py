@@ -9,6 +9,7 @@ told of (a dataset, a job) has a key and no ref.
 """
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, TypeAlias, assert_never
 
 from backstory.lake.errors import NotFoundError
@@ -31,6 +32,7 @@ from backstory.lineage.resolving import (
     ModelNamed,
     Resolved,
     SliceAt,
+    clock_of,
     resolve_ref,
 )
 from backstory.lineage.store import deployments, models, reads, runs, slices
@@ -48,23 +50,27 @@ Entity: TypeAlias = (
 _OF_OTHERS = ("dataset:", "job:")
 
 
-def entity(parts: Parts, ref: str) -> Entity:
+def entity(parts: Parts, ref: str, *, as_of: datetime | None = None) -> Entity:
     """The thing that a ref or a key names; a deployment is told by its last interval.
+
+    Args:
+        ref: a ref, or the key of a thing that only others' events told of.
+        as_of: as it was known then; as it is known now where nothing is said.
 
     Raises:
         InvalidError: the text is no ref, or names no thing of the graph.
         NotFoundError: nothing has that name, or nobody has used that version of a slice.
     """
-    with parts.store.reader() as conn:
+    with parts.store.reader(as_of) as conn:
         if ref.startswith(_OF_OTHERS):
             return _node(conn, ref)
         parsed = parse_ref(ref)
-        return _record(conn, resolve_ref(conn, parsed, parts.clock), parsed)
+        return _record(conn, resolve_ref(conn, parsed, clock_of(parts, as_of)), parsed)
 
 
-def models_known(parts: Parts) -> list[Node]:
-    """Every model, by name."""
-    with parts.store.reader() as conn:
+def models_known(parts: Parts, *, as_of: datetime | None = None) -> list[Node]:
+    """Every model, by name; as they were known at a time, where one is given."""
+    with parts.store.reader(as_of) as conn:
         return reads.of_kind(conn, EntityKind.MODEL)
 
 

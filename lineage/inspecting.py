@@ -119,6 +119,16 @@ def home_summary(parts: Parts) -> HomeSummary:
     return HomeSummary(known_since=known_since, revision=upgrade.current(parts.store.engine))
 
 
+def check_known(parts: Parts, as_of: datetime) -> None:
+    """Make sure that something was known at a time: else that nothing is found says nothing.
+
+    Raises:
+        NotFoundError: nothing was recorded by then.
+    """
+    with parts.store.reader(as_of):
+        return
+
+
 def list_slices(
     parts: Parts, *, interactions: bool = False, as_of: datetime | None = None
 ) -> list[SliceSummary]:

@@ -99,7 +99,12 @@ def version_of(
 
 
 def loads(
-    parts: Parts, ref: str, *, limit: int = DEFAULT_LOADS, before: int | None = None
+    parts: Parts,
+    ref: str,
+    *,
+    limit: int = DEFAULT_LOADS,
+    before: int | None = None,
+    as_of: datetime | None = None,
 ) -> list[LoadRecord]:
     """The loads of a model version, the last recorded first.
 
@@ -107,13 +112,14 @@ def loads(
         ref: a model version.
         limit: how many at most.
         before: only those recorded before the load of that id: the next page behind it.
+        as_of: as it was known then; as it is known now where nothing is said.
     """
     if not 0 < limit <= MAX_LOADS:
         raise LimitExceededError(
             f"1 to {MAX_LOADS} loads are given at a time", hint="ask for a number in between"
         )
-    version = resolve_version(parts, ref)
-    with parts.store.reader() as conn:
+    version = resolve_version(parts, ref, as_of)
+    with parts.store.reader(as_of) as conn:
         return loads_of(conn, version.id, limit=limit, before=before)
 
 

@@ -84,9 +84,13 @@ def resolve(parts: Parts, text: str, as_of: datetime | None = None) -> Resolved:
         InvalidError: the text is no ref.
         NotFoundError: nothing has that name, version, alias or time.
     """
-    clock = parts.clock if as_of is None else lambda: as_of
     with parts.store.reader(as_of) as conn:
-        return resolve_ref(conn, refs.parse_ref(text), clock)
+        return resolve_ref(conn, refs.parse_ref(text), clock_of(parts, as_of))
+
+
+def clock_of(parts: Parts, as_of: datetime | None) -> Clock:
+    """What tells the time of a question: as of a time, what lies behind it was not over then."""
+    return parts.clock if as_of is None else lambda: as_of
 
 
 def resolve_ref(conn: Any, ref: refs.Ref, clock: Clock) -> Resolved:

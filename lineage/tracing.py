@@ -29,7 +29,7 @@ from backstory.lineage.graph import (
     tree,
 )
 from backstory.lineage.parts import Parts
-from backstory.lineage.resolving import find_node
+from backstory.lineage.resolving import clock_of, find_node
 from backstory.lineage.store import deployments, models, reads, runs, slices
 
 DEFAULT_DEPTH = 20
@@ -181,7 +181,7 @@ def _walk(
         )
     with parts.store.reader(as_of) as conn:
         graph = reads.walk(
-            conn, find_node(conn, ref, parts.clock), direction, depth=depth, limit=limit
+            conn, find_node(conn, ref, clock_of(parts, as_of)), direction, depth=depth, limit=limit
         )
         if direction is Direction.UPSTREAM:
             graph = of_its_runs(graph)
@@ -261,7 +261,7 @@ def known_versions(parts: Parts, as_of: datetime) -> dict[str, int]:
 
 def _key(parts: Parts, ref: str, as_of: datetime | None) -> str:
     with parts.store.reader(as_of) as conn:
-        return find_node(conn, ref, parts.clock).key
+        return find_node(conn, ref, clock_of(parts, as_of)).key
 
 
 def _along(found: Trace, edges: Sequence[Edge]) -> Trace:

@@ -12,6 +12,8 @@ from typing import Any
 import graphene
 from graphene.types.resolver import dict_or_attr_resolver
 
+from backstory.api.schema.scalars import DateTime
+
 SLICE = "backstory.api.schema.slice.Slice"
 SNAPSHOT = "backstory.api.schema.snapshot.Snapshot"
 RUN = "backstory.api.schema.run.Run"
@@ -44,6 +46,16 @@ def many(of: TypeOrName, description: str, **more: Any) -> Any:
 def argument(of: TypeOrName, description: str, **more: Any) -> Any:
     """An argument; with a default, or `required=True`."""
     return graphene.Argument(of, description=description, **more)
+
+
+def as_of_argument() -> dict[str, Any]:
+    """The argument of every root field that asks what was recorded; it holds for all below it."""
+    return {
+        "as_of": argument(
+            DateTime,
+            "As it was known then, with all that is asked below; as it is known now without it.",
+        )
+    }
 
 
 def enum(of: type[Enum], *, name: str, values: Mapping[Any, str] | None = None) -> Any:

@@ -89,7 +89,7 @@ class ModelVersion(graphene.ObjectType):
     version = one(Long, "Its number.", source="number")
     artifact = one(Artifact, "Its bytes.")
     evidence = one(EvidenceLevel, "How it is known: observed where a run of ours made it.")
-    aliases = many(graphene.String, "The aliases that name it now.")
+    aliases = many(graphene.String, "The aliases that name it.")
     replay = maybe(
         graphene.List(graphene.NonNull(graphene.String)),
         "The command that replays an interaction; it never runs in this server.",
@@ -133,7 +133,9 @@ class ModelVersion(graphene.ObjectType):
             secret=info.context.cursor_secret,
         )
         limit, before = check_first(first) + 1, keyset.after(after)
-        rows = await info.context.call(loading.loads, root.ref, limit=limit, before=before)
+        rows = await info.context.call(
+            loading.loads, root.ref, limit=limit, before=before, as_of=info.context.as_of
+        )
         return keyset.page(rows, first=first, after=after)
 
     @staticmethod
@@ -189,5 +191,6 @@ class Model(graphene.ObjectType):
             root.key,
             limit=check_first(first) + 1,
             before=keyset.after(after),
+            as_of=info.context.as_of,
         )
         return keyset.page(rows, first=first, after=after)

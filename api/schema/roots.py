@@ -1,7 +1,8 @@
 """Where queries begin. Each field calls one use case of `lineage`, the same as the command line.
 
 What does not exist is null where it is asked for by name; a question about it (`trace`, `diff`,
-`history`) is answered by an error with the hint that the command line gives.
+`history`) is answered by an error with the hint that the command line gives. A field that asks what
+was recorded takes `asOf`, and a time at which nothing was known is an error to each of them.
 """
 
 from dataclasses import asdict
@@ -15,7 +16,7 @@ from backstory.api.context import Info
 from backstory.api.schema.deployment import IntervalConnection
 from backstory.api.schema.diff import SnapshotDiff
 from backstory.api.schema.entity import Entity, Node, key_in
-from backstory.api.schema.fields import argument, many, maybe, one
+from backstory.api.schema.fields import argument, as_of_argument, many, maybe, one
 from backstory.api.schema.lineage import LineageGraph
 from backstory.api.schema.model import Model, ModelVersion
 from backstory.api.schema.paging import Keyset, Page, check_first, page_arguments
@@ -62,6 +63,7 @@ def _walk() -> dict[str, Any]:
             f"How many nodes to give at most, up to {tracing.MAX_LIMIT}; a query's cost counts it.",
             default_value=DEFAULT_NODES,
         ),
+        **as_of_argument(),
     }
 
 
@@ -80,9 +82,14 @@ class Things:
     node = maybe(
         Node,
         "A thing by its id.",
-        id=argument(graphene.NonNull(graphene.ID), "What the field `id` said."),
+        args={"id": argument(graphene.NonNull(graphene.ID), "What the field `id` said.")}
+        | as_of_argument(),
     )
-    entity = maybe(Entity, "A thing by its key or any other ref.", ref=_text("The ref."))
+    entity = maybe(
+        Entity,
+        "A thing by its key or any other ref.",
+        args={"ref": _text("The ref.")} | as_of_argument(),
+    )
 
     @staticmethod
     async def resolve_home(_root: None, info: Info) -> dict[str, Any]:
@@ -91,14 +98,18 @@ class Things:
         return asdict(found) | {"version": __version__}
 
     @staticmethod
-    async def resolve_node(_root: None, info: Info, **wanted: str) -> entities.Entity | None:
+    async def resolve_node(
+        _root: None, info: Info, as_of: datetime | None = None, **wanted: str
+    ) -> entities.Entity | None:
         """By opaque id."""
-        return await info.context.find(entities.entity, key_in(wanted["id"]))
+        return await info.context.find(entities.entity, key_in(wanted["id"]), as_of=as_of)
 
     @staticmethod
-    async def resolve_entity(_root: None, info: Info, ref: str) -> entities.Entity | None:
+    async def resolve_entity(
+        _root: None, info: Info, ref: str, as_of: datetime | None = None
+    ) -> entities.Entity | None:
         """By ref."""
-        return await info.context.find(entities.entity, ref)
+        return await info.context.find(entities.entity, ref, as_of=as_of)
 
 
 class Data:
@@ -107,81 +118,109 @@ class Data:
     slices = many(
         Slice,
         "Every slice by name.",
-        interactions=_flag("Whether to list the interaction tables of models too."),
+        args={"interactions": _flag("Whether to list the interaction tables of models too.")}
+        | as_of_argument(),
     )
-    slice = maybe(Slice, "A slice.", name=_text("Its name."))
+    slice = maybe(Slice, "A slice.", args={"name": _text("Its name.")} | as_of_argument())
     slice_version = maybe(
-        SliceVersion, "A slice at a version or a time.", ref=_text("Such as thumbs/en@58.")
+        SliceVersion,
+        "A slice at a version or a time.",
+        args={"ref": _text("Such as thumbs/en@58.")} | as_of_argument(),
     )
     snapshot = maybe(
         Snapshot,
         "A slice at a version; null where nobody has used that version.",
-        ref=_text("Such as thumbs/en@58, or with a time."),
+        args={"ref": _text("Such as thumbs/en@58, or with a time.")} | as_of_argument(),
     )
     history = one(
         HistoryConnection,
         "A slice's commits up to a version, newest first.",
         args={"ref": _text("A slice, at its newest version where none is named.")}
-        | page_arguments(),
+        | page_arguments()
+        | as_of_argument(),
     )
     diff = maybe(
         SnapshotDiff,
         "What lies between two versions of a slice.",
-        base=_text("What to compare with."),
-        head=_text("What to compare."),
+        args={"base": _text("What to compare with."), "head": _text("What to compare.")}
+        | as_of_argument(),
     )
 
     @staticmethod
-    async def resolve_slices(_root: None, info: Info, *, interactions: bool) -> list[SliceRecord]:
+    async def resolve_slices(
+        _root: None, info: Info, *, interactions: bool, as_of: datetime | None = None
+    ) -> list[SliceRecord]:
         """All slices."""
-        found = await info.context.call(inspecting.list_slices, interactions=interactions)
+        found = await info.context.call(
+            inspecting.list_slices, interactions=interactions, as_of=as_of
+        )
         return [summary.slice for summary in found]
 
     @staticmethod
-    async def resolve_slice(_root: None, info: Info, name: str) -> SliceRecord | None:
+    async def resolve_slice(
+        _root: None, info: Info, name: str, as_of: datetime | None = None
+    ) -> SliceRecord | None:
         """By name."""
-        found = await info.context.find(resolve_slice_at, f"slice:{name}")
+        found = await info.context.find(resolve_slice_at, f"slice:{name}", as_of)
         return found.slice if found else None
 
     @staticmethod
-    async def resolve_slice_version(_root: None, info: Info, ref: str) -> SliceAt | None:
+    async def resolve_slice_version(
+        _root: None, info: Info, ref: str, as_of: datetime | None = None
+    ) -> SliceAt | None:
         """By ref."""
-        return await info.context.find(resolve_slice_at, ref)
+        return await info.context.find(resolve_slice_at, ref, as_of)
 
     @staticmethod
-    async def resolve_snapshot(_root: None, info: Info, ref: str) -> SnapshotRecord | None:
+    async def resolve_snapshot(
+        _root: None, info: Info, ref: str, as_of: datetime | None = None
+    ) -> SnapshotRecord | None:
         """By ref."""
-        found = await info.context.find(resolve_slice_at, ref)
+        found = await info.context.find(resolve_slice_at, ref, as_of)
         return found.snapshot if found else None
 
     @staticmethod
     async def resolve_history(
-        _root: None, info: Info, ref: str, first: int, after: str | None = None
+        _root: None,
+        info: Info,
+        ref: str,
+        first: int,
+        after: str | None = None,
+        as_of: datetime | None = None,
     ) -> Page:
         """A page of commits."""
-        return await history_page(info, ref, first, after)
+        return await history_page(info, ref, first=first, after=after, as_of=as_of)
 
     @staticmethod
-    async def resolve_diff(_root: None, info: Info, base: str, head: str) -> comparing.SnapshotDiff:
+    async def resolve_diff(
+        _root: None, info: Info, base: str, head: str, as_of: datetime | None = None
+    ) -> comparing.SnapshotDiff:
         """By two refs."""
-        return await info.context.call(comparing.diff, base, head)
+        return await info.context.call(comparing.diff, base, head, as_of=as_of)
 
 
 class Models:
     """Models, their versions, the runs that made them, and where they serve."""
 
-    models = many(Model, "Every model by name.")
-    model = maybe(Model, "A model.", name=_text("Its name."))
+    models = many(Model, "Every model by name.", args=as_of_argument())
+    model = maybe(Model, "A model.", args={"name": _text("Its name.")} | as_of_argument())
     model_version = maybe(
-        ModelVersion, "A model version.", ref=_text("Such as ranker@7 or ranker@champion.")
+        ModelVersion,
+        "A model version.",
+        args={"ref": _text("Such as ranker@7 or ranker@champion.")} | as_of_argument(),
     )
     runs = one(
         RunConnection,
         "Runs, newest first.",
         args={"model": argument(graphene.String, "Only the runs that train this model.")}
-        | page_arguments(),
+        | page_arguments()
+        | as_of_argument(),
     )
-    run = maybe(Run, "A run.", ref=_text("Its key, or at least 6 characters of its id."))
+    run = maybe(
+        Run,
+        "A run.",
+        args={"ref": _text("Its key, or at least 6 characters of its id.")} | as_of_argument(),
+    )
     deployments = one(
         IntervalConnection,
         "What served, by its begin.",
@@ -189,42 +228,61 @@ class Models:
             "environment": argument(graphene.String, "Only there."),
             "at": argument(DateTime, "Only what served at that instant."),
         }
-        | page_arguments(),
+        | page_arguments()
+        | as_of_argument(),
     )
 
     @staticmethod
-    async def resolve_models(_root: None, info: Info) -> list[GraphNode]:
+    async def resolve_models(
+        _root: None, info: Info, as_of: datetime | None = None
+    ) -> list[GraphNode]:
         """All models."""
-        return await info.context.call(entities.models_known)
+        return await info.context.call(entities.models_known, as_of=as_of)
 
     @staticmethod
-    async def resolve_model(_root: None, info: Info, name: str) -> GraphNode | None:
+    async def resolve_model(
+        _root: None, info: Info, name: str, as_of: datetime | None = None
+    ) -> GraphNode | None:
         """By name."""
-        found = await info.context.find(entities.entity, f"model:{name}")
+        found = await info.context.find(entities.entity, f"model:{name}", as_of=as_of)
         return found if isinstance(found, GraphNode) else None
 
     @staticmethod
-    async def resolve_model_version(_root: None, info: Info, ref: str) -> VersionRecord | None:
+    async def resolve_model_version(
+        _root: None, info: Info, ref: str, as_of: datetime | None = None
+    ) -> VersionRecord | None:
         """By ref."""
-        return await info.context.find(resolve_version, ref)
+        return await info.context.find(resolve_version, ref, as_of)
 
     @staticmethod
     async def resolve_runs(
-        _root: None, info: Info, first: int, after: str | None = None, model: str | None = None
+        _root: None,
+        info: Info,
+        first: int,
+        after: str | None = None,
+        model: str | None = None,
+        as_of: datetime | None = None,
     ) -> Page:
         """A page of runs."""
         keyset = Keyset(
             name=f"runs of {model}", key=lambda run: run.id, secret=info.context.cursor_secret
         )
         rows = await info.context.call(
-            inspecting.list_runs, model, limit=check_first(first) + 1, before=keyset.after(after)
+            inspecting.list_runs,
+            model,
+            limit=check_first(first) + 1,
+            before=keyset.after(after),
+            as_of=as_of,
         )
         return keyset.page(rows, first=first, after=after)
 
     @staticmethod
-    async def resolve_run(_root: None, info: Info, ref: str) -> RunRecord | None:
+    async def resolve_run(
+        _root: None, info: Info, ref: str, as_of: datetime | None = None
+    ) -> RunRecord | None:
         """By ref."""
-        found = await info.context.find(entities.entity, f"run:{ref.removeprefix('run:')}")
+        run = f"run:{ref.removeprefix('run:')}"
+        found = await info.context.find(entities.entity, run, as_of=as_of)
         return found if isinstance(found, RunRecord) else None
 
     @staticmethod
@@ -233,8 +291,10 @@ class Models:
         info: Info,
         first: int,
         after: str | None = None,
+        *,
         environment: str | None = None,
         at: datetime | None = None,
+        as_of: datetime | None = None,
     ) -> Page:
         """A page of intervals."""
         when = time_text(at) if at else "ever"
@@ -243,7 +303,7 @@ class Models:
             key=lambda interval: interval.id,
             secret=info.context.cursor_secret,
         )
-        rows = await info.context.call(deploying.deployments, environment, at=at)
+        rows = await info.context.call(deploying.deployments, environment, at=at, as_of=as_of)
         return keyset.page_of(rows, first=first, after=after)
 
 
@@ -257,49 +317,52 @@ class Lineage:
     path = maybe(
         LineageGraph,
         "A shortest way between a cause and an effect, in either order; null where there is none.",
-        src=_text("One end."),
-        dst=_text("The other end."),
-        depth=_depth(),
+        args={"src": _text("One end."), "dst": _text("The other end."), "depth": _depth()}
+        | as_of_argument(),
     )
     state = maybe(
         StateResult,
         "What stood behind one interaction.",
-        ref=_text("int: with an id or at least 6 characters of one, or ext:SYSTEM:ID."),
-        verify=_flag("Whether to hash every part within reach again."),
+        args={
+            "ref": _text("int: with an id or at least 6 characters of one, or ext:SYSTEM:ID."),
+            "verify": _flag("Whether to hash every part within reach again, as it is now."),
+        }
+        | as_of_argument(),
     )
 
     @staticmethod
     async def resolve_trace(
-        _root: None, info: Info, ref: str, depth: int, limit: int
+        _root: None, info: Info, ref: str, depth: int, limit: int, as_of: datetime | None = None
     ) -> tracing.Trace:
         """Upstream."""
-        found = await info.context.call(tracing.trace, ref, depth=depth, limit=limit)
+        found = await info.context.call(tracing.trace, ref, depth=depth, limit=limit, as_of=as_of)
         return info.context.loaders.primed(found)
 
     @staticmethod
     async def resolve_impact(
-        _root: None, info: Info, ref: str, depth: int, limit: int
+        _root: None, info: Info, ref: str, depth: int, limit: int, as_of: datetime | None = None
     ) -> tracing.Trace:
         """Downstream."""
-        found = await info.context.call(tracing.impact, ref, depth=depth, limit=limit)
+        found = await info.context.call(tracing.impact, ref, depth=depth, limit=limit, as_of=as_of)
         return info.context.loaders.primed(found)
 
     @staticmethod
     async def resolve_path(
-        _root: None, info: Info, src: str, dst: str, depth: int
+        _root: None, info: Info, src: str, dst: str, depth: int, as_of: datetime | None = None
     ) -> tracing.Trace | None:
         """Between two."""
-        found = await info.context.call(tracing.path, src, dst, depth=depth)
+        found = await info.context.call(tracing.path, src, dst, depth=depth, as_of=as_of)
         return info.context.loaders.primed(found) if found else None
 
     @staticmethod
     async def resolve_state(
-        _root: None, info: Info, ref: str, *, verify: bool
+        _root: None, info: Info, ref: str, *, verify: bool, as_of: datetime | None = None
     ) -> ModelState | Absence:
         """The state, or why there is none."""
         try:
-            return await info.context.call(stating.state_of, ref, verify=verify)
+            return await info.context.call(stating.state_of, ref, verify=verify, as_of=as_of)
         except NotFoundError as exc:
+            await info.context.check_known()
             return Absence(message=exc.message, hint=exc.hint or None)
 
 

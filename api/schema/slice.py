@@ -1,5 +1,7 @@
 """Feedback slices and their commits: names, counts and who sent them; never their rows."""
 
+from datetime import datetime
+
 import graphene
 
 from backstory.api.context import Info
@@ -78,7 +80,8 @@ class Slice(graphene.ObjectType):
         root: SliceRecord, info: Info, first: int, after: str | None = None
     ) -> Page:
         """A page of commits."""
-        return await history_page(info, root.name, first, after)
+        as_of = info.context.as_of
+        return await history_page(info, root.name, first=first, after=after, as_of=as_of)
 
 
 class SliceVersion(graphene.ObjectType):
@@ -96,7 +99,9 @@ class SliceVersion(graphene.ObjectType):
         return root.ref
 
 
-async def history_page(info: Info, ref: str, first: int, after: str | None) -> Page:
+async def history_page(
+    info: Info, ref: str, *, first: int, after: str | None, as_of: datetime | None
+) -> Page:
     """Commits up to a ref's version, newest first."""
     keyset = Keyset(
         name=f"history of {ref}",
@@ -104,6 +109,10 @@ async def history_page(info: Info, ref: str, first: int, after: str | None) -> P
         secret=info.context.cursor_secret,
     )
     rows = await info.context.call(
-        inspecting.history, ref, limit=check_first(first) + 1, before=keyset.after(after)
+        inspecting.history,
+        ref,
+        limit=check_first(first) + 1,
+        before=keyset.after(after),
+        as_of=as_of,
     )
     return keyset.page(rows, first=first, after=after)

@@ -53,7 +53,7 @@ class Snapshot(graphene.ObjectType):
     bytes = one(Long, "Bytes of its data files.", source="size")
     files = one(Long, "Number of its data files.")
     at = maybe(DateTime, "When its version was committed.")
-    pins = many(Pin, "The pins that hold now.")
+    pins = many(Pin, "The pins that hold it.")
     read_by = many(READ, "The reads of it, by whichever run.")
 
     @staticmethod

@@ -91,7 +91,9 @@ class ModelState(graphene.ObjectType):
     @staticmethod
     async def resolve_model_version(root: states.ModelState, info: Info) -> Entity | None:
         """The version's record."""
-        return await info.context.find(entity, root.version) if root.version else None
+        if root.version is None:
+            return None
+        return await info.context.find(entity, root.version, as_of=info.context.as_of)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

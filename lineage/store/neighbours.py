@@ -19,7 +19,7 @@ from backstory.lineage.store.runs import ReadRecord, readers_of, reads_of
 _T = TypeVar("_T")
 
 _MADE = select(t.model_version.c.run, t.model_version.c.id).where(
-    t.model_version.c.run.in_(bindparam("ids", expanding=True))
+    t.model_version.c.run.in_(bindparam("ids", expanding=True)), known_in(t.model_version)
 )
 _COMPONENTS = (
     select(
@@ -39,7 +39,7 @@ _COMPONENTS = (
     .order_by(t.component.c.kind, t.component.c.name)
 )
 _DEPLOYED = select(t.deployment.c.model_version, t.deployment.c.id).where(
-    t.deployment.c.model_version.in_(bindparam("ids", expanding=True))
+    t.deployment.c.model_version.in_(bindparam("ids", expanding=True)), known_in(t.deployment)
 )
 _FACETS = (
     select(t.run_facet.c.run, t.run_facet.c.key, t.run_facet.c.body)
@@ -50,7 +50,7 @@ _FACETS = (
 
 def versions_made(conn: Connection, runs: Sequence[int]) -> dict[int, list[models.VersionRecord]]:
     """Model versions by the run that made them."""
-    made = list(conn.execute(_MADE, {"ids": list(runs)}))
+    made = list(conn.execute(_MADE, {"ids": list(runs), **horizon(conn)}))
     known = models.versions(conn, [version for _, version in made])
     return _grouped(made, known)
 
@@ -69,7 +69,7 @@ def components(
 
 def deployments(conn: Connection, versions: Sequence[int]) -> dict[int, list[IntervalRecord]]:
     """Deployments by model version, each by its last interval."""
-    made = list(conn.execute(_DEPLOYED, {"ids": list(versions)}))
+    made = list(conn.execute(_DEPLOYED, {"ids": list(versions), **horizon(conn)}))
     intervals = intervals_of(conn, [deployment for _, deployment in made])
     return _grouped(made, {number: found[-1] for number, found in intervals.items()})
 

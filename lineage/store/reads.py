@@ -27,7 +27,7 @@ _EDGES_PER_NODE = 8
 _ENTITY = sa.select(entity.c.id, entity.c.kind, entity.c.key, entity.c.label)
 _KNOWN = _ENTITY.where(entity.c.created_seq <= LAST_KNOWN)
 _BY_KEY = Prepared(_KNOWN.where(entity.c.key == sa.bindparam("key")))
-_BY_KIND = _ENTITY.where(entity.c.kind == sa.bindparam("kind")).order_by(entity.c.key)
+_BY_KIND = Prepared(_KNOWN.where(entity.c.kind == sa.bindparam("kind")).order_by(entity.c.key))
 _BY_IDS = Prepared(_KNOWN.where(among(entity.c.id, "ids")))
 _EDGE = tuple(edge.c[name] for name in ("src", "dst", "kind", "evidence", "run", "rows", "share"))
 
@@ -44,8 +44,8 @@ def entities(connection: Connection, ids: Collection[int]) -> dict[int, Node]:
 
 
 def of_kind(connection: Connection, kind: EntityKind) -> list[Node]:
-    """All things of one kind, by key; for kinds of which people make few."""
-    return [_node(*row) for row in connection.execute(_BY_KIND, {"kind": kind.value})]
+    """All known things of one kind, by key; for kinds of which people make few."""
+    return [_node(*row) for row in _BY_KIND.rows(connection, kind=kind.value)]
 
 
 def walk(

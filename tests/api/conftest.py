@@ -11,6 +11,9 @@ from backstory.api.app import execute
 from backstory.lineage.home import Home
 from tests.api import small_home
 from tests.api.server import served
+from tests.databases import databases, postgresql, sqlite
+
+__all__ = ["databases", "postgresql", "sqlite"]
 
 
 @dataclass(frozen=True, kw_only=True)

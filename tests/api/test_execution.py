@@ -5,6 +5,7 @@ from typing import Any
 
 import graphene
 from graphql import ExecutionContext, execute, parse
+from graphql.pyutils import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,8 +57,24 @@ things = st.recursive(
 )
 
 
+class NoContexts:
+    """Nothing is read here, at whichever time."""
+
+    def begin(self, root: Path, as_of: None) -> None:
+        """Of a root field."""
+
+    def of(self, path: Path) -> None:
+        """Of a field below one."""
+
+
 def answer(thing: Any, context: type[ExecutionContext]) -> Any:
-    result = execute(SCHEMA, DOCUMENT, root_value={"thing": thing}, execution_context_class=context)
+    result = execute(
+        SCHEMA,
+        DOCUMENT,
+        root_value={"thing": thing},
+        context_value=NoContexts(),
+        execution_context_class=context,
+    )
     return repr(result)
 
 

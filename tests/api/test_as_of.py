@@ -1,0 +1,220 @@
+"""Every root field tells with `asOf` what it told then, whatever was recorded since.
+
+A story is told step by step. After each step every root field is asked for all that it can tell;
+the time of the step is that of the last entry of the audit log. In the end each field is asked
+again as of all those times, in one request, so that what one time knows may not show at another.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from graphql import GraphQLObjectType, get_named_type
+
+import backstory
+from backstory.api import service
+from backstory.api.bounds import Bounds
+from backstory.api.schema import schema
+from backstory.api.schema.entity import id_of
+from backstory.lineage.home import Home
+from backstory.lineage.store import audit_log
+from backstory.lineage.times import time_text
+from tests.api import small_home
+from tests.api.test_secrecy import everything
+from tests.databases import Databases
+
+QUERY = schema.graphql_schema.query_type
+assert isinstance(QUERY, GraphQLObjectType)
+
+# They tell of the program and the store that answer, not of anything that was recorded.
+TIMELESS = {"home"}
+# Some of them name what is not there until somewhere in the story, and {run} is one of its runs.
+QUESTIONS: Mapping[str, list[str]] = {
+    "node": [f'id: "{id_of("thumbs/en@2")}"', f'id: "{id_of("ranker@1")}"'],
+    "entity": ['ref: "thumbs/en"', 'ref: "ranker@2"', 'ref: "env:prod-eu#1"', 'ref: "run:{run}"'],
+    "slices": ["interactions: true"],
+    "slice": ['name: "thumbs/en"'],
+    "sliceVersion": ['ref: "thumbs/en"', 'ref: "thumbs/en@3"'],
+    "snapshot": ['ref: "thumbs/en@2"'],
+    "history": ['ref: "thumbs/en", first: 3'],
+    "diff": ['base: "thumbs/en@0", head: "thumbs/en"'],
+    "models": [""],
+    "model": ['name: "ranker"'],
+    "modelVersion": ['ref: "ranker@champion"', 'ref: "ranker@1"', 'ref: "ranker@9"'],
+    "runs": ["first: 3", 'first: 1, model: "ranker"'],
+    "run": ['ref: "{run}"'],
+    "deployments": ["", 'environment: "prod-eu", at: "2026-11-13T12:00Z"'],
+    "trace": ['ref: "ranker@champion"', 'ref: "env:prod-eu#1"', 'ref: "thumbs/en"'],
+    "impact": ['ref: "thumbs/en@2"', 'ref: "ranker@1"'],
+    "path": ['src: "thumbs/en@2", dst: "env:prod-eu#1"'],
+    "state": ['ref: "ext:zendesk:1"', 'ref: "ext:zendesk:2"'],
+}
+ASKED = [(name, asked) for name, questions in QUESTIONS.items() for asked in questions]
+DEEP = 2
+BOUNDS = Bounds(
+    aliases=10**6,
+    depth=100,
+    document_characters=10**6,
+    fields=10**6,
+    nodes=10**9,
+    seconds=60,
+    tokens=10**5,
+)
+
+
+def test_each_root_field_takes_a_time_and_is_asked_here() -> None:
+    assert {name for name, of in QUERY.fields.items() if "asOf" not in of.args} == TIMELESS
+    assert QUESTIONS.keys() | TIMELESS == QUERY.fields.keys()
+
+
+@dataclass
+class Story:
+    """What happens in a home, each step once."""
+
+    home: Home
+    folder: Path
+    run: str = "ffffff"
+    running: ExitStack = field(default_factory=ExitStack)
+
+    @property
+    def steps(self) -> list[Callable[[], object]]:
+        home = self.home
+        return [
+            lambda: home.create_slice(backstory.Contract.from_yaml(small_home.CONTRACT)),
+            lambda: small_home.give_feedback(home, 1),
+            lambda: small_home.give_feedback(home, 2),
+            lambda: home.pin("thumbs/en@2", reason="audit"),
+            self.train,
+            lambda: home.alias("ranker@1", "champion"),
+            lambda: home.deploy("ranker@1", to="prod-eu"),
+            lambda: small_home.answer(home, external_id="zendesk:1"),
+            lambda: home.load("ranker@1", environment="prod-eu"),
+            self.begin,
+            lambda: small_home.give_feedback(home, 3),
+            self.complete,
+            lambda: home.deploy("ranker@2", to="prod-eu", share=0.25, mode="canary"),
+            lambda: home.alias("ranker@2", "champion"),
+            lambda: home.add_version("ranker@9", trained_on=["thumbs/en@1"], metrics={"ndcg": 0.5}),
+            lambda: small_home.answer(home, "ranker@2", external_id="zendesk:2"),
+            lambda: home.undeploy("env:prod-eu#1"),
+            lambda: home.load("ranker@2", environment="prod-eu"),
+            lambda: home.deploy("ranker@9", to="prod-eu", at=datetime(2026, 11, 13, tzinfo=UTC)),
+            lambda: home.release(self.pinned(), reason="the audit is over"),
+            self.fail,
+        ]
+
+    def train(self) -> None:
+        self.begin()
+        self.complete()
+
+    def begin(self) -> None:
+        training = self.home.retraining("ranker", trigger=backstory.Manual("asked for"))
+        self.recorded = self.running.enter_context(training)
+        self.recorded.read("thumbs/en", where="event_id <> 'e1-0'")
+        self.recorded.use_component("prompt", "greeting", "4")
+        self.run = self.home.runs()[-1].run_id
+
+    def complete(self) -> None:
+        (self.folder / "model.bin").write_text(self.recorded.run_id)
+        self.recorded.register(self.folder / "model.bin")
+        self.running.close()
+
+    def fail(self) -> None:
+        with suppress(ValueError), self.home.retraining("ranker") as run:
+            run.read("thumbs/en@3")
+            raise ValueError("the loss diverged")
+
+    def pinned(self) -> str:
+        return next(pinned.pin_id for pinned in self.home.pins() if pinned.reason == "audit")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asking:
+    """Asks a home, beyond the bounds that hold for others."""
+
+    graphql: service.GraphQLService
+    runner: asyncio.Runner
+
+    def of_times(self, name: str, asked: str, times: Mapping[str, str | None]) -> Any:
+        """The answers of a root field as of times, each under its name, in one request."""
+        of = QUERY.fields[name].type
+        variables = " ".join(f"${called}: DateTime" for called in times)
+        fields = "\n".join(
+            f"{called}: {name}({asked} asOf: ${called}) {{ ...all }}" for called in times
+        )
+        fragment = f"fragment all on {get_named_type(of)} {everything(of, DEEP)}"
+        document = f"query({variables}) {{ {fields} }} {fragment}"
+        given = {called: time for called, time in times.items() if time is not None}
+        request = service.Request(query=document, variables=given)
+        body = self.runner.run(self.graphql.answer(request)).body
+        return body["data"] if "errors" not in body else _refusal(body["errors"])
+
+    def of(self, name: str, asked: str, time: str | None = None) -> Any:
+        """The answer of a root field, or why there is none."""
+        told = self.of_times(name, asked, {"told": time})
+        return told.get("told", told)
+
+
+@contextmanager
+def asking(home: Home) -> Iterator[Asking]:
+    graphql = service.GraphQLService(home, BOUNDS)
+    with asyncio.Runner() as runner:
+        yield Asking(graphql=graphql, runner=runner)
+    graphql.close()
+
+
+def _refusal(errors: list[Any]) -> dict[str, Any]:
+    """What is refused, whatever the field was called in the request."""
+    return {"refused": [(error["message"], error["extensions"]) for error in errors]}
+
+
+def test_every_root_field_tells_what_it_told_then(
+    databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "CACHED_CHARACTERS", 10**6)  # or reading them takes longer
+    url = databases.laid()
+    clock = small_home.Clock()
+    with backstory.init(tmp_path / "home", database_url=url, clock=clock) as home:
+        told: dict[str, dict[tuple[str, str], Any]] = {}
+        story = Story(home, tmp_path)
+        with asking(home) as ask:
+            for step in story.steps:
+                step()
+                told[_last_entry(home)] = {
+                    (name, asked): ask.of(name, asked.replace("{run}", story.run))
+                    for name, asked in ASKED
+                }
+            assert len(told) == len(story.steps)
+            for name, asked in ASKED:
+                _compare(ask, name, asked, story.run, told)
+    databases.drop(url)
+
+
+def _compare(
+    ask: Asking, name: str, asked: str, run: str, told: Mapping[str, Mapping[tuple[str, str], Any]]
+) -> None:
+    then = {time: answers[name, asked] for time, answers in told.items()}
+    assert len({str(answer) for answer in then.values()}) > 1, "the story does not change this"
+    question = asked.replace("{run}", run)
+    answered = {}
+    for at, (time, answer) in enumerate(then.items()):
+        if isinstance(answer, dict) and "refused" in answer:
+            assert ask.of(name, question, time) == answer, (name, asked, at)
+        else:
+            answered[f"step{at}"] = time
+    known = ask.of_times(name, question, answered | {"now": None})
+    for called, time in answered.items():
+        assert known[called] == then[time], (name, asked, called)
+    assert known["now"] == list(then.values())[-1]
+
+
+def _last_entry(home: Home) -> str:
+    with home.store.reader() as conn:
+        _, at = audit_log.head(conn)
+    assert at is not None
+    return time_text(at)
