@@ -20,7 +20,7 @@ from backstory.lineage.aliasing import AliasMove
 from backstory.lineage.backup.taking import Backup
 from backstory.lineage.comparing import SnapshotDiff
 from backstory.lineage.diagnosing import Check
-from backstory.lineage.forwarding import Flushed
+from backstory.lineage.forwarding import Flushed, Forgotten
 from backstory.lineage.graph import Edge, Node, run_key
 from backstory.lineage.inspecting import (
     CommitUse,
@@ -60,7 +60,7 @@ def documents(things: Iterable[object]) -> list[Document]:
 
 
 @document.register
-def _(thing: Flushed) -> Document:
+def _(thing: Flushed | Forgotten) -> Document:
     return asdict(thing)
 
 

@@ -13,6 +13,7 @@ from backstory.lineage.home import open_home
 from backstory.lineage.store import upgrade
 from tests.cli.running import PROGRAM, draw, environment, run
 from tests.cli.shop import Shop
+from tests.cli.test_documents import check_shape
 from tests.lineage.test_forwarding import telling, train
 
 
@@ -32,6 +33,7 @@ def test_events_are_sent_where_there_is_somewhere_to_send_them(own_shop: Shop) -
     assert found.code == 0
     counts = {"sent": 0, "waiting": 0, "refused": 0, "error": None}
     assert found.data == {**counts, "receivers": [{"receiver": "file", **counts}]}
+    check_shape("flush", found.data)
 
 
 def test_what_waits_for_nobody_is_dropped(own_shop: Shop, tmp_path: Path) -> None:
@@ -41,6 +43,7 @@ def test_what_waits_for_nobody_is_dropped(own_shop: Shop, tmp_path: Path) -> Non
     assert "2 events for old, which is no longer configured" in doctor.out
     found = run("flush", "--forget", "old", "--json", home=own_shop.home)
     assert (found.code, found.data) == (0, {"receiver": "old", "forgotten": 2})
+    check_shape("flush --forget", found.data)
     assert run("flush", "--forget", "old", home=own_shop.home).code == 3
 
 
