@@ -31,6 +31,7 @@ from backstory.api.loopback import LoopbackMiddleware, check_loopback
 from backstory.api.service import GraphQLService, Request
 from backstory.lake.errors import ConflictError, UnavailableError
 from backstory.lineage.home import Home
+from backstory.lineage.sender import keep_sending
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8400
@@ -101,6 +102,8 @@ def serve(
 ) -> None:
     """Serve a home until SIGINT or SIGTERM; running answers get `STOP_SECONDS` to end.
 
+    Events that wait in the home's outbox are sent meanwhile.
+
     Args:
         home: an open home.
         host: an address of this machine alone.
@@ -112,7 +115,11 @@ def serve(
         ConflictError: the port is taken.
         UnavailableError: the port is not ours to take.
     """
-    with _listening(check_loopback(host), port) as listener, _quiet_signals():
+    with (
+        _listening(check_loopback(host), port) as listener,
+        _quiet_signals(),
+        keep_sending(home),
+    ):
         config = uvicorn.Config(
             create_app(home),
             access_log=False,

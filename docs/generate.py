@@ -119,6 +119,9 @@ BOUNDS = {
     "OpenLineage events": {
         "lineage.forwarding.MAX_TIMEOUT_SECONDS": "seconds of a `flush --timeout`",
         "lineage.openlineage.transport.MAX_ERROR_CHARS": "characters of why one was not sent",
+        "lineage.openlineage.transport.MAX_SEND_SECONDS": "seconds that sending one may take",
+        "lineage.openlineage.receivers.MAX_RECEIVERS": "receivers of a `composite` transport",
+        "lineage.openlineage.receivers.MAX_RECEIVER_NAME": "characters of a receiver's name",
         "lineage.openlineage.receive.MAX_EVENT_BYTES": "an event",
         "lineage.openlineage.parse.MAX_NAME_LENGTH": "characters of an id, a name or a facet's key",
         "lineage.openlineage.parse.MAX_DATASETS": "inputs of an event, and outputs",

@@ -5,7 +5,7 @@ import shutil
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
@@ -20,6 +20,7 @@ from backstory.lineage import abandoning, pinning
 from backstory.lineage.catch_up import unregistered
 from backstory.lineage.graph import run_key
 from backstory.lineage.keys import load_key
+from backstory.lineage.openlineage.receivers import SETTING
 from backstory.lineage.parts import Parts
 from backstory.lineage.run import OPEN, RunState
 from backstory.lineage.settings import SETTINGS_FILE
@@ -188,23 +189,33 @@ def _leftovers(parts: Parts) -> Check:
 
 
 def _outbox(parts: Parts) -> Check:
-    """Events that wait to be sent, and those that a receiver will never take."""
+    """Events that wait for a receiver, that one will never take, that nobody is there for."""
     with parts.store.reader() as conn:
-        queue = outbox.queue(conn)
-    if queue.oldest is None:
+        queues = outbox.queues(conn)
+    if not queues:
         return Check(name="outbox", health=Health.OK, found="no event waits to be sent")
-    age = parts.clock() - queue.oldest
-    late = queue.refused > 0 or age > LATE_EVENTS
-    count = _count(queue.waiting + queue.refused, "event")
-    found = f"{count} to be sent, the oldest for {age // SECOND:,} s"
-    if queue.refused:
-        found += f"; the receiver refused {queue.refused:,}"
+    now = parts.clock()
+    known = {receiver.name for receiver in parts.settings.receivers}
+    gone = [name for name in queues if name not in known]
+    late = any(queue.refused or now - queue.oldest > LATE_EVENTS for queue in queues.values())
+    remedy = f"see whether the receivers in [{SETTING}] answer" if late else ""
+    if gone:
+        remedy = f"`backstory flush --forget {gone[0]}` drops what waits for it"
     return Check(
         name="outbox",
-        health=Health.WARNING if late else Health.OK,
-        found=found,
-        remedy="see whether the receiver in [openlineage.transport] answers" if late else "",
+        health=Health.WARNING if late or gone else Health.OK,
+        found="; ".join(_waits(name, queue, now, known) for name, queue in queues.items()),
+        remedy=remedy,
     )
+
+
+def _waits(name: str, queue: outbox.Queue, now: datetime, known: set[str]) -> str:
+    """What waits for one receiver."""
+    count = _count(queue.waiting + queue.refused, "event")
+    if name not in known:
+        return f"{count} for {name}, which is no longer configured"
+    found = f"{count} to be sent to {name}, the oldest for {(now - queue.oldest) // SECOND:,} s"
+    return f"{found}, refused {queue.refused:,}" if queue.refused else found
 
 
 def _file_system(parts: Parts) -> Check:

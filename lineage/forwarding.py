@@ -1,35 +1,54 @@
-"""Events of our own runs, sent on: from the outbox, in order, at least once.
+"""Events of our own runs, sent on: from the outbox, in order, at least once, to each receiver.
 
 Recording puts each event into the outbox in its own transaction, so a crash loses none. A file is
 written when a run starts and ends; a receiver on the network is never spoken to by a training,
-which it could stall: a process beside it or `flush` sends what waits. An event is forgotten once
-it was taken; a crash between the two sends it again.
+which it could stall: a process beside it, `serve` or `flush` sends what waits. An event is
+forgotten once it was taken; a crash between the two sends it again.
 """
 
-import json
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from backstory.lake.crash import crashpoint
 from backstory.lake.errors import (
     BackstoryError,
     InvalidError,
     LimitExceededError,
+    NotFoundError,
     RefusedError,
-    UnavailableError,
 )
-from backstory.lineage.openlineage.transport import Send, open_transport
+from backstory.lineage.aside import aside
+from backstory.lineage.draining import Line
+from backstory.lineage.openlineage.receivers import SETTING
 from backstory.lineage.parts import Parts
-from backstory.lineage.sending import alone, begin
+from backstory.lineage.sending import begin
+from backstory.lineage.settings import SENDERS
 from backstory.lineage.store import outbox
 
-LOCK_FILE = "outbox.lock"
 MAX_TIMEOUT_SECONDS = 86_400
+# What a run writes to a file itself when it starts or ends; a sender writes the rest.
+AT_HAND_AT_ONCE = 16
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlushedTo:
+    """What a flush did for one receiver.
+
+    Attributes:
+        receiver: its name.
+        sent: events that it has taken just now.
+        waiting: events that still wait for it.
+        refused: events that it will not take.
+        error: what stands in the way of the oldest of these, if anything.
+    """
+
+    receiver: str
+    sent: int
+    waiting: int
+    refused: int
+    error: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,23 +56,38 @@ class Flushed:
     """What a flush did.
 
     Attributes:
-        sent: events that were taken by the receiver just now.
+        sent: events that were taken just now, of all receivers.
         waiting: events that still wait.
-        refused: events that the receiver will not take.
-        error: what stands in the way of the oldest of these, if anything.
+        refused: events that a receiver will not take.
+        error: what stands in the way, if anything.
+        receivers: the same for each; also for those that are no longer configured.
     """
 
     sent: int
     waiting: int
     refused: int
     error: str | None
+    receivers: tuple[FlushedTo, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forgotten:
+    """What was dropped from the outbox.
+
+    Attributes:
+        receiver: for whom it waited.
+        forgotten: how many events; all of them are still in the store.
+    """
+
+    receiver: str
+    forgotten: int
 
 
 def flush(parts: Parts, *, retry_refused: bool = False, timeout: float | None = None) -> Flushed:
-    """Send the events that wait, oldest first, until one is not taken.
+    """Send the events that wait, to each receiver the oldest first, until one is not taken.
 
     Args:
-        retry_refused: offer what the receiver refused before once more.
+        retry_refused: offer what a receiver refused before once more.
         timeout: seconds after which no further event is offered; the one under way is bounded by
             the transport's own timeout.
 
@@ -61,23 +95,21 @@ def flush(parts: Parts, *, retry_refused: bool = False, timeout: float | None = 
         InvalidError: no transport is configured.
         LimitExceededError: a timeout beyond a day, or none at all.
     """
-    if parts.settings.transport is None:
+    if not parts.settings.receivers:
         raise InvalidError(
-            "no OpenLineage transport is configured",
-            hint="set [openlineage.transport] in backstory.toml",
+            "no OpenLineage transport is configured", hint=f"set [{SETTING}] in backstory.toml"
         )
     until = None if timeout is None else parts.clock() + _checked(timeout)
-    sent = 0
-    with _alone(parts) as free:
-        if free:
-            if retry_refused:
-                with parts.store.operating() as connection:
-                    outbox.readmit(connection)
-            sent = _drain(parts, open_transport(parts.settings.transport), until)
-    with parts.store.reader() as connection:
-        queue = outbox.queue(connection)
-        error = outbox.first_error(connection)
-    return Flushed(sent=sent, waiting=queue.waiting, refused=queue.refused, error=error)
+    lines = [Line(parts=parts, receiver=receiver) for receiver in parts.settings.receivers]
+    if retry_refused:
+        with parts.store.operating() as connection:
+            outbox.readmit(connection)
+    draining = [
+        aside(line.drain, lambda: until is not None and parts.clock() >= until, at_once=True)
+        for line in lines
+    ]
+    sent = {line.receiver.name: done.result() for line, done in zip(lines, draining, strict=True)}
+    return _flushed(parts, sent)
 
 
 def _checked(timeout: float) -> timedelta:
@@ -89,66 +121,93 @@ def _checked(timeout: float) -> timedelta:
     return timedelta(seconds=timeout)
 
 
-def send_now(parts: Parts) -> None:
-    """Write what waits to the home's file, or have a process send it; a failure is only logged."""
-    try:
-        error = _sent_now(parts)
-    except BackstoryError as exc:
-        error = str(exc)
-    if error:
-        _log.warning("OpenLineage events were not sent: %s", error)
-
-
-def _sent_now(parts: Parts) -> str | None:
-    """What stands in the way of the file; of a receiver on the network, the outbox tells."""
-    kind = (parts.settings.transport or {}).get("type")
-    if kind == "file":
-        flushed = flush(parts)
-        return flushed.error if flushed.waiting else None
-    if kind == "http" and parts.settings.send == "background":
-        begin(parts.settings)
-    return None
-
-
-def _drain(parts: Parts, send: Send, until: datetime | None) -> int:
-    """Offer each event to the receiver, until a time if any; give how many it took."""
-    sent = place = 0
-    while until is None or parts.clock() < until:
-        waiting = _following(parts, place)
-        if waiting is None:
-            break
-        place = waiting.id
-        try:
-            send(json.loads(waiting.body))
-        except RefusedError as exc:
-            _keep(parts, waiting, str(exc), refused=True)
-            continue
-        except UnavailableError as exc:
-            _keep(parts, waiting, str(exc), refused=False)
-            break  # the next one would overtake it
-        crashpoint("outbox.sent")
-        with parts.store.operating() as connection:
-            outbox.delivered(connection, place)
-        sent += 1
-    return sent
-
-
-def _following(parts: Parts, place: int) -> outbox.Waiting | None:
+def _flushed(parts: Parts, sent: dict[str, int]) -> Flushed:
     with parts.store.reader() as connection:
-        return outbox.following(connection, place)
+        queues = outbox.queues(connection)
+        errors = {name: outbox.first_error(connection, name) for name in queues}
+    told = []
+    for name in dict.fromkeys([*sent, *queues]):
+        error = errors.get(name)
+        if name not in sent:
+            error = f"no receiver is called {name} any more: see `flush --forget`"
+        waiting, refused = queues[name][:2] if name in queues else (0, 0)
+        told.append(
+            FlushedTo(
+                receiver=name,
+                sent=sent.get(name, 0),
+                waiting=waiting,
+                refused=refused,
+                error=error,
+            )
+        )
+    return Flushed(
+        sent=sum(one.sent for one in told),
+        waiting=sum(one.waiting for one in told),
+        refused=sum(one.refused for one in told),
+        error=next((one.error for one in told if one.error), None),
+        receivers=tuple(told),
+    )
 
 
-def _keep(parts: Parts, waiting: outbox.Waiting, error: str, *, refused: bool) -> None:
+def forget_receiver(parts: Parts, receiver: str) -> Forgotten:
+    """Drop what waits for a receiver that is no longer configured; the store keeps the events.
+
+    Raises:
+        RefusedError: it is configured.
+        NotFoundError: nothing waits for it.
+    """
+    if receiver in {known.name for known in parts.settings.receivers}:
+        raise RefusedError(
+            f"{receiver} is a receiver of this home",
+            hint=f"take it out of [{SETTING}] first",
+        )
     with parts.store.operating() as connection:
-        outbox.failed(connection, waiting.id, error=error, next_at=parts.clock(), refused=refused)
+        forgotten = outbox.forget(connection, receiver)
+    if not forgotten:
+        raise NotFoundError(
+            f"nothing waits for a receiver called {receiver!r}",
+            hint="see `backstory doctor`",
+        )
+    return Forgotten(receiver=receiver, forgotten=forgotten)
 
 
-@contextmanager
-def _alone(parts: Parts) -> Iterator[bool]:
-    """Whether nobody else sends: from this home's folder, or from its database on another host."""
-    with alone(parts.settings, LOCK_FILE) as free:
-        if not free:
-            yield False
-            return
-        with outbox.sole_sender(parts.store.engine) as sole:
-            yield sole
+def send_now(parts: Parts) -> None:
+    """Write what waits to files at hand, and have a process send the rest; failures are logged."""
+    try:
+        for receiver in parts.settings.receivers:
+            if receiver.at_hand:
+                _write(Line(parts=parts, receiver=receiver))
+        if any_due(parts):
+            _begin_sender(parts)
+    except BackstoryError as exc:
+        _log.warning("OpenLineage events were not sent: %s", exc)
+
+
+def send_later(parts: Parts) -> None:
+    """Have a process send what earlier commands could not, where this one has changed something."""
+    try:
+        if parts.settings.receivers and parts.store.changed and any_due(parts):
+            _begin_sender(parts)
+    except BackstoryError as exc:
+        _log.warning("OpenLineage events were not sent: %s", exc)
+
+
+def any_due(parts: Parts) -> bool:
+    """Whether an event may be offered now."""
+    lines = (Line(parts=parts, receiver=receiver) for receiver in parts.settings.receivers)
+    return any((at := line.next_at()) is not None and at <= parts.clock() for line in lines)
+
+
+def _begin_sender(parts: Parts) -> None:
+    if parts.settings.send == SENDERS[0]:
+        begin(parts.settings)
+
+
+def _write(line: Line) -> None:
+    """Write to a file at hand; the outbox tells what stands in the way."""
+    left = iter(range(AT_HAND_AT_ONCE))
+    line.drain(lambda: next(left, None) is None)
+    with line.parts.store.reader() as connection:
+        error = outbox.first_error(connection, line.receiver.name)
+    if error:
+        _log.warning("OpenLineage events were not sent to %s: %s", line.receiver.name, error)

@@ -122,6 +122,7 @@ class Home(Parts):
     state_of = stating.state_of
     verify = verifying.verify
     flush = forwarding.flush
+    forget_receiver = forwarding.forget_receiver
     doctor = diagnosing.diagnose
     mend = mending.mend
     backup = taking.backup
@@ -131,7 +132,8 @@ class Home(Parts):
         return Slice(home=self, name=name)
 
     def close(self) -> None:
-        """Give the database's connections back."""
+        """Give the database's connections back; see to events that others could not send."""
+        forwarding.send_later(self)
         self.store.close()
 
     def __enter__(self) -> Self:

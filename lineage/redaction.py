@@ -15,7 +15,7 @@ secret that has no name and no special looks.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 REDACTED = "***"
@@ -25,7 +25,7 @@ MAX_DEPTH = 32  # of nested parameters; what lies deeper is replaced whole
 _SECRET_NAME = re.compile(
     r"(?:password|passwd|passphrase|passcode|pwd|secrets?|credentials?|authorization|cookie|jwt"
     r"|connectionstring|(?:api|access|secret|private|account|auth|signing|encryption|master|ssh"
-    r"|subscription|storage)key|token|sas|bearer)(?:value|plain|text|base64|b64|\d*)$"
+    r"|subscription|storage)key|sslkeypem|token|sas|bearer)(?:value|plain|text|base64|b64|\d*)$"
 )
 _HARMLESS_TOKEN = re.compile(
     r"(?:pad|eos|bos|unk|sep|cls|mask|special|start|end|stop|image|per|next|max|min|num)token$"
@@ -36,6 +36,7 @@ _SCHEME = r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]{0,31}://"
 _URL = re.compile(rf"{_SCHEME}[^\s\"'<>]{{1,8192}}")
 # A password may hold an unescaped "/" or "@"; a port followed by a path is none.
 _URL_PASSWORD = re.compile(r"(://[^/?#:@\s]*):(?!\d{1,5}(?:[/?#]|$))\S*@")
+_PASSWORD_IN_URL = re.compile(r"://[^/?#:@\s]*:([^@\s]+)@")
 _URL_TOKEN = re.compile(r"(https?://)[^/?#:@\s]{16,}@", re.IGNORECASE)
 _URL_QUERY = re.compile(r"([?&;#])([^=?&;#\s]+)=([^&;#\s]*)")
 
@@ -95,6 +96,27 @@ def redact_args(args: Sequence[str]) -> list[str]:
 def redact_mapping(values: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters without their secrets, nested ones too; names stay as they are."""
     return {name: _redact_value(name, value, MAX_DEPTH) for name, value in values.items()}
+
+
+def secrets_in(values: Mapping[str, Any]) -> frozenset[str]:
+    """The texts below secret names, and the passwords of URLs: what no message may repeat."""
+    return frozenset(_secrets("", values, MAX_DEPTH))
+
+
+def _secrets(name: str, value: Any, depth: int) -> Iterator[str]:
+    if depth == 0:
+        return
+    match value:
+        case Mapping():
+            for key, inner in value.items():
+                yield from _secrets(str(key), inner, depth - 1)
+        case list() | tuple():
+            for inner in value:
+                yield from _secrets(name, inner, depth - 1)
+        case str() if _is_secret(name) and not _is_harmless(name, value):
+            yield from (value, *value.split()[-1:])  # the token of "Bearer …" by itself too
+        case str() if password := _PASSWORD_IN_URL.search(value):
+            yield password[1]
 
 
 def _redact_value(name: str, value: Any, depth: int) -> Any:

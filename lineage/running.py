@@ -222,8 +222,8 @@ class TrainingRun:
     def _record(self, unit: Unit, kind: str, **first: Any) -> int | None:
         """Record an event that tells all that is known; it is sent on where somebody wants it."""
         event = events.run_event(self._described, kind, unit.at)
-        wanted = self._parts.settings.transport is not None
-        return receive.record_event(unit, events.to_json(event), forward=wanted, **first)
+        names = [receiver.name for receiver in self._parts.settings.receivers]
+        return receive.record_event(unit, events.to_json(event), receivers=names, **first)
 
     def _complete(self) -> None:
         run, registration = self._started(), self._registration

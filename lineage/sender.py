@@ -1,36 +1,43 @@
 """The process that sends a home's events: `python -m backstory.lineage.sender HOME`.
 
-It offers what waits until all is taken, waits longer after each failure, and ends after
-`LIFETIME`; the next event of the home begins another one.
+It offers what waits until all is taken, to each receiver in a thread of its own, and ends after
+`LIFETIME`; the next event of the home, or the next command that writes, begins another one. `serve`
+does the same as long as it serves. An error of the store is met by trying again.
 """
 
-import random
+import logging
 import sys
+import threading
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TextIO
 
-from backstory.lineage.forwarding import flush
+from backstory.lake.errors import BackstoryError
+from backstory.lineage.aside import aside
+from backstory.lineage.draining import Line, wait_after
+from backstory.lineage.forwarding import any_due
 from backstory.lineage.home import open_home
 from backstory.lineage.parts import Parts
 from backstory.lineage.sending import SENDER_LOCK, alone, handed_over
-from backstory.lineage.store import outbox
+from backstory.lineage.settings import SENDERS
 
 LIFETIME = timedelta(minutes=10)
-FIRST_WAIT = timedelta(seconds=1)
-LONGEST_WAIT = timedelta(minutes=1)
-DOUBLINGS = 6  # beyond the longest
+LOOK_AGAIN = timedelta(seconds=1)
+STOP_SECONDS = 5.0
+
+_log = logging.getLogger(__name__)
 
 
 def send_all(
     parts: Parts,
     *,
     lock: AbstractContextManager[TextIO | None] | None = None,
-    sleep: Callable[[float], None] = time.sleep,
-    jitter: Callable[[], float] = random.random,
+    sleep: Callable[[float], object] = time.sleep,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> None:
     """Send what waits, until nothing does or the lifetime is over; nothing where another does.
 
@@ -38,52 +45,94 @@ def send_all(
         parts: the home.
         lock: the lock of senders, where it was taken for us.
         sleep: waits so many seconds.
-        jitter: between 0 and 1.
+        stopped: whether to end now.
     """
     until = parts.clock() + LIFETIME
-    while parts.clock() < until:
+
+    def over() -> bool:
+        return stopped() or parts.clock() >= until
+
+    while not over():
         with lock or alone(parts.settings, SENDER_LOCK) as held:
-            if not held or not _send(parts, until, sleep, jitter):
+            if not held:
                 return
+            _Sender(parts, sleep, over).send()
         lock = None
-        if not _waits(parts):  # seen after the lock was given back
+        if not any_due(parts):  # seen after the lock was given back
             return
 
 
-def _send(
-    parts: Parts, until: datetime, sleep: Callable[[float], None], jitter: Callable[[], float]
-) -> bool:
-    """Whether all was taken in time."""
-    failures = 0
-    while (left := until - parts.clock()) > timedelta():
-        done = flush(parts, timeout=left.total_seconds())
-        if not done.waiting:
-            return True
-        failures = 0 if done.sent else failures + 1
-        sleep(min(wait_after(failures, jitter()), left).total_seconds())
-    return False
+class _Sender:
+    """Receivers' lines, each drained when its first event is due."""
+
+    def __init__(
+        self, parts: Parts, sleep: Callable[[float], object], over: Callable[[], bool]
+    ) -> None:
+        self._parts, self._sleep, self._over = parts, sleep, over
+        self._lines = [Line(parts=parts, receiver=r) for r in parts.settings.receivers]
+        self._at_work: dict[Line, Future[int]] = {}
+        self._failures = 0
+
+    def send(self) -> None:
+        """Drain all lines until nothing waits; a failure of the store only takes longer."""
+        while not self._over():
+            try:
+                if not self._round():
+                    return
+                self._failures = 0
+            except BackstoryError as exc:
+                self._failures += 1
+                _log.warning("sending OpenLineage events goes on after: %s", exc)
+                self._sleep(wait_after(self._failures, 1.0).total_seconds())
+
+    def _round(self) -> bool:
+        """Begin what is due and wait for a moment; whether anything waits or is under way."""
+        now = self._parts.clock()
+        waiting = {line: at for line in self._lines if (at := line.next_at()) is not None}
+        for line, at in waiting.items():
+            if at <= now and line not in self._at_work:
+                self._at_work[line] = aside(line.drain, self._over)
+        if self._at_work:
+            self._await_one()
+        elif waiting:
+            self._sleep(min(LOOK_AGAIN, min(waiting.values()) - now).total_seconds())
+        return bool(waiting or self._at_work)
+
+    def _await_one(self) -> None:
+        timeout = LOOK_AGAIN.total_seconds()
+        done, _ = wait(self._at_work.values(), timeout=timeout, return_when=FIRST_COMPLETED)
+        ended = {line: future for line, future in self._at_work.items() if future in done}
+        for line in ended:
+            del self._at_work[line]
+        if done and not sum(future.result() for future in ended.values()):
+            self._sleep(timeout)  # somebody else sends, or it was not taken
 
 
-def wait_after(failures: int, jitter: float) -> timedelta:
-    """How long to wait after so many failures in a row; senders of many homes spread.
+@contextmanager
+def keep_sending(parts: Parts) -> Iterator[None]:
+    """Send what becomes due beside other work, where the settings say so, and stop with it."""
+    if not parts.settings.receivers or parts.settings.send != SENDERS[0]:
+        yield
+        return
+    stop = threading.Event()
+    keeping = aside(_keep_sending, parts, stop)
+    try:
+        yield
+    finally:
+        stop.set()
+        wait([keeping], timeout=STOP_SECONDS)
 
-    Args:
-        failures: how many.
-        jitter: between 0 and 1.
 
-    >>> wait_after(2, 1.0)
-    datetime.timedelta(seconds=4)
-    """
-    full = min(FIRST_WAIT * (1 << min(failures, DOUBLINGS)), LONGEST_WAIT)
-    return full * ((1 + jitter) / 2)
-
-
-def _waits(parts: Parts) -> bool:
-    with parts.store.reader() as connection:
-        return outbox.queue(connection).waiting > 0
+def _keep_sending(parts: Parts, stop: threading.Event) -> None:
+    while not stop.wait(LOOK_AGAIN.total_seconds()):
+        try:
+            if any_due(parts):
+                send_all(parts, sleep=stop.wait, stopped=stop.is_set)
+        except BackstoryError as exc:
+            _log.warning("OpenLineage events were not sent: %s", exc)
 
 
 if __name__ == "__main__":
     taken = handed_over(int(sys.argv[2])) if sys.argv[2:] else None
-    with open_home(Path(sys.argv[1])) as home:
+    with open_home(Path(sys.argv[1]), heal=False) as home:
         send_all(home, lock=taken)

@@ -12,12 +12,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote, unquote
 
 from backstory.lake.errors import InvalidError, LimitExceededError, NotFoundError, RefusedError
-from backstory.lineage.openlineage.transport import check_transport
+from backstory.lineage.openlineage.receivers import Receiver, read_receivers
 from backstory.lineage.trigger_settings import NamedTrigger, read_triggers
 
 HOME_FOLDER = ".backstory"
@@ -57,6 +56,7 @@ send = "background"
 # log_file_path = "openlineage.ndjson"
 # append = true
 # To send them to a server: type = "http", url = "http://marquez:5000"
+# To several receivers: type = "composite", and for each a [openlineage.transport.transports.NAME]
 
 # When a model is to be trained, for `backstory triggers` and `backstory run --if-due`:
 # [triggers.enough]
@@ -86,8 +86,7 @@ class Settings:
         artifacts: folder of the artifacts.
         namespace: OpenLineage namespace of the jobs recorded here.
         failed_runs: how long the pins of a failed run hold after its failure.
-        transport: OpenLineage client transport configuration, or None to keep events in the store
-            only.
+        receivers: who gets the OpenLineage events; none to keep them in the store only.
         send: who sends to a server: "background", a process beside trainings, or "flush" alone.
         triggers: when models are to be trained, by name.
     """
@@ -98,7 +97,7 @@ class Settings:
     artifacts: Path
     namespace: str = "backstory"
     failed_runs: timedelta = FAILED_RUNS
-    transport: Mapping[str, Any] | None = field(default=None, repr=False)
+    receivers: tuple[Receiver, ...] = ()
     send: str = SENDERS[0]
     triggers: tuple[NamedTrigger, ...] = ()
 
@@ -158,8 +157,6 @@ def load_settings(home: Path) -> Settings:
     _check_known(raw, path)
     openlineage = raw.get("openlineage", {})
     transport = openlineage.get("transport")
-    if transport is not None:
-        check_transport(transport)
     return Settings(
         home=home,
         database_url=_database_url(raw.get("store", {}).get("url", "sqlite:///lineage.db"), home),
@@ -167,7 +164,7 @@ def load_settings(home: Path) -> Settings:
         artifacts=home / raw.get("artifacts", {}).get("path", "artifacts"),
         namespace=openlineage.get("namespace", "backstory"),
         failed_runs=_failed_runs(raw, path),
-        transport=MappingProxyType(_anchored(transport, home)) if transport else None,
+        receivers=read_receivers(transport, home) if transport is not None else (),
         send=_sender(openlineage, path),
         triggers=read_triggers(raw.get("triggers", {}), path),
     )
@@ -275,11 +272,3 @@ def _database_url(url: str, home: Path) -> str:
         path = (home / unquote(url.removeprefix(prefix))).resolve()
         return prefix + quote(str(path))  # a folder may be called `a?b` or `100%`
     return url
-
-
-def _anchored(transport: Mapping[str, Any], home: Path) -> dict[str, Any]:
-    """The transport configuration with a relative file path anchored at the home."""
-    config = dict(transport)
-    if config.get("type") == "file" and isinstance(config.get("log_file_path"), str):
-        config["log_file_path"] = str(home / config["log_file_path"])
-    return config

@@ -6,7 +6,7 @@ from backstory.cli.documents.dispatch import Document, document, documents, time
 from backstory.lake.findings import Finding
 from backstory.lineage.backup.taking import Backup
 from backstory.lineage.diagnosing import Check
-from backstory.lineage.forwarding import Flushed
+from backstory.lineage.forwarding import Flushed, Forgotten
 from backstory.lineage.mending import Mended
 from backstory.lineage.verifying import Verification
 
@@ -57,5 +57,5 @@ def _(thing: Backup) -> Document:
 
 
 @document.register
-def _(thing: Flushed) -> Document:
+def _(thing: Flushed | Forgotten) -> Document:
     return asdict(thing)

@@ -8,7 +8,7 @@ merely calls by a name joins nothing.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -30,7 +30,7 @@ def record_event(
     model: str | None = None,
     trigger: Mapping[str, Any] | None = None,
     evidence: Evidence = Evidence.OBSERVED,
-    forward: bool = False,
+    receivers: Iterable[str] = (),
 ) -> int | None:
     """Record an event.
 
@@ -48,7 +48,7 @@ def record_event(
             event.
         trigger: why the run started, likewise.
         evidence: how its edges are known: observed for our own runs, imported for others'.
-        forward: let it wait in the outbox, to be sent on.
+        receivers: by name, for whom it is to wait in the outbox.
 
     Returns:
         The run's id in the store; None for an event that speaks of no run.
@@ -71,8 +71,7 @@ def record_event(
             event_time=event.at,
             body=text,
         )
-        if forward:
-            outbox.put(unit, stored)
+        outbox.put(unit, stored, receivers)
     if not isinstance(event, RunEvent):
         return None
     run = _run(unit, event, model, trigger)

@@ -384,17 +384,19 @@ amendment = Table(
 
 # --- to others ------------------------------------------------------------------------------------
 
-# Events that wait to be sent. What was sent is deleted: it records nothing, and no leaf names it.
+# Events that wait to be sent, for each receiver in the order in which they were recorded. What was
+# sent is deleted: it records nothing, and no leaf names it.
 outbox = Table(
     "outbox",
     metadata,
-    Column("id", Key, primary_key=True),
-    Column("event", Key, ForeignKey("openlineage_event.id"), nullable=False, unique=True),
+    Column("receiver", String(64), nullable=False),
+    Column("event", Key, ForeignKey("openlineage_event.id"), nullable=False),
     Column("at", Instant, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("next_at", Instant, nullable=False),
     Column("refused", Boolean, nullable=False),  # the receiver will never take it
     Column("error", Text),
+    PrimaryKeyConstraint("receiver", "event"),
 )
 
 # --- the audit log --------------------------------------------------------------------------------

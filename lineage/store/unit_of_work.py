@@ -76,10 +76,14 @@ class Store:
     Args:
         engine: from `connect`.
         clock: tells the time, aware and in UTC.
+
+    Attributes:
+        changed: whether a unit of work was committed here.
     """
 
     def __init__(self, engine: Engine, clock: Callable[[], datetime]) -> None:
         self.engine = engine
+        self.changed = False
         # SQLite's readers see one state anyway; PostgreSQL's have to ask for it.
         self._readers = engine if is_sqlite(engine) else engine.execution_options(**_ONE_STATE)
         self._clock = clock
@@ -169,6 +173,7 @@ class Store:
             audit_log.append(connection, leaf)
             crashpoint("unit.before_commit")
             transaction.commit()
+            self.changed = True
             crashpoint("unit.after_commit")
 
     @contextmanager

@@ -122,13 +122,12 @@ def _amendments() -> None:
 def _outbox() -> None:
     op.create_table(
         "outbox",
-        sa.Column("id", _KEY, primary_key=True),
-        sa.Column(
-            "event", _KEY, sa.ForeignKey("openlineage_event.id"), nullable=False, unique=True
-        ),
+        sa.Column("receiver", sa.String(64), nullable=False),
+        sa.Column("event", _KEY, sa.ForeignKey("openlineage_event.id"), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("next_at", sa.BigInteger(), nullable=False),
         sa.Column("refused", sa.Boolean(), nullable=False),
         sa.Column("error", sa.Text()),
+        sa.PrimaryKeyConstraint("receiver", "event"),
     )

@@ -12,6 +12,7 @@ HOMES = {
     "aiodataloader": ["api"],
     "alembic": ["lineage/store", "migrations"],
     "click": ["cli"],
+    "confluent_kafka": ["lineage/openlineage"],
     "deltalake": ["lake"],
     "duckdb": ["lake"],
     "graphene": ["api"],

@@ -9,9 +9,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from backstory.lineage.home import open_home
 from backstory.lineage.store import upgrade
 from tests.cli.running import PROGRAM, draw, environment, run
 from tests.cli.shop import Shop
+from tests.cli.test_documents import check_shape
+from tests.lineage.test_forwarding import telling, train
 
 
 def test_a_home_that_is_well(shop: Shop) -> None:
@@ -28,7 +31,20 @@ def test_events_are_sent_where_there_is_somewhere_to_send_them(own_shop: Shop) -
         settings.write(f'\n[openlineage.transport]\ntype = "file"\nlog_file_path = "{events}"\n')
     found = run("flush", "--json", home=own_shop.home)
     assert found.code == 0
-    assert found.data == {"sent": 0, "waiting": 0, "refused": 0, "error": None}
+    counts = {"sent": 0, "waiting": 0, "refused": 0, "error": None}
+    assert found.data == {**counts, "receivers": [{"receiver": "file", **counts}]}
+    check_shape("flush", found.data)
+
+
+def test_what_waits_for_nobody_is_dropped(own_shop: Shop, tmp_path: Path) -> None:
+    with open_home(own_shop.home) as home:
+        train(telling(home, {"type": "http", "url": "http://127.0.0.1:1", "name": "old"}), tmp_path)
+    doctor = run("doctor", home=own_shop.home)
+    assert "2 events for old, which is no longer configured" in doctor.out
+    found = run("flush", "--forget", "old", "--json", home=own_shop.home)
+    assert (found.code, found.data) == (0, {"receiver": "old", "forgotten": 2})
+    check_shape("flush --forget", found.data)
+    assert run("flush", "--forget", "old", home=own_shop.home).code == 3
 
 
 def test_a_home_that_is_not(own_shop: Shop) -> None:

@@ -1,20 +1,31 @@
 """A real HTTP server that takes OpenLineage events, or answers as it is told."""
 
+import gzip
 import json
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+TRICKLE_SECONDS = 0.01
+
 
 class Receiver(ThreadingHTTPServer):
-    """Keeps each event it takes; answers the next requests with `answers`, then with 201."""
+    """Keeps each event it takes; answers the next requests with `answers`, then with 201.
+
+    While `held` is not set, its answers trickle: a byte at a time, and never an end.
+    """
+
+    daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.events: list[dict[str, Any]] = []
+        self.requests: list[tuple[str, Mapping[str, str]]] = []
         self.answers: list[int] = []
+        self.asked = threading.Event()
+        self.held: threading.Event | None = None
 
     @property
     def url(self) -> str:
@@ -28,13 +39,33 @@ class _Handler(BaseHTTPRequestHandler):
     server: Receiver
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.headers.get("Content-Encoding") == "gzip":
+            body = gzip.decompress(body)
+        self.server.requests.append((self.path, dict(self.headers)))
+        self.server.asked.set()
+        if self.server.held is not None:
+            self._trickle(self.server.held)
         answer = self.server.answers.pop(0) if self.server.answers else 201
         if answer == 201:
-            self.server.events.append(body)
+            self.server.events.append(json.loads(body))
         self.send_response(answer)
+        if answer == 302:
+            self.send_header("Location", "/login")
         self.send_header("Content-Length", "0")
         self.end_headers()
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def _trickle(self, held: threading.Event) -> None:
+        with suppress(OSError):  # whoever asked has gone
+            self.wfile.write(b"HTTP/1.1 100 Continue\r\nX-Slow: ")
+            while not held.wait(TRICKLE_SECONDS):
+                self.wfile.write(b".")
+            self.wfile.write(b"\r\n\r\n")
 
     def log_message(self, *_: Any) -> None:
         pass

@@ -125,17 +125,33 @@ def test_events_that_wait_are_told(home: Home) -> None:
     with home.store.engine.begin() as conn:
         first = conn.execute(sa.select(tables.openlineage_event.c.id)).scalars().first()
         row = {"event": first, "at": START, "attempts": 1, "next_at": START, "refused": False}
-        conn.execute(sa.insert(tables.outbox), row)
+        conn.execute(sa.insert(tables.outbox), {**row, "receiver": "http"})
+    with (home.settings.home / "backstory.toml").open("a") as settings:
+        settings.write('[openlineage.transport]\ntype = "http"\nurl = "http://127.0.0.1:1"\n')
+    home = open_home(home.settings.home, clock=home.clock)
     assert names_of(home.doctor(), "warning") == []  # it waits for some seconds only
     with later(home, hours=2) as looking:
         [check] = [check for check in looking.doctor() if check.name == "outbox"]
         assert check.health is Health.WARNING
-        assert check.found.startswith("1 event to be sent, the oldest for 7,2")
+        assert check.found.startswith("1 event to be sent to http, the oldest for 7,2")
     with home.store.engine.begin() as conn:
         conn.execute(sa.update(tables.outbox).values(refused=True))
     [check] = [check for check in home.doctor() if check.name == "outbox"]
     assert check.health is Health.WARNING
     assert "refused 1" in check.found
+    home.close()
+
+
+def test_events_for_nobody_are_told(home: Home) -> None:
+    train(home)
+    with home.store.engine.begin() as conn:
+        first = conn.execute(sa.select(tables.openlineage_event.c.id)).scalars().first()
+        row = {"event": first, "at": START, "attempts": 0, "next_at": START, "refused": False}
+        conn.execute(sa.insert(tables.outbox), {**row, "receiver": "marquez"})
+    [check] = [check for check in home.doctor() if check.name == "outbox"]
+    assert check.health is Health.WARNING
+    assert check.found == "1 event for marquez, which is no longer configured"
+    assert "backstory flush --forget marquez" in check.remedy
 
 
 @pytest.mark.parametrize("kind", sorted(NETWORK_FILE_SYSTEMS))

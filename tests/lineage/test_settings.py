@@ -27,7 +27,7 @@ def test_the_template_lies_in_the_home(tmp_path: Path) -> None:
     settings = load_settings(write(tmp_path, TEMPLATE))
     assert settings.database_url == f"sqlite:///{tmp_path / 'lineage.db'}"
     assert (settings.lake, settings.artifacts) == (tmp_path / "lake", tmp_path / "artifacts")
-    assert settings.transport is None
+    assert settings.receivers == ()
     assert "lineage.db" not in repr(settings)
 
 
@@ -41,8 +41,8 @@ def test_paths_may_lie_elsewhere(tmp_path: Path) -> None:
 def test_a_file_transport_is_anchored(tmp_path: Path) -> None:
     text = '[openlineage.transport]\ntype = "file"\nlog_file_path = "e.ndjson"\n'
     settings = load_settings(write(tmp_path, text))
-    assert settings.transport is not None
-    assert settings.transport["log_file_path"] == str(tmp_path / "e.ndjson")
+    [receiver] = settings.receivers
+    assert receiver.config["log_file_path"] == str(tmp_path / "e.ndjson")
 
 
 @pytest.mark.parametrize(

@@ -31,8 +31,9 @@ def test_importing_costs_nothing() -> None:
     heavy = ("openlineage", "attr", "requests", "pyarrow", "deltalake", "duckdb", "sqlalchemy")
     code = (
         "import sys\n"
-        "from backstory.lineage.openlineage import events, transport, parse\n"
-        "transport.check_transport({'type': 'http', 'url': 'http://h'})\n"
+        "from pathlib import Path\n"
+        "from backstory.lineage.openlineage import events, parse, receivers, transport\n"
+        "receivers.read_receivers({'type': 'http', 'url': 'http://h'}, Path())\n"
         f"print([m for m in {heavy!r} if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
