@@ -5,19 +5,24 @@ do not exclude the id. Works on any snapshot that DuckDB reads from files. A dam
 other rows, or none: `proved` hashes files before anything in them is believed.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import duckdb
 
-from backstory.lake.engine import engine_errors, literal
+from backstory.lake.engine import engine_errors, literal, quoted
 from backstory.lake.errors import GoneError, IntegrityError
 from backstory.lake.files import hash_file
 from backstory.lake.location import inside
-from backstory.lake.snapshot import Snapshot
+from backstory.lake.snapshot import OpenedBy, Snapshot
+from backstory.lake.versions import column_bounds
 
 MAX_ROWS_FOUND = 10
+
+_CUT = timedelta(milliseconds=1)  # Delta's statistics cut times to milliseconds
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def proved(snapshot: Snapshot, paths: Collection[str]) -> Snapshot:
@@ -78,8 +83,15 @@ def rows_where(
 
 
 def count_answers(
-    feedback: Snapshot, column: str, interactions: Snapshot, *, where: str | None = None
-) -> dict[int | None, int]:
+    feedback: Snapshot,
+    column: str,
+    interactions: Snapshot,
+    *,
+    where: str | None = None,
+    key: str = "id",
+    version: str | None = "version",
+    repeated: bool = False,
+) -> dict[Any, int]:
     """How many feedback rows were given on answers of each version of one model.
 
     Args:
@@ -87,16 +99,22 @@ def count_answers(
         column: the column that names it.
         interactions: the interactions of one model.
         where: the selection of feedback rows.
+        key: the column of the interactions that is named.
+        version: the column of their version, where there is one.
+        repeated: whether an interaction may be there more than once, to be counted once.
 
     Returns:
-        Rows by version number; None for answers whose version was not recorded.
+        Rows by version, as its column says it; None where it says nothing.
     """
+    said = quoted(version) if version else "NULL"
+    distinct = "DISTINCT" if repeated else ""
+    answers = f"SELECT {distinct} {_text(key)} AS key, {said} AS version FROM answers"
     with engine_errors(str(feedback)), duckdb.connect(":memory:") as con:
         con.register("feedback", feedback.batches([column], where))
-        con.register("answers", interactions.batches(["id", "version"]))
+        con.register("answers", interactions.batches([key, version] if version else [key]))
         found = con.execute(
-            "SELECT version, count(*) FROM feedback JOIN answers "
-            f'ON feedback."{column}" = answers.id GROUP BY version ORDER BY version'
+            f"SELECT version, count(*) FROM feedback JOIN ({answers}) answers "
+            f"ON {_text(column)} = answers.key GROUP BY version ORDER BY version"
         ).fetchall()
     return {version: rows for version, rows in found}  # noqa: C416 - a typed dict of a row list
 
@@ -107,3 +125,96 @@ def count_versions(interactions: Snapshot, *, where: str | None = None) -> dict[
         con.register("answers", interactions.batches(["version"], where))
         found = con.execute("SELECT version, count(*) FROM answers GROUP BY version").fetchall()
     return {version: rows for version, rows in found}  # noqa: C416 - a typed dict of a row list
+
+
+def may_hold(snapshot: Snapshot, column: str, low: Any, high: Any) -> Snapshot:
+    """The snapshot without the files whose statistics say that no value lies between the two.
+
+    A file whose writer left no statistics stays, and so does every file of a table whose files
+    alone do not say what its rows are.
+    """
+    if snapshot.needs_engine or snapshot.opened_by is not OpenedBy.DELTA:
+        return snapshot
+    known = column_bounds(snapshot.folder, snapshot.version, column, name=snapshot.slice)
+    slack = _CUT if isinstance(high, datetime) else None
+    files = tuple(
+        file
+        for file in snapshot.manifest.files
+        if file.path not in known or _meets(*known[file.path], low, high, slack)
+    )
+    return replace(snapshot, manifest=replace(snapshot.manifest, files=files))
+
+
+def rows_between(
+    snapshot: Snapshot, column: str, low: Any, high: Any, *, columns: Sequence[str], most: int
+) -> list[dict[str, Any]]:
+    """Rows whose value lies between two, both included, from the few files that may hold them.
+
+    Args:
+        snapshot: where to look.
+        column: a column of texts, whole numbers or times.
+        low: the lowest value.
+        high: the highest one.
+        columns: what to give of a row.
+        most: how many rows at most.
+    """
+    where = f"{quoted(column)} BETWEEN {_value(low)} AND {_value(high)}"
+    return may_hold(snapshot, column, low, high).head(most, columns, where)
+
+
+def nearest(
+    snapshot: Snapshot,
+    column: str,
+    at: datetime,
+    within: timedelta | None,
+    *,
+    columns: Sequence[str],
+    equal: Mapping[str, str],
+) -> dict[str, Any] | None:
+    """The row whose time is nearest to one; of two as near, the earlier.
+
+    Args:
+        snapshot: where to look.
+        column: the column of the time.
+        at: the time.
+        within: how far away it may lie; anywhere where nothing is said.
+        columns: what to give of a row, the time among it.
+        equal: texts that other columns must have.
+    """
+    terms = [f"{quoted(name)} = {literal(text)}" for name, text in equal.items()]
+    if within is not None:
+        low, high = _moved(at, -within), _moved(at, within)
+        terms.append(f"{quoted(column)} BETWEEN {_value(low)} AND {_value(high)}")
+        snapshot = may_hold(snapshot, column, low, high)
+    order = f"abs(epoch_us({quoted(column)}) - {(at - _EPOCH) // timedelta(microseconds=1)})"
+    with engine_errors(str(snapshot)):
+        found = (
+            snapshot.duckdb(columns, " AND ".join([f"{quoted(column)} IS NOT NULL", *terms]))
+            .order(f"{order}, {quoted(column)}, {quoted(columns[0])}")
+            .limit(1)
+            .to_arrow_table()
+        )
+    rows: list[dict[str, Any]] = found.to_pylist()
+    return rows[0] if rows else None
+
+
+def _text(column: str) -> str:
+    return f"CAST({quoted(column)} AS VARCHAR)"
+
+
+def _meets(least: Any, most: Any, low: Any, high: Any, slack: timedelta | None) -> bool:
+    return bool(least <= high and (most if slack is None else most + slack) >= low)
+
+
+def _moved(at: datetime, by: timedelta) -> datetime:
+    try:
+        return at + by
+    except OverflowError:
+        return datetime.max.replace(tzinfo=UTC) if by > timedelta() else _EPOCH
+
+
+def _value(value: Any) -> str:
+    """A text, whole number or time as an SQL literal."""
+    if isinstance(value, datetime):
+        return f"TIMESTAMPTZ {literal(value.isoformat())}"
+    return str(value) if isinstance(value, int) else literal(value)

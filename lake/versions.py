@@ -164,6 +164,30 @@ def sizes(table: DeltaTable) -> dict[str, int]:
     return dict(zip(paths, adds["size_bytes"].to_pylist(), strict=True))
 
 
+def column_bounds(
+    folder: Path, version: int, column: str, *, name: str
+) -> dict[str, tuple[Any, Any]]:
+    """The lowest and highest value of a column in each data file, where the log says both.
+
+    Args:
+        folder: where the table lies.
+        version: which version.
+        column: a column that lies in no other.
+        name: what to call the table in errors.
+    """
+    with delta_damage(name):
+        adds = pa.table(open_delta(folder, version, name=name).get_add_actions(flatten=True))
+    if not {f"min.{column}", f"max.{column}"} <= set(adds.column_names):
+        return {}
+    low, high = (adds[f"{end}.{column}"].to_pylist() for end in ("min", "max"))
+    paths = map(_decoded, adds["path"].to_pylist())
+    return {
+        path: (least, most)
+        for path, least, most in zip(paths, low, high, strict=True)
+        if least is not None and most is not None
+    }
+
+
 def digest_in_name(path: str) -> str:
     """The digest that a data file of ours carries in its name; empty for files of others."""
     match = _OURS.fullmatch(path)

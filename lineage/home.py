@@ -40,6 +40,7 @@ from backstory.lineage import (
     forwarding,
     ingest,
     inspecting,
+    linking,
     loading,
     mending,
     pinning,
@@ -116,6 +117,9 @@ class Home(Parts):
     undeploy = deploying.undeploy
     deployments = deploying.deployments
     interactions = recording.interactions
+    link_interactions = linking.link_interactions
+    unlink_interactions = linking.unlink_interactions
+    interaction_tables = linking.interaction_tables
     trace = tracing.trace
     impact = tracing.impact
     path = tracing.path

@@ -122,14 +122,15 @@ class Interaction:
         version: number of the model version that is said to have answered; None where unknown.
         variant: arm of an experiment.
         subject: the person; a pseudonym once it has been read back.
-        request, response: JSON text; no response where none was given.
+        request, response: JSON text; no response where none was given. Only a table that others
+            write may leave the request out.
         parts: in the order in which they took effect.
     """
 
     id: str
     at: datetime
     model: str
-    request: str
+    request: str | None
     response: str | None = None
     version: int | None = None
     environment: str | None = None

@@ -12,12 +12,14 @@ from backstory.lake.contract import Role
 from backstory.lake.pinned import reopen
 from backstory.lake.reading import Reading, read
 from backstory.lake.snapshot import open_snapshot
+from backstory.lineage import finding
 from backstory.lineage.graph import EdgeKind, Evidence
 from backstory.lineage.openlineage.events import InputDescription
 from backstory.lineage.parts import Parts
 from backstory.lineage.pinning import hold, open_at
 from backstory.lineage.resolving import SliceAt
 from backstory.lineage.store import models, slices, tables, writes
+from backstory.lineage.store.interaction_links import links
 from backstory.lineage.store.unit_of_work import Unit
 from backstory.lineage.trigger import CommitRange
 
@@ -69,7 +71,7 @@ def record_read(
         filter=selection.where,
         rows=reading.rows,
     )
-    _add_loop_edges(unit, run, kept.id, _loop_shares(parts, reading), reading.rows)
+    _add_loop_edges(unit, run, kept.id, _loop_shares(parts, unit, reading), reading.rows)
     if cause is not None and cause.slice == found.slice.name and cause.last <= found.version:
         triggered, observed = EdgeKind.TRIGGERED, Evidence.OBSERVED
         writes.add_edge(unit, kept.id, run, triggered, observed, run=run, rows=cause.rows)
@@ -86,14 +88,14 @@ def record_read(
     )
 
 
-def _loop_shares(parts: Parts, reading: Reading) -> dict[tuple[str, int], int]:
+def _loop_shares(parts: Parts, unit: Unit, reading: Reading) -> dict[tuple[str, int], int]:
     """How many of the rows read were given on answers of each earlier model version."""
     slice_name = reading.snapshot.slice
     column = parts.lake.table(slice_name).contract.column_with(Role.INTERACTION)
     if column is None:
         return {}
     answering = [n for n in parts.lake.names() if n.startswith(slices.INTERACTIONS_PREFIX)]
-    return {
+    ours = {
         (name.removeprefix(slices.INTERACTIONS_PREFIX), version): rows
         for name in answering
         for version, rows in lookup.count_answers(
@@ -104,6 +106,8 @@ def _loop_shares(parts: Parts, reading: Reading) -> dict[tuple[str, int], int]:
         ).items()
         if version is not None
     }
+    theirs = finding.counted_answers(parts, links(unit.connection), reading, column.name)
+    return {place: ours.get(place, 0) + theirs.get(place, 0) for place in {**ours, **theirs}}
 
 
 def _add_loop_edges(

@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from backstory.lineage.finding import Linked
 from backstory.lineage.interaction import Interaction, PartStatus
 from backstory.lineage.store.loads import LoadRecord
 
@@ -80,6 +81,7 @@ class ModelState:
         loads: what the hosts of its environment had loaded last by then: observed, like
             verification results no part of the digest.
         disagreements: where what was declared and what was observed are not the same, in words.
+        linked: the table of others that the interaction was read from; None for one of ours.
     """
 
     interaction: Interaction
@@ -87,6 +89,7 @@ class ModelState:
     parts: tuple[StatePart, ...]
     loads: tuple[LoadRecord, ...] = ()
     disagreements: tuple[str, ...] = ()
+    linked: Linked | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "parts", tuple(in_order(self.parts)))

@@ -18,6 +18,7 @@ from backstory.lake.errors import BackstoryError, IntegrityError, InvalidError, 
 from backstory.lake.pinned import reopen
 from backstory.lake.snapshot import open_snapshot
 from backstory.lake.verify import verify_snapshot
+from backstory.lineage import finding
 from backstory.lineage.interaction import Interaction, PartStatus
 from backstory.lineage.observing import same_bytes, undeclared
 from backstory.lineage.parts import Parts
@@ -47,7 +48,7 @@ def state_of(
         InvalidError: the ref names something else, or more than one interaction.
         IntegrityError: a file that may hold it is not what was written.
     """
-    interaction = find_interaction(parts, ref, as_of)
+    interaction, linked = _find(parts, ref, as_of)
     with parts.store.reader(as_of) as conn:
         version = (
             models.version(conn, interaction.model, interaction.version)
@@ -59,6 +60,7 @@ def state_of(
             *_deployment_parts(conn, interaction, version),
             *_training_parts(conn, version, parts.store.first_time(conn)),
             *_own_parts(interaction),
+            *_unmapped_parts(linked),
         ]
         loads = _loads(conn, interaction)
         observed = list(_load_disagreements(conn, interaction, version, loads))
@@ -68,6 +70,7 @@ def state_of(
         parts=tuple(found),
         loads=tuple(loads),
         disagreements=(*_disagreements(found), *observed),
+        linked=linked,
     )
     if verify:
         checked = tuple(_verified(parts, part) for part in state.parts)
@@ -87,30 +90,53 @@ def find_interaction(parts: Parts, ref: str, as_of: datetime | None = None) -> I
         InvalidError: the ref names something else, or more than one interaction.
         IntegrityError: a file that may hold it is not what was written.
     """
+    return _find(parts, ref, as_of)[0]
+
+
+def _find(
+    parts: Parts, ref: str, as_of: datetime | None
+) -> tuple[Interaction, finding.Linked | None]:
+    """The interaction, and the table of others where it was read; of two, ours counts."""
     parsed = parse_ref(ref)
     if isinstance(parsed, InteractionRef):
-        rows = _rows_by_id(parts, parsed.prefix, as_of)
+        low, high = _id_range(parsed.prefix)
+        rows = _rows_by_id(parts, low, high, as_of)
+        theirs = (
+            [] if rows and low == high else finding.by_id(parts, low, high, as_of, needed=not rows)
+        )
     elif isinstance(parsed, ExternalRef):
         rows = _rows_by_external_id(parts, parsed, as_of)
+        theirs = [] if rows else finding.by_external_id(parts, _names(parsed), as_of)
     else:
         raise InvalidError(
             f"{ref!r} is not an interaction", hint="write it like int:019a8f3c or ext:zendesk:8812"
         )
-    if not rows:
+    ours = [(Interaction.from_row(row), None) for row in rows]
+    known = {interaction.id for interaction, _ in ours}
+    found = [*ours, *(one for one in theirs if one[0].id not in known)]
+    if not found:
         raise NotFoundError(
             f"no interaction is called {ref}",
             hint="if it was recorded, `backstory verify` tells whether damage hides it",
         )
-    if len(rows) > 1:
-        ids = ", ".join(f"int:{row['id']}" for row in rows[:3])
-        raise InvalidError(f"{ref} names {len(rows)} interactions", hint=f"name one: {ids}")
-    return Interaction.from_row(rows[0])
+    if len(found) > 1:
+        ids = ", ".join(f"int:{interaction.id}" for interaction, _ in found[:3])
+        raise InvalidError(f"{ref} names {len(found)} interactions", hint=f"name one: {ids}")
+    return found[0]
 
 
-def _rows_by_id(parts: Parts, prefix: str, as_of: datetime | None) -> list[dict[str, Any]]:
-    """Rows whose id begins so, from the data files that may hold it, each hashed first."""
-    low = prefix + _FIRST_DIGITS[len(prefix) :]
-    high = prefix + _LAST_DIGITS[len(prefix) :]
+def _id_range(prefix: str) -> tuple[str, str]:
+    """The lowest and the highest id that begin so."""
+    return prefix + _FIRST_DIGITS[len(prefix) :], prefix + _LAST_DIGITS[len(prefix) :]
+
+
+def _names(ref: ExternalRef) -> tuple[str, str]:
+    """What a system's row may be called; both `8812` and `zendesk:8812` are kept by callers."""
+    return f"{ref.system}:{ref.id}", ref.id
+
+
+def _rows_by_id(parts: Parts, low: str, high: str, as_of: datetime | None) -> list[dict[str, Any]]:
+    """Rows whose id lies between two, from the data files that may hold it, each hashed first."""
     with parts.store.reader(as_of) as conn:
         places = slices.interaction_files(conn, low, high)
     files: dict[str, set[str]] = {}
@@ -128,7 +154,7 @@ def _rows_by_id(parts: Parts, prefix: str, as_of: datetime | None) -> list[dict[
 def _rows_by_external_id(
     parts: Parts, ref: ExternalRef, as_of: datetime | None
 ) -> list[dict[str, Any]]:
-    """Rows that a system calls so; both `8812` and `zendesk:8812` are kept by callers.
+    """Rows that a system calls so.
 
     It may lie in any file, so what is found gives no more than an id to look for.
     """
@@ -139,7 +165,7 @@ def _rows_by_external_id(
         for name in tables
         if name in known
         for snapshot in [open_snapshot(parts.lake.table(name), known[name])]
-        for text in (f"{ref.system}:{ref.id}", ref.id)
+        for text in _names(ref)
         for row in lookup.rows_where(snapshot, "external_id", text, columns=["id"])
     }
     return [
@@ -151,7 +177,7 @@ def _rows_called(
     parts: Parts, wanted: str, name: str, as_of: datetime | None
 ) -> list[dict[str, Any]]:
     """The rows of an id that some file of a table gave."""
-    rows = _rows_by_id(parts, wanted, as_of)
+    rows = _rows_by_id(parts, wanted, wanted, as_of)
     if not rows:
         raise IntegrityError(f"{name}: a row there is called int:{wanted}, which was never stored")
     return rows
@@ -365,6 +391,13 @@ def _own_parts(interaction: Interaction) -> Iterator[StatePart]:
             detail=part.detail or "",
             status=part.status,
         )
+
+
+def _unmapped_parts(linked: finding.Linked | None) -> Iterator[StatePart]:
+    """What the table of others says nothing of."""
+    if linked is not None and "parts" in linked.mapping.unmapped:
+        part = _not_captured(Section.PART, "parts", linked.link.slice_name)
+        yield replace(part, problem="the link maps no column to them")
 
 
 def _not_captured(section: Section, kind: str, ref: str) -> StatePart:

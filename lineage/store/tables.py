@@ -369,6 +369,19 @@ interaction_file = Table(
     Index(None, "min_id", "max_id"),
 )
 
+# Whose answers a table of others holds, and which of its columns says what.
+interaction_link = Table(
+    "interaction_link",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("slice", Key, ForeignKey("slice.id"), nullable=False),
+    Column("model", String(255), nullable=False, index=True),
+    Column("mapping", Json, nullable=False),
+    Column("evidence", String(16), nullable=False),
+    _recorded(),
+    _ended(),
+)
+
 # A record that superseded another; both stay. Which rows: by `fact`, the name of their table.
 amendment = Table(
     "amendment",

@@ -1,4 +1,4 @@
-"""Edges and reads can be superseded; loads, processes of runs, amendments and the outbox.
+"""Edges and reads can be superseded; loads, processes of runs, amendments, links and the outbox.
 
 A version may be known from a declaration, whose artifact may lie elsewhere, unhashed.
 """
@@ -45,12 +45,13 @@ def upgrade() -> None:
     op.create_index("ix_audit_leaf_at", "audit_leaf", ["at"])
     _processes()
     _loads()
+    _interaction_links()
     _amendments()
     _outbox()
 
 
 def downgrade() -> None:
-    for table in ("outbox", "amendment", "load", "run_process"):
+    for table in ("outbox", "amendment", "interaction_link", "load", "run_process"):
         op.drop_table(table)
     op.drop_index("ix_audit_leaf_at", "audit_leaf")
     op.drop_index("ix_commit_slice_batch", "commit")
@@ -103,6 +104,19 @@ def _loads() -> None:
         sa.Column("at", sa.BigInteger(), nullable=False),
         _recorded(),
         sa.Index(None, "environment", "at"),
+    )
+
+
+def _interaction_links() -> None:
+    op.create_table(
+        "interaction_link",
+        sa.Column("id", _KEY, primary_key=True),
+        sa.Column("slice", _KEY, sa.ForeignKey("slice.id"), nullable=False),
+        sa.Column("model", sa.String(255), nullable=False, index=True),
+        sa.Column("mapping", sa.Text(), nullable=False),
+        sa.Column("evidence", sa.String(16), nullable=False),
+        _recorded(),
+        sa.Column("ended_seq", sa.BigInteger()),
     )
 
 
