@@ -9,12 +9,13 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypeVar
 
 from aiodataloader import DataLoader
 
 from backstory.lineage import abandoning
-from backstory.lineage.store import models, neighbours
+from backstory.lineage.store import models, neighbours, recorded
 from backstory.lineage.store import slices as slice_reads
 from backstory.lineage.store.deployments import IntervalRecord, intervals_of
 from backstory.lineage.store.runs import ReadRecord, RunRecord
@@ -27,7 +28,7 @@ _Read = Callable[[Any, Sequence[int]], Mapping[int, _T]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaders:
-    """One request's loaders, by what they give; all take the numbers of entities."""
+    """One request's loaders, by what they give; all take the numbers of entities, or of leaves."""
 
     slices: DataLoader[int, slice_reads.SliceRecord | None]
     rows_added: DataLoader[int, int]
@@ -43,6 +44,9 @@ class Loaders:
     trained_on: DataLoader[int, Sequence[int]]
     deployments: DataLoader[int, Sequence[IntervalRecord]]
     intervals: DataLoader[int, Sequence[IntervalRecord]]
+    told: DataLoader[int, recorded.Told]
+    version_times: DataLoader[int, datetime | None]
+    leaf_times: DataLoader[int, datetime | None]
 
     def primed(self, trace: Trace) -> Trace:
         """The trace, after the loaders took over what it has read."""
@@ -93,6 +97,9 @@ def make_loaders(store: Store, threads: Executor) -> Loaders:
         trained_on=loader(models.trained_on, ()),
         deployments=loader(neighbours.deployments, ()),
         intervals=loader(intervals_of, ()),
+        told=loader(recorded.intervals_told, None),
+        version_times=loader(recorded.version_times, None),
+        leaf_times=loader(recorded.leaf_times, None),
     )
 
 
