@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from aiodataloader import DataLoader
 
 from backstory.lineage import abandoning
-from backstory.lineage.store import models, neighbours
+from backstory.lineage.store import models, neighbours, recorded
 from backstory.lineage.store import slices as slice_reads
 from backstory.lineage.store.deployments import IntervalRecord, intervals_of
 from backstory.lineage.store.runs import ReadRecord, RunRecord
@@ -29,7 +29,7 @@ _Read = Callable[[Any, Sequence[int]], Mapping[int, _T]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaders:
-    """A request's loaders for one time, by what they give; all take the numbers of entities."""
+    """A request's loaders for one time, by what they give; keys are numbers of entities, or leaves."""
 
     slices: DataLoader[int, slice_reads.SliceRecord | None]
     rows_added: DataLoader[int, int]
@@ -45,6 +45,9 @@ class Loaders:
     trained_on: DataLoader[int, Sequence[int]]
     deployments: DataLoader[int, Sequence[IntervalRecord]]
     intervals: DataLoader[int, Sequence[IntervalRecord]]
+    told: DataLoader[int, recorded.Told]
+    version_times: DataLoader[int, datetime | None]
+    leaf_times: DataLoader[int, datetime | None]
 
     def primed(self, trace: Trace) -> Trace:
         """The trace, after the loaders took over what it has read."""
@@ -96,6 +99,9 @@ def make_loaders(store: Store, threads: Executor, as_of: datetime | None = None)
         trained_on=loader(models.trained_on, ()),
         deployments=loader(neighbours.deployments, ()),
         intervals=loader(intervals_of, ()),
+        told=loader(recorded.intervals_told, None),
+        version_times=loader(recorded.version_times, None),
+        leaf_times=loader(recorded.leaf_times, None),
     )
 
 

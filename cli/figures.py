@@ -114,6 +114,28 @@ def duration(value: timedelta) -> str:
     return f"{minutes // 60:,} h {minutes % 60} min"
 
 
+def span(value: timedelta) -> str:
+    """A span in its largest unit, cut: `3 days`, `5 h`, `12 min`, `8 s`.
+
+    >>> span(timedelta(days=3, hours=7)), span(timedelta(days=1)), span(timedelta(minutes=90))
+    ('3 days', '1 day', '1 h')
+    """
+    if value.days:
+        return count(value.days, "day")
+    unit, of = next(((u, n) for u, n in (("h", 3600), ("min", 60)) if value.seconds >= n), ("s", 1))
+    return f"{value.seconds // of} {unit}"
+
+
+def late(value: timedelta) -> str:
+    """`3 days late`."""
+    return f"{span(value)} late"
+
+
+def recorded(at: datetime | None, lateness: timedelta | None) -> str | None:
+    """`2026-11-26T08:00:00Z, 3 days late`; None for what was recorded in time."""
+    return f"{moment(at)}, {late(lateness)}" if at and lateness else None
+
+
 def ref(value: str) -> str:
     """A ref with a shortened id, which is still a ref.
 
@@ -180,6 +202,7 @@ SIZE = Kind(people=size, plain=str, right=True)
 SHARE = Kind(people=share, plain=str, right=True)
 DIGEST = Kind(people=digest, plain=str, style="yellow", whole=True)
 TIME = Kind(people=moment, plain=time_text, style="dim", whole=True)
+LATE = Kind(people=late, plain=lambda d: f"{d.total_seconds():.6f}", style="yellow", whole=True)
 DURATION = Kind(people=duration, plain=lambda d: f"{d.total_seconds():.6f}", right=True)
 REF = Kind(people=ref, plain=str, style="cyan", whole=True)
 ID = Kind(people=str, plain=str, whole=True)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from backstory.cli.figures import REF, SHARE, STATE, TEXT, TIME
+from backstory.cli.figures import LATE, REF, SHARE, STATE, TEXT, TIME
 from backstory.cli.views import Table
 from backstory.lineage.graph import deployment_key
 
@@ -18,6 +18,8 @@ _COLUMNS = (
     ("from", TIME),
     ("until", TIME),
     ("loaded", TEXT),
+    ("recorded", LATE),
+    ("end recorded", LATE),
 )
 
 
@@ -34,6 +36,8 @@ def interval_table(
             interval.from_at,
             interval.until_at,
             (loads or {}).get(interval.id),
+            interval.late,
+            interval.end_late,
         )
         for interval in found
     ]

@@ -4,27 +4,40 @@ A move ends what the alias named before and begins what it names now; the moves 
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from backstory.lake.errors import InvalidError, RefusedError
 from backstory.lake.location import check_name
 from backstory.lineage.deploying import valid_time
+from backstory.lineage.lateness import lateness
 from backstory.lineage.parts import Parts
 from backstory.lineage.resolving import ModelNamed, resolve, resolve_version
 from backstory.lineage.store import models, names, tables, writes
+from backstory.lineage.store.recorded import alias_times
 from backstory.lineage.times import MAX_CLOCK_SKEW, time_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AliasMove:
-    """An alias that names a version from an instant on."""
+    """An alias that names a version from an instant on.
+
+    Attributes:
+        at: since when.
+        recorded_at: when that was first told.
+    """
 
     model: str
     alias: str
     version: models.VersionRecord
     before: models.VersionRecord | None
     at: datetime
+    recorded_at: datetime
+
+    @property
+    def late(self) -> timedelta | None:
+        """How late the move was told; None where that was in time."""
+        return lateness(self.at, self.recorded_at)
 
 
 def alias(
@@ -67,6 +80,7 @@ def alias(
         version=known[found.id],
         before=known[before] if before else None,
         at=since,
+        recorded_at=unit.at,
     )
 
 
@@ -96,6 +110,7 @@ def aliases(
 def _moves(conn: Any, model: str) -> list[AliasMove]:
     rows = models.alias_rows(conn, model)
     versions = models.versions(conn, sorted({row.model_version for row in rows}))
+    told = alias_times(conn, model)
     moves: list[AliasMove] = []
     for row in rows:
         last = moves[-1] if moves and moves[-1].alias == row.alias else None
@@ -106,6 +121,7 @@ def _moves(conn: Any, model: str) -> list[AliasMove]:
                 version=versions[row.model_version],
                 before=last.version if last else None,
                 at=row.from_at,
+                recorded_at=told[row.alias, row.model_version, row.from_at],
             )
         )
     moves.reverse()

@@ -14,6 +14,7 @@ from backstory.lineage.parts import Parts
 from backstory.lineage.pinning import open_at
 from backstory.lineage.resolving import SliceAt, resolve_slice_at
 from backstory.lineage.store import slices
+from backstory.lineage.store.recorded import with_commit_times
 
 MAX_COMMITS = 1000
 
@@ -61,12 +62,13 @@ def diff(parts: Parts, base: str, head: str, *, as_of: datetime | None = None) -
         between = slices.commits(
             conn, older.slice.id, after=first, upto=last, limit=MAX_COMMITS + 1
         )
+        commits = with_commit_times(conn, between[:MAX_COMMITS])
         sources = slices.shares_by_source(conn, older.slice.id, after=first, upto=last)
     return SnapshotDiff(
         base=older,
         head=newer,
         files=diff_snapshots(open_at(parts, older), open_at(parts, newer)),
-        commits=between[:MAX_COMMITS],
+        commits=commits,
         truncated=len(between) > MAX_COMMITS,
         sources=sources,
     )

@@ -28,6 +28,7 @@ from backstory.lineage.refs import NameRef, Version, parse_ref
 from backstory.lineage.registering import claim_model, insert_version
 from backstory.lineage.resolving import SliceAt, resolve_slice_at
 from backstory.lineage.store import models, slices, writes
+from backstory.lineage.store.recorded import with_version_times
 from backstory.lineage.store.unit_of_work import Unit
 from backstory.lineage.times import MAX_CLOCK_SKEW, in_utc, time_text
 
@@ -105,12 +106,12 @@ def add_version(
         known = models.version(unit.connection, model, number)
         if known is not None:
             _check_same(unit, known, facts, timed=at is not None)
-            return known
+            return with_version_times(unit.connection, [known])[0]
         record = _add(unit, model, number, facts, kept)
         for one in found:
             _train_on(parts, unit, one, record, facts.evidence)
         unit.note(evidence=facts.evidence.value, trained_on=sorted(facts.snapshots))
-    return record
+        return with_version_times(unit.connection, [record], unit.at)[0]
 
 
 def _add(

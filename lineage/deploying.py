@@ -36,6 +36,7 @@ from backstory.lineage.store.deployments import (
     intervals_of,
     last_deployment_number,
 )
+from backstory.lineage.store.recorded import with_interval_times, with_version_times
 from backstory.lineage.store.unit_of_work import Unit
 from backstory.lineage.times import in_utc, time_text
 
@@ -84,7 +85,8 @@ def deploy(
         _carry_out(unit, changes, deployment)
         unit.note(version=found.ref, share=str(share), mode=mode, since=since.isoformat())
         crashpoint("deploy.recorded")
-        return intervals_of(unit.connection, [deployment])[deployment][-1]
+        made = intervals_of(unit.connection, [deployment])[deployment][-1:]
+        return with_interval_times(unit.connection, made, unit.at)[0]
 
 
 def undeploy(
@@ -136,7 +138,8 @@ def undeploy(
             _carry_out(unit, changes, interval.deployment)
         unit.note(until=until.isoformat(), ended=[i.number for i in ending])
         ended = intervals_of(unit.connection, [i.deployment for i in ending])
-    return [recorded[-1] for recorded in ended.values()]
+        last = [recorded[-1] for recorded in ended.values()]
+        return with_interval_times(unit.connection, last, unit.at)
 
 
 def deployments(
@@ -161,7 +164,7 @@ def deployments(
             ref = refs.parse_ref(f"env:{environment.removeprefix('env:')}")
             found = resolve_ref(conn, ref, parts.clock)
             environment = found.name if isinstance(found, EnvironmentNamed) else environment
-        serving = intervals(conn, environment=environment, at=at)
+        serving = with_interval_times(conn, intervals(conn, environment=environment, at=at))
         return served(conn, serving, at or as_of or parts.clock())
 
 
@@ -184,14 +187,18 @@ def model_versions(
     if model is None:
         with parts.store.reader(as_of) as conn:
             known = names.names(conn, "model")
-            return [v for m in known for v in models.versions_of(conn, m, limit=limit)]
-    found = resolve(parts, model, as_of)
-    if isinstance(found, models.VersionRecord):
-        return [found]
-    if not isinstance(found, ModelNamed):
-        raise InvalidError(f"{model!r} is not a model", hint="see `backstory models`")
+            found = [v for m in known for v in models.versions_of(conn, m, limit=limit)]
+            return with_version_times(conn, found)
+    named = resolve(parts, model, as_of)
     with parts.store.reader(as_of) as conn:
-        return models.versions_of(conn, found.name, limit=limit, before=before)
+        match named:
+            case models.VersionRecord():
+                found = [named]
+            case ModelNamed(name=name):
+                found = models.versions_of(conn, name, limit=limit, before=before)
+            case _:
+                raise InvalidError(f"{model!r} is not a model", hint="see `backstory models`")
+        return with_version_times(conn, found)
 
 
 def valid_time(parts: Parts, at: datetime | None) -> datetime:

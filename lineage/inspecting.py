@@ -1,7 +1,7 @@
 """Looking at things: slices, their history, a snapshot's rows, runs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +20,7 @@ from backstory.lineage.resolving import (
 )
 from backstory.lineage.store import deployments, models, names, runs, slices, upgrade
 from backstory.lineage.store.loads import LoadRecord, loads_of
+from backstory.lineage.store.recorded import with_commit_times, with_version_times
 from backstory.lineage.tracing import training_unknown_before
 
 DEFAULT_ROWS = 10
@@ -173,7 +174,9 @@ def history(
     found = resolve_slice_at(parts, ref, as_of)
     newest = found.version if before is None else min(found.version, before - 1)
     with parts.store.reader(as_of) as conn:
-        records = slices.commits(conn, found.slice.id, upto=newest, limit=limit)
+        records = with_commit_times(
+            conn, slices.commits(conn, found.slice.id, upto=newest, limit=limit)
+        )
         snapshots = slices.snapshots_between(
             conn, found.slice.id, records[-1].version if records else 0, newest
         )
@@ -225,6 +228,9 @@ def show(
         entity = found.snapshot.id if found.snapshot else 0
         pins = slices.pins_of(conn, [entity]).get(entity, [])
         contract = slices.newest_contract(conn, found.slice.id) if as_of else None
+        if found.commit is not None:
+            [commit] = with_commit_times(conn, [found.commit])
+            found = replace(found, commit=commit)
     return Shown(
         at=found,
         snapshot=snapshot,
@@ -294,6 +300,7 @@ def show_version(parts: Parts, ref: str, *, as_of: datetime | None = None) -> Ve
     """One model version, whole; as it was known at a time, where one is given."""
     version = resolve_version(parts, ref, as_of)
     with parts.store.reader(as_of) as conn:
+        [version] = with_version_times(conn, [version])
         run = runs.runs_by_id(conn, [version.run])[version.run] if version.run else None
         said = models.trained_on(conn, [version.id]).get(version.id, [])
         known_since = parts.store.first_time(conn)

@@ -14,12 +14,13 @@ True
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from backstory.lake.errors import InvalidError, LimitExceededError
+from backstory.lineage.lateness import lateness, lead
 from backstory.lineage.times import in_utc
 
 MAX_TEXT_BYTES = 1024 * 1024  # of request, response, and each part's detail
@@ -80,6 +81,8 @@ INTERACTION_COLUMNS = (
     InteractionColumn("attributes", "map<string, string>", personal="indirect"),
 )
 
+RECORDED_COLUMN = "_ingested_at"  # a system column: who writes a row cannot set it
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
@@ -125,6 +128,7 @@ class Interaction:
         request, response: JSON text; no response where none was given. Only a table that others
             write may leave the request out.
         parts: in the order in which they took effect.
+        recorded_at: when its row was written; None before it is.
     """
 
     id: str
@@ -143,6 +147,7 @@ class Interaction:
     answered_by: AnsweredBy = AnsweredBy.MODEL
     latency_ms: float | None = None
     attributes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    recorded_at: datetime | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "at", in_utc(self.at))
@@ -163,6 +168,16 @@ class Interaction:
         for key, value in self.attributes.items():
             _check_size(f"attribute {key[:80]!r}", key + value, MAX_WORD_BYTES)
 
+    @property
+    def late(self) -> timedelta | None:
+        """How long after the answer it was recorded; None where that was in time."""
+        return lateness(self.at, self.recorded_at)
+
+    @property
+    def ahead(self) -> timedelta | None:
+        """How far its time lies ahead of its record: the clock that gave it was wrong."""
+        return lead(self.at, self.recorded_at)
+
     def to_row(self) -> dict[str, Any]:
         """The row of the interaction table."""
         row = {column.name: getattr(self, column.name) for column in INTERACTION_COLUMNS}
@@ -182,14 +197,14 @@ class Interaction:
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> "Interaction":
-        """Read a row as Arrow gives it; system columns beside the contract's are left alone."""
+        """Read a row as Arrow gives it, where it was asked for with when it was written."""
         values = {column.name: row[column.name] for column in INTERACTION_COLUMNS}
         values["answered_by"] = AnsweredBy(row["answered_by"])
         values["attributes"] = MappingProxyType(dict(row["attributes"] or {}))
         values["parts"] = tuple(
             Part(**{**part, "status": PartStatus(part["status"])}) for part in row["parts"] or ()
         )
-        return cls(**values)
+        return cls(**values, recorded_at=row.get(RECORDED_COLUMN))
 
 
 def json_text(value: Any, what: str = "value") -> str:

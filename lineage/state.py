@@ -21,6 +21,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from backstory.lineage.finding import Linked
@@ -55,6 +56,9 @@ class StatePart:
         detail: what else is known of it and determined the answer, as text.
         status: how sure it is; not part of the state's digest.
         problem: why it is missing or erased, or what was found instead.
+        recorded_at: when it was recorded, where it has a time of its own; like `late` it
+            determined nothing and is not part of the digest.
+        late: how long after it was so that is; None where it was in time.
     """
 
     section: Section
@@ -64,6 +68,8 @@ class StatePart:
     detail: str = ""
     status: PartStatus = PartStatus.DECLARED
     problem: str = ""
+    recorded_at: datetime | None = None
+    late: timedelta | None = None
 
     def to_line(self) -> str:
         """The part's line of the canonical text, without its end."""

@@ -19,18 +19,25 @@ from backstory.lake.pinned import reopen
 from backstory.lake.snapshot import open_snapshot
 from backstory.lake.verify import verify_snapshot
 from backstory.lineage import finding
-from backstory.lineage.interaction import Interaction, PartStatus
+from backstory.lineage.interaction import (
+    INTERACTION_COLUMNS,
+    RECORDED_COLUMN,
+    Interaction,
+    PartStatus,
+)
 from backstory.lineage.observing import same_bytes, undeclared
 from backstory.lineage.parts import Parts
 from backstory.lineage.refs import ExternalRef, InteractionRef, parse_ref
 from backstory.lineage.state import ModelState, Section, StatePart
 from backstory.lineage.store import deployments, models, runs, slices
 from backstory.lineage.store.loads import LoadRecord, last_loads
+from backstory.lineage.store.recorded import with_interval_times, with_version_times
 from backstory.lineage.times import time_text
 from backstory.lineage.tracing import known_versions, training_unknown_before
 
 _LAST_DIGITS = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 _FIRST_DIGITS = "00000000-0000-0000-0000-000000000000"
+_COLUMNS = (*(column.name for column in INTERACTION_COLUMNS), RECORDED_COLUMN)
 
 
 def state_of(
@@ -50,11 +57,7 @@ def state_of(
     """
     interaction, linked = _find(parts, ref, as_of)
     with parts.store.reader(as_of) as conn:
-        version = (
-            models.version(conn, interaction.model, interaction.version)
-            if interaction.version is not None
-            else None
-        )
+        version = _version(conn, interaction)
         found = [
             *_version_parts(interaction, version),
             *_deployment_parts(conn, interaction, version),
@@ -146,7 +149,11 @@ def _rows_by_id(parts: Parts, low: str, high: str, as_of: datetime | None) -> li
         row
         for name, paths in files.items()
         for row in lookup.rows_where(
-            lookup.proved(open_snapshot(parts.lake.table(name)), paths), "id", low, high
+            lookup.proved(open_snapshot(parts.lake.table(name)), paths),
+            "id",
+            low,
+            high,
+            columns=_COLUMNS,
         )
     ]
 
@@ -183,6 +190,14 @@ def _rows_called(
     return rows
 
 
+def _version(conn: Any, interaction: Interaction) -> models.VersionRecord | None:
+    """The version that is said to have answered, with when it was recorded."""
+    if interaction.version is None:
+        return None
+    found = models.version(conn, interaction.model, interaction.version)
+    return with_version_times(conn, [found])[0] if found else None
+
+
 def _version_parts(
     interaction: Interaction, version: models.VersionRecord | None
 ) -> Iterator[StatePart]:
@@ -198,7 +213,13 @@ def _version_parts(
             else "this version was never registered here",
         )
         return
-    yield StatePart(section=Section.VERSION, kind="model_version", ref=version.ref)
+    yield StatePart(
+        section=Section.VERSION,
+        kind="model_version",
+        ref=version.ref,
+        recorded_at=version.recorded_at,
+        late=version.late,
+    )
     yield _artifact_part(version)
 
 
@@ -235,12 +256,14 @@ def _deployment_parts(
         return
     serving = deployments.intervals(conn, environment=interaction.environment, at=interaction.at)
     mine = [i for i in serving if i.model_version == version.id]
-    for interval in mine:
+    for interval in with_interval_times(conn, mine):
         yield StatePart(
             section=Section.DEPLOYMENT,
             kind=interval.mode,
             ref=f"env:{interval.environment}#{interval.number}",
             detail=f"since {time_text(interval.from_at)}, share {interval.share:.6g}",
+            recorded_at=interval.recorded_at,
+            late=interval.late,
         )
     if not mine:
         others = ", ".join(f"{i.model}@{i.version}" for i in serving) or "nothing"

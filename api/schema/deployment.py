@@ -1,13 +1,23 @@
 """Deployments: which version served where, over which intervals of valid time, with what share."""
 
 from collections.abc import Awaitable, Sequence
+from datetime import datetime
 from typing import Any
 
 import graphene
 
 from backstory.api.context import Info
 from backstory.api.schema.entity import Entity, Node
-from backstory.api.schema.fields import DEPLOYMENT, LOAD, MODEL_VERSION, enum, many, maybe, one
+from backstory.api.schema.fields import (
+    DEPLOYMENT,
+    LOAD,
+    MODEL_VERSION,
+    enum,
+    many,
+    maybe,
+    one,
+    seconds,
+)
 from backstory.api.schema.paging import connection
 from backstory.api.schema.scalars import DateTime
 from backstory.lineage.deployment import Mode
@@ -35,6 +45,14 @@ class Interval(graphene.ObjectType):
     served_from = one(DateTime, "Since when, included.", source="from_at")
     served_until = maybe(DateTime, "Until when, excluded; null while it lasts.", source="until_at")
 
+    recorded_at = maybe(DateTime, "When its begin was first told.")
+    late_seconds = maybe(
+        graphene.Float, "How long after its begin that was; null where it was told in time."
+    )
+    end_recorded_at = maybe(DateTime, "When its end was first told; null while it lasts.")
+    end_late_seconds = maybe(
+        graphene.Float, "How long after its end that was; null where it was told in time."
+    )
     loads = many(
         LOAD,
         "The last load of its version on each host there; only in `deployments`, and only while "
@@ -43,6 +61,26 @@ class Interval(graphene.ObjectType):
     disagreements = many(
         graphene.String, "Which hosts had loaded what is not declared there, in words; likewise."
     )
+
+    @staticmethod
+    async def resolve_recorded_at(root: IntervalRecord, info: Info) -> datetime | None:
+        """When its begin was told."""
+        return (await _told(root, info)).recorded_at
+
+    @staticmethod
+    async def resolve_late_seconds(root: IntervalRecord, info: Info) -> float | None:
+        """How late its begin was told."""
+        return seconds((await _told(root, info)).late)
+
+    @staticmethod
+    async def resolve_end_recorded_at(root: IntervalRecord, info: Info) -> datetime | None:
+        """When its end was told."""
+        return (await _told(root, info)).end_recorded_at
+
+    @staticmethod
+    async def resolve_end_late_seconds(root: IntervalRecord, info: Info) -> float | None:
+        """How late its end was told."""
+        return seconds((await _told(root, info)).end_late)
 
     @staticmethod
     def resolve_loads(root: IntervalRecord, _info: Info) -> Sequence[LoadRecord]:
@@ -58,6 +96,13 @@ class Interval(graphene.ObjectType):
     def resolve_deployment(root: IntervalRecord, _info: Info) -> IntervalRecord:
         """An interval's record says which deployment it is of."""
         return root
+
+
+async def _told(interval: IntervalRecord, info: Info) -> IntervalRecord:
+    """The interval with when it was told, which only `deployments` has asked already."""
+    if interval.recorded_at is not None:
+        return interval
+    return (await info.context.loaders.told.load(interval.deployment)).of(interval)
 
 
 IntervalConnection = connection(Interval)

@@ -5,6 +5,7 @@ cycles where the modules must have none.
 """
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from enum import Enum
 from functools import partial
 from typing import Any
@@ -41,6 +42,11 @@ def many(of: TypeOrName, description: str, **more: Any) -> Any:
     """A list that is always there, without holes."""
     items = graphene.NonNull(graphene.List(graphene.NonNull(of)))
     return graphene.Field(items, description=description, **more)
+
+
+def seconds(span: timedelta | None) -> float | None:
+    """A span as GraphQL tells it."""
+    return None if span is None else span.total_seconds()
 
 
 def argument(of: TypeOrName, description: str, **more: Any) -> Any:

@@ -16,11 +16,13 @@ from backstory.api.schema.fields import (
     many,
     maybe,
     one,
+    seconds,
 )
 from backstory.api.schema.paging import Keyset, Page, check_first, connection, page_arguments
 from backstory.api.schema.scalars import JSON, DateTime, Digest, Long
 from backstory.lineage import deploying, inspecting, loading
 from backstory.lineage.graph import Node as GraphNode
+from backstory.lineage.lateness import lateness
 from backstory.lineage.store.loads import LoadRecord
 from backstory.lineage.store.models import VersionRecord
 from backstory.lineage.tracing import training_unknown_before
@@ -95,6 +97,10 @@ class ModelVersion(graphene.ObjectType):
         "The command that replays an interaction; it never runs in this server.",
     )
     registered_at = one(DateTime, "When it was registered.", source="at")
+    recorded_at = one(DateTime, "When it was recorded here.")
+    late_seconds = maybe(
+        graphene.Float, "How long after it was made that was; null where it was recorded in time."
+    )
     trained_by = maybe(RUN, "The run that made it; null where it was registered without one.")
     components = many(Component, "What it is composed with.")
     trained_on = many(SNAPSHOT, "What it is said to be trained on, where no run of ours was there.")
@@ -106,6 +112,16 @@ class ModelVersion(graphene.ObjectType):
     loads = one(
         LoadConnection, "Processes that loaded it, last recorded first.", args=page_arguments()
     )
+
+    @staticmethod
+    async def resolve_recorded_at(root: VersionRecord, info: Info) -> datetime | None:
+        """When it was recorded."""
+        return root.recorded_at or await info.context.loaders.version_times.load(root.id)
+
+    @staticmethod
+    async def resolve_late_seconds(root: VersionRecord, info: Info) -> float | None:
+        """How late it was recorded."""
+        return seconds(lateness(root.at, await ModelVersion.resolve_recorded_at(root, info)))
 
     @staticmethod
     async def resolve_trained_on(root: VersionRecord, info: Info) -> list[Any]:

@@ -6,7 +6,7 @@ import graphene
 
 from backstory.api.context import Info
 from backstory.api.schema.entity import Entity, Node
-from backstory.api.schema.fields import SNAPSHOT, many, maybe, one
+from backstory.api.schema.fields import SNAPSHOT, many, maybe, one, seconds
 from backstory.api.schema.paging import (
     Keyset,
     Page,
@@ -16,8 +16,9 @@ from backstory.api.schema.paging import (
 )
 from backstory.api.schema.scalars import DateTime, Digest, Long
 from backstory.lineage import inspecting
+from backstory.lineage.lateness import lateness
 from backstory.lineage.resolving import SliceAt
-from backstory.lineage.store.slices import SliceRecord
+from backstory.lineage.store.slices import CommitRecord, SliceRecord
 
 
 class Commit(graphene.ObjectType):
@@ -32,6 +33,20 @@ class Commit(graphene.ObjectType):
     contract_version = maybe(graphene.Int, "The contract that the rows met.")
     actor = maybe(graphene.String, "Who committed it.")
     log_digest = one(Digest, "The digest of the log entry's bytes.")
+    recorded_at = one(DateTime, "When it was registered here.")
+    late_seconds = maybe(
+        graphene.Float, "How long after it was made that was; null where it was recorded in time."
+    )
+
+    @staticmethod
+    async def resolve_recorded_at(root: CommitRecord, info: Info) -> datetime | None:
+        """When it was registered."""
+        return root.recorded_at or await info.context.loaders.leaf_times.load(root.recorded_seq)
+
+    @staticmethod
+    async def resolve_late_seconds(root: CommitRecord, info: Info) -> float | None:
+        """How late it was registered."""
+        return seconds(lateness(root.at, await Commit.resolve_recorded_at(root, info)))
 
 
 class CommitUse(graphene.ObjectType):

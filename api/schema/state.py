@@ -11,7 +11,7 @@ import graphene
 
 from backstory.api.context import Info
 from backstory.api.schema.errors import InteractionNotFound
-from backstory.api.schema.fields import LOAD, MODEL_VERSION, enum, many, maybe, one
+from backstory.api.schema.fields import LOAD, MODEL_VERSION, enum, many, maybe, one, seconds
 from backstory.api.schema.scalars import DateTime, Digest, Long
 from backstory.lineage import interaction as interactions
 from backstory.lineage import state as states
@@ -44,11 +44,28 @@ class Interaction(graphene.ObjectType):
     turn = maybe(Long, "Its place in its conversation.")
     answered_by = one(AnsweredBy, "Who gave the answer in the end.")
     latency_ms = maybe(graphene.Float, "How long the answer took, in milliseconds.")
+    recorded_at = maybe(DateTime, "When it was recorded.")
+    late_seconds = maybe(
+        graphene.Float, "How long after the answer that was; null where it was recorded in time."
+    )
+    ahead_seconds = maybe(
+        graphene.Float, "How far its time lies ahead of its record: a clock was wrong; else null."
+    )
 
     @staticmethod
     def resolve_key(root: interactions.Interaction, _info: Info) -> str:
         """The exact ref."""
         return f"int:{root.id}"
+
+    @staticmethod
+    def resolve_late_seconds(root: interactions.Interaction, _info: Info) -> float | None:
+        """How late it was recorded."""
+        return seconds(root.late)
+
+    @staticmethod
+    def resolve_ahead_seconds(root: interactions.Interaction, _info: Info) -> float | None:
+        """How wrong its clock was."""
+        return seconds(root.ahead)
 
 
 class StatePart(graphene.ObjectType):
@@ -63,6 +80,10 @@ class StatePart(graphene.ObjectType):
     )
     status = one(PartStatus, "How sure it is.")
     problem = maybe(graphene.String, "Why it is missing, or what was found instead.")
+    recorded_at = maybe(DateTime, "When it was recorded; null for what has no time of its own.")
+    late_seconds = maybe(
+        graphene.Float, "How long after it was so that was; null where it was recorded in time."
+    )
 
     @staticmethod
     def resolve_detail(root: states.StatePart, _info: Info) -> str | None:
@@ -73,6 +94,11 @@ class StatePart(graphene.ObjectType):
     def resolve_problem(root: states.StatePart, _info: Info) -> str | None:
         """Nothing is null, not an empty text."""
         return root.problem or None
+
+    @staticmethod
+    def resolve_late_seconds(root: states.StatePart, _info: Info) -> float | None:
+        """How late it was recorded."""
+        return seconds(root.late)
 
 
 class ModelState(graphene.ObjectType):

@@ -5,7 +5,7 @@ from datetime import datetime
 import click
 
 from backstory.cli.command import verb
-from backstory.cli.figures import DIGEST, NUMBER, REF, TEXT, TIME
+from backstory.cli.figures import DIGEST, LATE, NUMBER, REF, TEXT, TIME
 from backstory.cli.parameters import AS_OF, REF_TEXT
 from backstory.cli.session import Session
 from backstory.cli.views import Table
@@ -20,6 +20,7 @@ _COLUMNS = (
     ("snapshot", DIGEST),
     ("pins", NUMBER),
     ("read by", REF),
+    ("recorded", LATE),
 )
 
 
@@ -50,6 +51,7 @@ def command(session: Session, ref: str, limit: int, *, as_of: datetime | None) -
             use.snapshot.digest if use.snapshot else None,
             len(use.pins) or None,
             ", ".join(run_key(run) for run in use.runs) or None,
+            use.commit.late,
         )
         for use in found
     ]

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING
 import click
 
 from backstory.cli.command import Family, verb
-from backstory.cli.figures import DIGEST, DIGITS, REF, SIZE, TEXT, TIME, moment
+from backstory.cli.figures import (
+    DIGEST,
+    DIGITS,
+    LATE,
+    REF,
+    SIZE,
+    TEXT,
+    TIME,
+    late,
+    moment,
+    recorded,
+)
 from backstory.cli.parameters import AS_OF, INSTANT, REF_TEXT, pairs
 from backstory.cli.session import Session
 from backstory.cli.views import Facts, Sentence, Table
@@ -24,7 +35,9 @@ _COLUMNS = (
     ("size", SIZE),
     ("digest", DIGEST),
     ("evidence", TEXT),
+    ("recorded", LATE),
 )
+_MOVES = (("alias", REF), ("version", REF), ("before", REF), ("since", TIME), ("recorded", LATE))
 
 
 @verb("list", examples=("backstory models", "backstory models ranker --json"))
@@ -48,6 +61,7 @@ def _list(session: Session, model: str | None, *, as_of: datetime | None) -> Non
             version.artifact_size,
             version.digest,
             _told(version),
+            version.late,
         )
         for version in found
     ]
@@ -79,7 +93,8 @@ def _alias(session: Session, ref: str, name: str, at: datetime | None, reason: s
     with session.home() as home:
         move = home.alias(ref, name, at=at, reason=reason)
     before = f", before that {move.before.ref}" if move.before else ""
-    text = f"{move.model}@{move.alias} is {move.version.ref}{before}"
+    told = f" (recorded {late(move.late)})" if move.late else ""
+    text = f"{move.model}@{move.alias} is {move.version.ref}{before}{told}"
     session.output.result(document(move), Sentence(text=text, state="ok"))
 
 
@@ -99,13 +114,12 @@ def _aliases(session: Session, model: str | None, *, as_of: datetime | None) -> 
     with session.home() as home:
         moves = home.aliases(model, as_of=as_of)
     rows = [
-        (f"{m.model}@{m.alias}", m.version.ref, m.before.ref if m.before else None, m.at)
+        (f"{m.model}@{m.alias}", m.version.ref, m.before.ref if m.before else None, m.at, m.late)
         for m in moves
     ]
-    columns = (("alias", REF), ("version", REF), ("before", REF), ("since", TIME))
     session.output.result(
         documents(moves),
-        Table(columns=columns, rows=rows),
+        Table(columns=_MOVES, rows=rows),
         empty="no alias was ever given; `backstory models alias` gives one",
     )
 
@@ -130,6 +144,7 @@ def _show(session: Session, ref: str, *, as_of: datetime | None) -> None:
         lines=[
             ("aliases", ", ".join(version.aliases) or None, TEXT),
             ("made", version.at, TIME),
+            ("recorded", recorded(version.recorded_at, version.late), TEXT),
             ("evidence", version.evidence.value, TEXT),
             ("artifact", _artifact(version), TEXT),
             ("size", version.artifact_size, SIZE),
@@ -208,7 +223,8 @@ def _add(
             run=run,
             reason=reason,
         )
-    text = f"{added.ref} is recorded ({added.evidence.value})"
+    told = f", {late(added.late)}" if added.late else ""
+    text = f"{added.ref} is recorded ({added.evidence.value}){told}"
     session.output.result(document(added), Sentence(text=text, state="ok"))
 
 

@@ -21,6 +21,7 @@ from backstory.cli.figures import (
     VALUE_NUMBER,
     Kind,
     count,
+    recorded,
 )
 from backstory.cli.parameters import AS_OF, REF_TEXT
 from backstory.cli.session import Session
@@ -107,6 +108,7 @@ def _facts(shown: "Shown") -> Facts:
             ("size", snapshot.size, SIZE),
             ("files", len(snapshot.manifest.files), NUMBER),
             ("committed", commit.at if commit else None, TIME),
+            ("recorded", recorded(commit.recorded_at, commit.late) if commit else None, TEXT),
             ("source", commit.source if commit else None, TEXT),
             ("purpose", shown.contract.purpose, TEXT),
             *(("pinned", f"{p.strength} by {p.holder}: {p.reason}", TEXT) for p in shown.pins),

@@ -8,12 +8,24 @@ import click
 
 from backstory.cli.command import verb
 from backstory.cli.errors import Exit
-from backstory.cli.figures import DIGEST, DIGITS, REF, STATE, TEXT, TIME
+from backstory.cli.figures import (
+    DIGEST,
+    DIGITS,
+    LATE,
+    REF,
+    STATE,
+    TEXT,
+    TIME,
+    moment,
+    recorded,
+    span,
+)
 from backstory.cli.parameters import AS_OF
 from backstory.cli.session import Session
 from backstory.cli.views import Facts, Sentence, Table, View
 
 if TYPE_CHECKING:
+    from backstory.lineage.interaction import Interaction
     from backstory.lineage.state import ModelState, StatePart
     from backstory.lineage.store.loads import LoadRecord
 
@@ -24,6 +36,7 @@ _COLUMNS = (
     ("digest", DIGEST),
     ("status", STATE),
     ("detail", TEXT),
+    ("recorded", LATE),
 )
 
 _LOADS = (
@@ -61,6 +74,7 @@ def command(session: Session, ref: str, *, verify: bool, as_of: datetime | None)
             part.digest,
             part.status.value,
             part.problem or part.detail or None,
+            part.late,
         )
         for part in found.parts
     ]
@@ -79,12 +93,20 @@ def _facts(found: "ModelState") -> Facts:
         lines=[
             ("answered by", found.version or asked.model, REF),
             ("at", asked.at, TIME),
+            ("recorded", _recorded(asked), TEXT),
             ("environment", asked.environment, TEXT),
             ("request", _shortened(asked.request), TEXT),
             ("response", _shortened(asked.response), TEXT),
             ("state", found.digest, DIGITS),
         ],
     )
+
+
+def _recorded(asked: "Interaction") -> str | None:
+    """When it was recorded, where that is not when it was answered."""
+    if asked.recorded_at is not None and asked.ahead is not None:
+        return f"{moment(asked.recorded_at)}; it says to be {span(asked.ahead)} ahead of the clock"
+    return recorded(asked.recorded_at, asked.late)
 
 
 def _loads(loads: Sequence["LoadRecord"]) -> Table:

@@ -1,6 +1,13 @@
 """The JSON of deployments, loads, interactions and the state behind one."""
 
-from backstory.cli.documents.dispatch import Document, document, documents, time_or_null
+from backstory.cli.documents.dispatch import (
+    Document,
+    document,
+    documents,
+    recorded,
+    seconds_or_null,
+    time_or_null,
+)
 from backstory.lineage.interaction import Interaction
 from backstory.lineage.observing import Served
 from backstory.lineage.state import ModelState, StatePart
@@ -22,6 +29,17 @@ def _interval(thing: IntervalRecord) -> Document:
         "share": thing.share,
         "from": time_or_null(thing.from_at),
         "until": time_or_null(thing.until_at),
+        **_recorded(thing),
+    }
+
+
+def _recorded(thing: IntervalRecord) -> Document:
+    if thing.recorded_at is None:
+        return {}
+    return {
+        **recorded(thing.recorded_at, thing.late),
+        "endRecordedAt": time_or_null(thing.end_recorded_at),
+        "endLateSeconds": seconds_or_null(thing.end_late),
     }
 
 
@@ -65,6 +83,8 @@ def _(thing: Interaction) -> Document:
         "answeredBy": str(thing.answered_by),
         "latencyMs": thing.latency_ms,
         "attributes": dict(thing.attributes),
+        **recorded(thing.recorded_at, thing.late),
+        "aheadSeconds": seconds_or_null(thing.ahead),
     }
 
 
@@ -78,6 +98,8 @@ def _(thing: StatePart) -> Document:
         "detail": thing.detail or None,
         "status": str(thing.status),
         "problem": thing.problem or None,
+        "recordedAt": time_or_null(thing.recorded_at),
+        "lateSeconds": seconds_or_null(thing.late),
     }
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 
-from backstory.cli.documents.dispatch import Document, document, documents, time_or_null
+from backstory.cli.documents.dispatch import Document, document, documents, recorded, time_or_null
 from backstory.cli.figures import json_value
 from backstory.lake.diff import FileDiff
 from backstory.lake.manifest import ManifestFile
@@ -43,6 +43,7 @@ def _(thing: CommitRecord) -> Document:
         "contractVersion": thing.contract_version,
         "actor": thing.actor,
         "logDigest": thing.log_digest,
+        **recorded(thing.recorded_at, thing.late),
     }
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 
-from backstory.cli.documents.dispatch import Document, document, documents, time_or_null
+from backstory.cli.documents.dispatch import Document, document, documents, recorded, time_or_null
 from backstory.lineage.aliasing import AliasMove
 from backstory.lineage.graph import Edge, Node, run_key
 from backstory.lineage.inspecting import RunSummary, VersionSummary
@@ -73,6 +73,7 @@ def _(thing: VersionRecord) -> Document:
         "replay": thing.replay,
         "evidence": str(thing.evidence),
         "training": dict(thing.training) if thing.training else None,
+        **recorded(thing.recorded_at, thing.late),
     }
 
 
@@ -96,6 +97,7 @@ def _(thing: AliasMove) -> Document:
         "version": thing.version.ref,
         "before": thing.before.ref if thing.before else None,
         "at": time_or_null(thing.at),
+        **recorded(thing.recorded_at, thing.late),
     }
 
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, func, or_, select
 
+from backstory.lineage.lateness import lateness
 from backstory.lineage.store import tables as t
 from backstory.lineage.store.horizon import horizon, known_in
 from backstory.lineage.store.number_list import among
@@ -15,7 +16,12 @@ from backstory.lineage.store.prepared import Prepared
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntervalRecord:
-    """A deployment over one interval of valid time, in which its share did not change."""
+    """A deployment over one interval of valid time, in which its share did not change.
+
+    Attributes:
+        recorded_at: when its begin was first told; None where nobody asked, see `recorded`.
+        end_recorded_at: likewise of its end; None where it has none.
+    """
 
     id: int
     deployment: int
@@ -28,6 +34,18 @@ class IntervalRecord:
     share: float
     from_at: datetime
     until_at: datetime | None
+    recorded_at: datetime | None = None
+    end_recorded_at: datetime | None = None
+
+    @property
+    def late(self) -> timedelta | None:
+        """How late its begin was told; None where that was in time."""
+        return lateness(self.from_at, self.recorded_at)
+
+    @property
+    def end_late(self) -> timedelta | None:
+        """How late its end was told; None where that was in time."""
+        return lateness(self.until_at, self.end_recorded_at)
 
     def covers(self, at: datetime) -> bool:
         """Whether the instant lies within."""

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, literal_column, or_, select
 
 from backstory.lake.errors import IntegrityError
 from backstory.lineage.graph import EdgeKind, Evidence
+from backstory.lineage.lateness import lateness
 from backstory.lineage.store import tables as t
 from backstory.lineage.store.horizon import horizon, known_in
 from backstory.lineage.store.number_list import among
@@ -26,6 +27,7 @@ class VersionRecord:
         declared_digest: of bytes that are not kept here, as somebody said.
         evidence: how it is known: observed where a run of ours made it.
         training: what was said of a training that was no run of ours: params, metrics, run.
+        recorded_at: when it was recorded; None where nobody asked, see `recorded`.
     """
 
     id: int
@@ -43,6 +45,12 @@ class VersionRecord:
     evidence: Evidence = Evidence.OBSERVED
     training: Mapping[str, Any] | None = None
     aliases: tuple[str, ...] = field(default=())
+    recorded_at: datetime | None = None
+
+    @property
+    def late(self) -> timedelta | None:
+        """How long after it was made it was recorded; None where that was in time."""
+        return lateness(self.at, self.recorded_at)
 
     @property
     def ref(self) -> str:

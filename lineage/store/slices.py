@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -16,6 +16,7 @@ from sqlalchemy import (
     select,
 )
 
+from backstory.lineage.lateness import lateness
 from backstory.lineage.store import tables as t
 from backstory.lineage.store.horizon import horizon, known_in
 from backstory.lineage.store.number_list import among
@@ -44,7 +45,11 @@ class SliceRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommitRecord:
-    """One Delta version with what Backstory knows of it."""
+    """One Delta version with what Backstory knows of it.
+
+    Attributes:
+        recorded_at: when it was registered; None where nobody asked, see `recorded`.
+    """
 
     slice: int
     version: int
@@ -58,6 +63,12 @@ class CommitRecord:
     actor: str | None
     log_digest: str
     recorded_seq: int
+    recorded_at: datetime | None = None
+
+    @property
+    def late(self) -> timedelta | None:
+        """How long after it was made it was registered; None where that was in time."""
+        return lateness(self.at, self.recorded_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

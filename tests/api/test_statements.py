@@ -25,6 +25,9 @@ QUERIES = {
         deployments { modelVersion { key } intervals { share } } } } } } }""",
     "history": '{ history(ref: "thumbs/en") { edges { node { runs snapshot { pins { at } } } } } }',
     "deployments": "{ deployments { edges { node { deployment { modelVersion { key } } } } } }",
+    "recorded": """{ models { versions(first: 50) { edges { node { recordedAt
+        deployments { intervals { recordedAt endLateSeconds } } } } } }
+        slices { history(first: 50) { edges { node { commit { recordedAt } } } } } }""",
 }
 
 

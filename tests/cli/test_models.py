@@ -122,7 +122,7 @@ def test_a_load_of_something_else_is_a_warning(own_shop: Shop) -> None:
     assert "warning: prod-eu: declared ranker@1 and ranker@2, host" in loaded.err
     run("load", "ranker@2", "--environment", "prod-eu", home=home)
     shown = run("deployments", "prod-eu", home=home)
-    assert socket.gethostname() in shown.rows[-1][-1]
+    assert socket.gethostname() in shown.rows[-1][6]
     run("load", "ranker@3", "--environment", "prod-eu", home=home)
     shown = run("deployments", "prod-eu", home=home)
     assert "loaded ranker@3" in shown.err
@@ -169,7 +169,7 @@ def test_a_version_elsewhere_has_no_size(own_shop: Shop) -> None:
     assert added.code == 0, added.err
     assert "s3://a/b" in draw("trace", "ranker@9", home=own_shop.home)[0]
     row = run("models", "ranker@9", home=own_shop.home).rows[0]
-    assert (row[3], row[-1]) == ("s3://a/b", "declared")
+    assert (row[3], row[6]) == ("s3://a/b", "declared")
     assert "loaded" not in run("models", "show", "ranker@9", home=own_shop.home).out
 
 
