@@ -30,6 +30,7 @@ from backstory.lake.snapshot import Snapshot
 from backstory.lake.table import Receipt
 from backstory.lineage import (
     aliasing,
+    amending,
     closing,
     commanding,
     comparing,
@@ -114,6 +115,8 @@ class Home(Parts):
     deploy = deploying.deploy
     undeploy = deploying.undeploy
     deployments = deploying.deployments
+    amend = amending.amend
+    amendments = amending.amendments
     interactions = recording.interactions
     trace = tracing.trace
     impact = tracing.impact
