@@ -16,6 +16,7 @@ from aiodataloader import DataLoader
 from backstory.lineage import abandoning
 from backstory.lineage.store import models, neighbours
 from backstory.lineage.store import slices as slice_reads
+from backstory.lineage.store.amendments import AmendmentRecord, amendments_of
 from backstory.lineage.store.deployments import IntervalRecord, intervals_of
 from backstory.lineage.store.runs import ReadRecord, RunRecord
 from backstory.lineage.store.unit_of_work import Store
@@ -43,6 +44,7 @@ class Loaders:
     trained_on: DataLoader[int, Sequence[int]]
     deployments: DataLoader[int, Sequence[IntervalRecord]]
     intervals: DataLoader[int, Sequence[IntervalRecord]]
+    amendments: DataLoader[int, Sequence[AmendmentRecord]]
 
     def primed(self, trace: Trace) -> Trace:
         """The trace, after the loaders took over what it has read."""
@@ -93,6 +95,7 @@ def make_loaders(store: Store, threads: Executor) -> Loaders:
         trained_on=loader(models.trained_on, ()),
         deployments=loader(neighbours.deployments, ()),
         intervals=loader(intervals_of, ()),
+        amendments=loader(amendments_of, ()),
     )
 
 

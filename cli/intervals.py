@@ -18,13 +18,16 @@ _COLUMNS = (
     ("from", TIME),
     ("until", TIME),
     ("loaded", TEXT),
+    ("amended", TEXT),
 )
 
 
 def interval_table(
-    found: Sequence["IntervalRecord"], loads: Mapping[int, str] | None = None
+    found: Sequence["IntervalRecord"],
+    loads: Mapping[int, str] | None = None,
+    amended: Mapping[int, str] | None = None,
 ) -> Table:
-    """One line an interval, with who loaded it by the interval's id."""
+    """One line an interval; who loaded it, and how its record was amended, by the interval's id."""
     rows = [
         (
             deployment_key(interval.environment, interval.number),
@@ -34,6 +37,7 @@ def interval_table(
             interval.from_at,
             interval.until_at,
             (loads or {}).get(interval.id),
+            (amended or {}).get(interval.id),
         )
         for interval in found
     ]

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from backstory.lineage.interaction import Interaction, PartStatus
+from backstory.lineage.store.amendments import Amended
 from backstory.lineage.store.loads import LoadRecord
 
 _HEADER = "backstory-state v1"
@@ -54,6 +55,7 @@ class StatePart:
         detail: what else is known of it and determined the answer, as text.
         status: how sure it is; not part of the state's digest.
         problem: why it is missing or erased, or what was found instead.
+        amended: the last amendment of its record, where there was one; not part of the digest.
     """
 
     section: Section
@@ -63,6 +65,7 @@ class StatePart:
     detail: str = ""
     status: PartStatus = PartStatus.DECLARED
     problem: str = ""
+    amended: Amended | None = None
 
     def to_line(self) -> str:
         """The part's line of the canonical text, without its end."""

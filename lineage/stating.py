@@ -24,6 +24,7 @@ from backstory.lineage.parts import Parts
 from backstory.lineage.refs import ExternalRef, InteractionRef, parse_ref
 from backstory.lineage.state import ModelState, Section, StatePart
 from backstory.lineage.store import deployments, models, runs, slices
+from backstory.lineage.store.amendments import marks
 from backstory.lineage.store.loads import LoadRecord, last_loads
 from backstory.lineage.times import time_text
 from backstory.lineage.tracing import known_versions, training_unknown_before
@@ -209,12 +210,14 @@ def _deployment_parts(
         return
     serving = deployments.intervals(conn, environment=interaction.environment, at=interaction.at)
     mine = [i for i in serving if i.model_version == version.id]
+    amended = marks(conn, [i.deployment for i in mine])
     for interval in mine:
         yield StatePart(
             section=Section.DEPLOYMENT,
             kind=interval.mode,
             ref=f"env:{interval.environment}#{interval.number}",
             detail=f"since {time_text(interval.from_at)}, share {interval.share:.6g}",
+            amended=amended.get(interval.deployment),
         )
     if not mine:
         others = ", ".join(f"{i.model}@{i.version}" for i in serving) or "nothing"

@@ -1,5 +1,6 @@
 """The JSON of deployments, loads, interactions and the state behind one."""
 
+from backstory.cli.documents.amendments import mark_or_null
 from backstory.cli.documents.dispatch import Document, document, documents, time_or_null
 from backstory.lineage.interaction import Interaction
 from backstory.lineage.observing import Served
@@ -44,6 +45,7 @@ def _(thing: Served) -> Document:
         **_interval(thing),
         "loads": documents(thing.loads),
         "disagreements": list(thing.disagreements),
+        "amended": mark_or_null(thing.amended),
     }
 
 
@@ -78,6 +80,7 @@ def _(thing: StatePart) -> Document:
         "detail": thing.detail or None,
         "status": str(thing.status),
         "problem": thing.problem or None,
+        "amended": mark_or_null(thing.amended),
     }
 
 
