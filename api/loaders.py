@@ -18,6 +18,7 @@ from aiodataloader import DataLoader
 from backstory.lineage import abandoning
 from backstory.lineage.store import models, neighbours, recorded
 from backstory.lineage.store import slices as slice_reads
+from backstory.lineage.store.amendments import AmendmentRecord, amendments_of
 from backstory.lineage.store.deployments import IntervalRecord, intervals_of
 from backstory.lineage.store.runs import ReadRecord, RunRecord
 from backstory.lineage.store.unit_of_work import Store
@@ -29,7 +30,7 @@ _Read = Callable[[Any, Sequence[int]], Mapping[int, _T]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaders:
-    """A request's loaders for one time, by what they give; keys are numbers of entities, or leaves."""
+    """A request's loaders for one time, by what they give; each takes the numbers of its kind."""
 
     slices: DataLoader[int, slice_reads.SliceRecord | None]
     rows_added: DataLoader[int, int]
@@ -48,6 +49,7 @@ class Loaders:
     told: DataLoader[int, recorded.Told]
     version_times: DataLoader[int, datetime | None]
     leaf_times: DataLoader[int, datetime | None]
+    amendments: DataLoader[int, Sequence[AmendmentRecord]]
 
     def primed(self, trace: Trace) -> Trace:
         """The trace, after the loaders took over what it has read."""
@@ -102,6 +104,7 @@ def make_loaders(store: Store, threads: Executor, as_of: datetime | None = None)
         told=loader(recorded.intervals_told, None),
         version_times=loader(recorded.version_times, None),
         leaf_times=loader(recorded.leaf_times, None),
+        amendments=loader(amendments_of, ()),
     )
 
 

@@ -20,13 +20,16 @@ _COLUMNS = (
     ("loaded", TEXT),
     ("recorded", LATE),
     ("end recorded", LATE),
+    ("amended", TEXT),
 )
 
 
 def interval_table(
-    found: Sequence["IntervalRecord"], loads: Mapping[int, str] | None = None
+    found: Sequence["IntervalRecord"],
+    loads: Mapping[int, str] | None = None,
+    amended: Mapping[int, str] | None = None,
 ) -> Table:
-    """One line an interval, with who loaded it by the interval's id."""
+    """One line an interval; who loaded it, and how its record was amended, by the interval's id."""
     rows = [
         (
             deployment_key(interval.environment, interval.number),
@@ -38,6 +41,7 @@ def interval_table(
             (loads or {}).get(interval.id),
             interval.late,
             interval.end_late,
+            (amended or {}).get(interval.id),
         )
         for interval in found
     ]

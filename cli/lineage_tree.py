@@ -7,6 +7,7 @@ said when it was not observed; what stands further up already is marked and not 
 from collections.abc import Iterable
 from typing import Any
 
+from backstory.cli.amendments import when_and_why
 from backstory.cli.figures import (
     DIGEST,
     NUMBER,
@@ -111,6 +112,8 @@ def _ways(edges: Iterable[Edge]) -> list[Note]:
 def _of_walk(trace: Trace, place: TreeNode) -> list[Note]:
     """What is told of a line because of where it stands in this walk."""
     told: list[Note] = [("told above", TEXT)] if place.repeated else []
+    if amended := when_and_why(trace.amended.get(place.node.id)):
+        told.append((f"amended {amended}", TEXT))
     if answers := trace.answers.get(place.node.id):
         told.append((count(answers, "answer"), TEXT))
     if gap := trace.training_unknown_before(place.node.id):
@@ -198,6 +201,7 @@ def _columns(trace: Trace, place: TreeNode, detail: Detail | None) -> list[tuple
         ("share", shares, SHARE),
         ("digest", digest, DIGEST),
         ("repeated", "yes" if place.repeated else None, TEXT),
+        ("amended", when_and_why(trace.amended.get(node.id)), TEXT),
         ("answers", trace.answers.get(node.id), NUMBER),
         ("more", "yes" if node.id in trace.graph.frontier else None, TEXT),
     ]

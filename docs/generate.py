@@ -75,11 +75,13 @@ BOUNDS = {
         "lineage.deploying.MAX_AHEAD": "how far ahead a valid time lies",
         "lineage.times.MAX_CLOCK_SKEW": "how far ahead the time in `thumbs@TIME` lies",
         "lineage.pinning.MAX_REASON": "characters of a pin's reason",
+        "lineage.amending.MAX_REASON": "characters of an amendment's reason",
     },
     "What is shown at once": {
         "lineage.inspecting.MAX_ROWS": "rows of `show`",
         "lineage.inspecting.MAX_COMMITS": "commits of `history`",
         "lineage.comparing.MAX_COMMITS": "commits of `diff`",
+        "lineage.amending.MAX_AMENDMENTS": "amendments of `amendments`",
         "lineage.tracing.MAX_DEPTH": "steps of a trace",
         "lineage.tracing.MAX_LIMIT": "nodes of a trace",
         "lake.lookup.MAX_ROWS_FOUND": "rows that are found by one id",

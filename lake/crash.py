@@ -28,6 +28,7 @@ CRASHPOINTS = frozenset(
         "run.artifacts",
         "run.completed",
         "deploy.recorded",
+        "amend.recorded",
         "backup.copied",
         "restore.built",
         "outbox.sent",

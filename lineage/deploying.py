@@ -74,7 +74,7 @@ def deploy(
     since = valid_time(parts, at)
     with parts.unit("deploy", f"env:{to}", reason=reason) as unit:
         changes = plan_deployment(
-            _intervals(unit, to, found.model),
+            traffic(unit, to, found.model),
             environment=to,
             version_ref=found.ref,
             mode=_mode(mode),
@@ -130,7 +130,7 @@ def undeploy(
         _one_environment(ref, ending, f"at {time_text(until)}" if at else "now")
         for interval in ending:
             changes = plan_undeployment(
-                _intervals(unit, interval.environment, interval.model),
+                traffic(unit, interval.environment, interval.model),
                 environment=interval.environment,
                 deployment=interval.deployment,
                 at=until,
@@ -245,7 +245,7 @@ def _carry_out(unit: Unit, changes: Sequence[Change], deployment: int) -> None:
             )
 
 
-def _intervals(unit: Unit, environment: str, model: str) -> list[Interval]:
+def traffic(unit: Unit, environment: str, model: str) -> list[Interval]:
     """The intervals that share one model's traffic in an environment."""
     return [
         Interval(

@@ -32,7 +32,7 @@ from enum import StrEnum
 from backstory.lake.errors import InvalidError, RefusedError
 from backstory.lineage.times import in_utc, time_text
 
-_TOLERANCE = 1e-9  # of sums of shares, which are floats
+TOLERANCE = 1e-9  # of sums of shares, which are floats
 _DIGITS = 12  # of a share that was worked out
 
 
@@ -127,7 +127,7 @@ def plan_deployment(
         InvalidError: no such share.
         RefusedError: the share does not fit; the message says the current split.
     """
-    _check_share(mode, share)
+    check_share(mode, share)
     new = Interval(
         row=None,
         deployment=None,
@@ -172,7 +172,12 @@ def plan_undeployment(
     return _changes(intervals, splits, None)
 
 
-def _check_share(mode: Mode, share: float) -> None:
+def check_share(mode: Mode, share: float) -> None:
+    """Refuse a share that a deployment of that mode cannot have.
+
+    Raises:
+        InvalidError: it is not above 0 and at most 1, or a canary's is 1.
+    """
     if not 0 < share <= 1:
         raise InvalidError(
             f"a share of {share} is not above 0 and at most 1", hint="0.1 means a tenth"
@@ -189,7 +194,7 @@ def _instants(intervals: Iterable[Interval], at: datetime) -> list[datetime]:
     return [at, *sorted(ends)]
 
 
-def _same_place(interval: Interval, new: Interval) -> bool:
+def same_place(interval: Interval, new: Interval) -> bool:
     """Whether the new interval replaces this one: the same version in the same kind of role."""
     alike = interval.mode is new.mode or (interval.mode.counted and new.mode.counted)
     return alike and interval.version_ref == new.version_ref
@@ -198,7 +203,7 @@ def _same_place(interval: Interval, new: Interval) -> bool:
 def _overtaken(active: Iterable[Interval], new: Interval, instant: datetime) -> bool:
     """Whether something that begins at this instant was recorded in place of the new interval."""
     return any(
-        _same_place(i, new) or (i.mode.counted and new.mode.counted and 1 in (i.share, new.share))
+        same_place(i, new) or (i.mode.counted and new.mode.counted and 1 in (i.share, new.share))
         for i in active
         if i.from_at == instant
     )
@@ -206,7 +211,7 @@ def _overtaken(active: Iterable[Interval], new: Interval, instant: datetime) -> 
 
 def _make_room(active: Sequence[Interval], new: Interval) -> Split | None:
     """The shares of what is active once the new interval is there; None where it does not fit."""
-    split = _without([i for i in active if _same_place(i, new)], active)
+    split = _without([i for i in active if same_place(i, new)], active)
     live = [i for i in split if i.mode is Mode.LIVE and split[i] > 0]
     total = sum(split[i] for i in live)
     canaries = sum(share for i, share in split.items() if i.mode is Mode.CANARY)
@@ -216,7 +221,7 @@ def _make_room(active: Sequence[Interval], new: Interval) -> Split | None:
         case Mode.LIVE if new.share == 1:
             return {i: 0 if i.mode.counted else share for i, share in split.items()}
         case Mode.LIVE:
-            return split if total + canaries + new.share <= 1 + _TOLERANCE else None
+            return split if total + canaries + new.share <= 1 + TOLERANCE else None
         case Mode.CANARY:
             return _scaled(split, live, total - new.share)
 
@@ -234,7 +239,7 @@ def _without(leaving: Sequence[Interval], active: Sequence[Interval]) -> Split:
 def _scaled(split: Split, live: Sequence[Interval], total: float) -> Split | None:
     """The live shares brought to a total, in proportion; None when there is nothing to scale."""
     before = sum(split[i] for i in live)
-    if not live or total < -_TOLERANCE:
+    if not live or total < -TOLERANCE:
         return None
     factor = max(total, 0) / before
     return split | {i: round(split[i] * factor, _DIGITS) for i in live}
@@ -275,13 +280,14 @@ def _pieces(
 
 def _refusal(active: Iterable[Interval], environment: str, new: Interval) -> RefusedError:
     counted = [i for i in active if i.mode.counted]
-    split = ", ".join(f"{i.version_ref} {_percent(i.share)} ({i.mode})" for i in counted)
+    split = ", ".join(f"{i.version_ref} {percent(i.share)} ({i.mode})" for i in counted)
     return RefusedError(
-        f"{environment}: {new.version_ref} as {new.mode} with {_percent(new.share)} does not fit; "
+        f"{environment}: {new.version_ref} as {new.mode} with {percent(new.share)} does not fit; "
         f"the split is {split or 'empty: nothing is live to take a share from'}",
         hint="deploy with share=1 to replace what is live, or choose a smaller share",
     )
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """`33.3333 %`."""
     return f"{share * 100:.6g} %"

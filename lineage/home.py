@@ -31,6 +31,7 @@ from backstory.lake.snapshot import Snapshot
 from backstory.lake.table import Receipt
 from backstory.lineage import (
     aliasing,
+    amending,
     closing,
     commanding,
     comparing,
@@ -116,6 +117,8 @@ class Home(Parts):
     deploy = deploying.deploy
     undeploy = deploying.undeploy
     deployments = deploying.deployments
+    amend = amending.amend
+    amendments = amending.amendments
     interactions = recording.interactions
     link_interactions = linking.link_interactions
     unlink_interactions = linking.unlink_interactions

@@ -6,11 +6,12 @@ No load is no disagreement: nobody may have looked.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
 from backstory.lineage.store import models
+from backstory.lineage.store.amendments import Amended, marks
 from backstory.lineage.store.deployments import IntervalRecord
 from backstory.lineage.store.loads import LoadRecord, last_loads
 from backstory.lineage.times import time_text
@@ -24,10 +25,12 @@ class Served(IntervalRecord):
         loads: the last load on each host of its environment that loaded this version, while the
             interval serves at the time that was asked for.
         disagreements: which hosts had loaded what is not declared there, in words.
+        amended: when the record of its deployment was last amended, and why.
     """
 
     loads: tuple[LoadRecord, ...] = ()
     disagreements: tuple[str, ...] = ()
+    amended: Amended | None = None
 
 
 def served(conn: Any, intervals: Sequence[IntervalRecord], at: datetime) -> list[Served]:
@@ -39,7 +42,11 @@ def served(conn: Any, intervals: Sequence[IntervalRecord], at: datetime) -> list
     for interval in serving if loads else ():
         place = interval.environment, interval.model
         declared.setdefault(place, []).append(versions[interval.model_version])
-    return [_beside(i, loads, declared, versions, at) for i in intervals]
+    amended = marks(conn, sorted({i.deployment for i in intervals}))
+    return [
+        replace(_beside(i, loads, declared, versions, at), amended=amended.get(i.deployment))
+        for i in intervals
+    ]
 
 
 def undeclared(

@@ -26,6 +26,7 @@ from enum import StrEnum
 
 from backstory.lineage.finding import Linked
 from backstory.lineage.interaction import Interaction, PartStatus
+from backstory.lineage.store.amendments import Amended
 from backstory.lineage.store.loads import LoadRecord
 
 _HEADER = "backstory-state v1"
@@ -59,6 +60,7 @@ class StatePart:
         recorded_at: when it was recorded, where it has a time of its own; like `late` it
             determined nothing and is not part of the digest.
         late: how long after it was so that is; None where it was in time.
+        amended: the last amendment of its record, where there was one; not part of the digest.
     """
 
     section: Section
@@ -70,6 +72,7 @@ class StatePart:
     problem: str = ""
     recorded_at: datetime | None = None
     late: timedelta | None = None
+    amended: Amended | None = None
 
     def to_line(self) -> str:
         """The part's line of the canonical text, without its end."""

@@ -30,6 +30,7 @@ from backstory.lineage.parts import Parts
 from backstory.lineage.refs import ExternalRef, InteractionRef, parse_ref
 from backstory.lineage.state import ModelState, Section, StatePart
 from backstory.lineage.store import deployments, models, runs, slices
+from backstory.lineage.store.amendments import marks
 from backstory.lineage.store.loads import LoadRecord, last_loads
 from backstory.lineage.store.recorded import with_interval_times, with_version_times
 from backstory.lineage.times import time_text
@@ -256,6 +257,7 @@ def _deployment_parts(
         return
     serving = deployments.intervals(conn, environment=interaction.environment, at=interaction.at)
     mine = [i for i in serving if i.model_version == version.id]
+    amended = marks(conn, [i.deployment for i in mine])
     for interval in with_interval_times(conn, mine):
         yield StatePart(
             section=Section.DEPLOYMENT,
@@ -264,6 +266,7 @@ def _deployment_parts(
             detail=f"since {time_text(interval.from_at)}, share {interval.share:.6g}",
             recorded_at=interval.recorded_at,
             late=interval.late,
+            amended=amended.get(interval.deployment),
         )
     if not mine:
         others = ", ".join(f"{i.model}@{i.version}" for i in serving) or "nothing"

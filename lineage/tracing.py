@@ -31,6 +31,7 @@ from backstory.lineage.graph import (
 from backstory.lineage.parts import Parts
 from backstory.lineage.resolving import clock_of, find_node
 from backstory.lineage.store import deployments, models, reads, runs, slices
+from backstory.lineage.store.amendments import Amended, marks
 
 DEFAULT_DEPTH = 20
 MAX_DEPTH = 200
@@ -56,6 +57,7 @@ class Trace:
         details: what the store knows of a node, by node id.
         reads: what the runs of the graph read, by run id.
         pins: the pin that has held a snapshot of the graph longest, by snapshot id.
+        amended: the last amendment of a node's record, by node id, where there was one.
         answers: how many interactions a model version answered, by version id; counted in an
             impact only.
         known_since: the first moment of this home's records.
@@ -66,6 +68,7 @@ class Trace:
     details: Mapping[int, Detail]
     reads: Mapping[int, Sequence[runs.ReadRecord]]
     pins: Mapping[int, slices.PinRecord]
+    amended: Mapping[int, Amended] = field(default_factory=dict)
     answers: Mapping[int, int] = field(default_factory=dict)
     known_since: datetime | None
 
@@ -193,6 +196,7 @@ def _walk(
             details={**snapshots, **_details(conn, ids)},
             reads=_group(runs.reads_of(conn, ids.get(EntityKind.RUN, [])), "run"),
             pins=pins,
+            amended=marks(conn, ids.get(EntityKind.DEPLOYMENT, [])),
             known_since=parts.store.first_time(conn),
         )
 
@@ -277,5 +281,6 @@ def _along(found: Trace, edges: Sequence[Edge]) -> Trace:
         details={i: d for i, d in found.details.items() if i in on_path},
         reads={i: r for i, r in found.reads.items() if i in on_path},
         pins={i: p for i, p in found.pins.items() if i in on_path},
+        amended={i: a for i, a in found.amended.items() if i in on_path},
         known_since=found.known_since,
     )

@@ -7,6 +7,7 @@ from typing import Any
 import graphene
 
 from backstory.api.context import Info
+from backstory.api.schema.amendment import AMENDMENTS, Amendment
 from backstory.api.schema.entity import Entity, Node
 from backstory.api.schema.fields import (
     DEPLOYMENT,
@@ -119,11 +120,17 @@ class Deployment(graphene.ObjectType):
     mode = one(DeploymentMode, "What it is for.")
     model_version = one(MODEL_VERSION, "What serves.")
     intervals = many(Interval, "Its shares over time, oldest first.")
+    amendments = many(Amendment, AMENDMENTS)
 
     @staticmethod
     def resolve_model_version(root: IntervalRecord, info: Info) -> Awaitable[Any]:
         """Its version."""
         return info.context.loaders.versions.load(root.model_version)
+
+    @staticmethod
+    def resolve_amendments(root: IntervalRecord, info: Info) -> Awaitable[Any]:
+        """Its amendments."""
+        return info.context.loaders.amendments.load(root.deployment)
 
     @staticmethod
     def resolve_intervals(root: IntervalRecord, info: Info) -> Awaitable[Any]:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from backstory.cli.amendments import when_and_why
 from backstory.cli.command import verb
 from backstory.cli.figures import moment
 from backstory.cli.intervals import interval_table
@@ -42,7 +43,11 @@ def command(
     where = f" to {environment}" if environment else ""
     session.output.result(
         documents(found),
-        interval_table(found, loads={i.id: _loads(i) for i in found if i.loads}),
+        interval_table(
+            found,
+            loads={i.id: _loads(i) for i in found if i.loads},
+            amended={i.id: said for i in found if (said := when_and_why(i.amended))},
+        ),
         empty="nothing served then" if at or as_of else f"nothing was ever deployed{where}",
     )
     for said in dict.fromkeys(text for interval in found for text in interval.disagreements):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from backstory.cli.amendments import when_and_why
 from backstory.cli.command import verb
 from backstory.cli.errors import Exit
 from backstory.cli.figures import (
@@ -73,7 +74,7 @@ def command(session: Session, ref: str, *, verify: bool, as_of: datetime | None)
             part.ref,
             part.digest,
             part.status.value,
-            part.problem or part.detail or None,
+            _told(part),
             part.late,
         )
         for part in found.parts
@@ -84,6 +85,13 @@ def command(session: Session, ref: str, *, verify: bool, as_of: datetime | None)
     views += [Sentence(text=text, state="warning") for text in found.disagreements]
     session.output.result(document(found), *views)
     return Exit.INTEGRITY if verify and any(map(_differs, found.missing)) else None
+
+
+def _told(part: "StatePart") -> str | None:
+    """What is wrong with a part or else known of it, and how its record was amended."""
+    amended = when_and_why(part.amended)
+    told = (part.problem or part.detail, amended and f"amended {amended}")
+    return "; ".join(filter(None, told)) or None
 
 
 def _facts(found: "ModelState") -> Facts:

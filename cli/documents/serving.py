@@ -1,5 +1,6 @@
 """The JSON of deployments, loads, interactions and the state behind one."""
 
+from backstory.cli.documents.amendments import mark_or_null
 from backstory.cli.documents.dispatch import (
     Document,
     document,
@@ -62,6 +63,7 @@ def _(thing: Served) -> Document:
         **_interval(thing),
         "loads": documents(thing.loads),
         "disagreements": list(thing.disagreements),
+        "amended": mark_or_null(thing.amended),
     }
 
 
@@ -100,6 +102,7 @@ def _(thing: StatePart) -> Document:
         "problem": thing.problem or None,
         "recordedAt": time_or_null(thing.recorded_at),
         "lateSeconds": seconds_or_null(thing.late),
+        "amended": mark_or_null(thing.amended),
     }
 
 

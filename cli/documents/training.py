@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 
+from backstory.cli.documents.amendments import mark_or_null
 from backstory.cli.documents.dispatch import Document, document, documents, recorded, time_or_null
 from backstory.lineage.aliasing import AliasMove
 from backstory.lineage.graph import Edge, Node, run_key
@@ -134,6 +135,7 @@ def _node(trace: Trace, node: Node) -> Document:
         "distance": node.distance,
         "detail": document(detail) if detail is not None else None,
         "pin": document(trace.pins[node.id]) if node.id in trace.pins else None,
+        "amended": mark_or_null(trace.amended.get(node.id)),
         "answers": trace.answers.get(node.id),
         "trainingUnknownBefore": time_or_null(trace.training_unknown_before(node.id)),
     }

@@ -35,6 +35,7 @@ ASKED = {
     "verify": ["verify", "thumbs/en@1"],
 }
 DONE = {
+    "amend": ["amend", "env:prod-eu#2", "--share", "0.05", "--reason", "half"],
     "deploy": ["deploy", "ranker@3", "--to", "prod-us"],
     "ingest": ["ingest", "thumbs/en", "FILE"],
     "load": ["load", "ranker@1"],
@@ -87,6 +88,13 @@ def test_what_is_done_has_its_shape(name: str, own_shop: Shop) -> None:
     files = {"FILE": str(file), "WEIGHTS": str(own_shop.folder / "weights.bin")}
     args = [files.get(word, word) for word in DONE[name]]
     check_shape(name, run(*args, "--json", home=own_shop.home).data)
+
+
+def test_amendments_and_their_marks_have_their_shape(own_shop: Shop) -> None:
+    run("amend", "env:prod-eu#2", "--share", "0.05", "--reason", "half", home=own_shop.home)
+    for asked in (["amendments"], ["deployments"], ["trace", "env:prod-eu#2"]):
+        data = run(*asked, "--json", home=own_shop.home).data
+        check_shape(" ".join(["amended:", *asked]), data)
 
 
 def test_triggers_have_their_shape(own_shop: Shop) -> None:

@@ -95,6 +95,22 @@ undeploy env:prod-eu#9                           3  has no deployment 9
 undeploy thumbs/en                               2  is neither a deployment nor
 undeploy env:prod-eu                             2  is neither a deployment nor
 undeploy prod-eu                                 3  no slice or model is called 'prod-eu'
+amend env:prod-eu#1 --reason x                   2  an amendment says what was so instead
+amend env:prod-eu#1 --never                      2  missing option '--reason'
+amend env:prod-eu#1 --never --reason ' '         2  an amendment's reason has 1 to 2000
+amend env:prod-eu#1 --never --share 1 --reason x  2  what did not happen has no --share
+amend env:prod-eu#1 --share much --reason x      2  'much' is not a valid float
+amend env:prod-eu#1 --share 1 --reason x         6  the shares would be 110 %
+amend env:prod-eu#1 --from soon --reason x       2  'soon' is not a time
+amend env:prod-eu#1 --from 1999-01-01 --reason x  2  lies before 2000
+amend env:prod-eu#1 --share 1 --at 2020-01-01 --reason x  3  does not serve at 2020-01-01
+amend env:prod-eu#9 --never --reason x           3  has no deployment 9
+amend env:prod-eu --never --reason x             2  is no record of its own
+amend thumbs/en@1 --never --reason x             2  was observed, and is not amended
+amend run:aaaaaaaa --never --reason x            3  no run's id begins with
+amend ext:zendesk:8812 --never --reason x        2  names an interaction
+amendments run:aaaaaaaa                          3  no run's id begins with
+amendments --limit 0                             2  1 to 1000 amendments are given at a time
 deployments prod                                 3  nothing was ever deployed to 'prod'
 deployments --at noon                            2  'noon' is not a time
 trace int:019a8f3c                               2  names an interaction

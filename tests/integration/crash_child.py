@@ -7,6 +7,8 @@ A child says `ready` when everything is imported and the home is open, waits for
 import importlib
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import backstory
@@ -17,6 +19,8 @@ MODEL = "ranker"
 BATCHES = 10
 TRAININGS = 4
 CANARIES = 30
+AMENDMENTS = 20
+BEGAN = datetime(2026, 11, 14, tzinfo=UTC)
 BATCH_ROWS = 500
 CONTRACT = """
 slice: thumbs
@@ -70,11 +74,22 @@ def deploy(home: Home) -> None:
     home.alias(f"{MODEL}@2", "champion")
 
 
+def amend(home: Home) -> None:
+    """Correct the begin and the end of two deployments in turn, so that they never overlap."""
+    for step in range(AMENDMENTS):
+        border = BEGAN + timedelta(hours=2 + step % 2)
+        ends = {"env:prod#1": {"until_at": border}, "env:prod#2": {"from_at": border}}
+        for ref in sorted(ends, reverse=bool(step % 2)):
+            with suppress(backstory.InvalidError):  # it was said before the kill
+                home.amend(ref, reason=f"step {step}", **ends[ref])
+
+
 OPERATIONS: dict[str, Callable[[Home], None]] = {
     "ingest": ingest,
     "pin": pin,
     "train": train,
     "deploy": deploy,
+    "amend": amend,
 }
 
 
@@ -88,8 +103,11 @@ def prepare(home: Home, operation: str) -> None:
     home.create_slice(CONTRACT)
     if operation != "ingest":
         ingest(home)
-    if operation == "deploy":
+    if operation in {"deploy", "amend"}:
         train(home)
+    if operation == "amend":
+        home.deploy(f"{MODEL}@1", to="prod", at=BEGAN)
+        home.deploy(f"{MODEL}@2", to="prod", at=BEGAN + timedelta(hours=3))
 
 
 def main() -> None:

@@ -206,6 +206,19 @@ def _check_finished(home: Home, operation: str) -> None:
     if operation == "deploy":
         serving = [i for i in home.deployments("prod", at=home.clock()) if i.share > 0]
         assert [(i.version, i.share) for i in serving] == [(2, 1.0)]
+    if operation == "amend":
+        first, second = home.deployments("prod")
+        assert first.until_at == second.from_at
+        _check_amendments(home)
+
+
+def _check_amendments(home: Home) -> None:
+    """Every one says what the one before of its deployment left, and has its entry."""
+    left: dict[str, object] = {}
+    for one in reversed(home.amendments(limit=1000)):
+        [change] = one.changes
+        assert left.get(one.key, change.before) == change.before
+        left[one.key] = change.after
 
 
 def histogram(fractions: list[float]) -> str:

@@ -8,9 +8,10 @@ import multiprocessing
 import random
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
+from typing import Any
 
 import backstory
 from backstory.lineage.home import Home
@@ -98,7 +99,7 @@ def deploy(home: Home, number: int, of: int) -> Iterator[str]:
 
 
 def serve(home: Home, number: int, of: int, times: int) -> Iterator[str]:
-    """Deploys, undeploys and alias moves of all kinds, at times of the past and of the future."""
+    """Deploys, undeploys, alias moves and amendments, at times of the past and of the future."""
     draw = random.Random(number)
     began = home.clock()
     for turn in range(times):
@@ -106,7 +107,7 @@ def serve(home: Home, number: int, of: int, times: int) -> Iterator[str]:
         environment = draw.choice(["prod", "test"])
         at = began + timedelta(minutes=draw.randint(-60, 60))
         try:
-            match turn % 4:
+            match turn % 5:
                 case 0 | 1:
                     share, mode = draw.choice([(1, "live"), (0.4, "live"), (0.2, "canary")])
                     home.deploy(version, to=environment, share=share, mode=mode, at=at)
@@ -114,10 +115,24 @@ def serve(home: Home, number: int, of: int, times: int) -> Iterator[str]:
                     home.alias(version, draw.choice(["champion", "challenger"]))
                 case 3:
                     home.undeploy(version, from_environment=environment, at=at)
-        except (backstory.RefusedError, backstory.NotFoundError):
+                case 4:
+                    _amend(home, draw, environment, at)
+        except (backstory.RefusedError, backstory.NotFoundError, backstory.InvalidError):
             yield "refused"
         else:
             yield "stored"
+
+
+def _amend(home: Home, draw: random.Random, environment: str, at: datetime) -> None:
+    """Say something else of one of an environment's first deployments."""
+    said: list[dict[str, Any]] = [
+        {"never": True},
+        {"share": 0.3},
+        {"from_at": at},
+        {"until_at": at},
+        {"ongoing": True, "share": 0.1},
+    ]
+    home.amend(f"env:{environment}#{draw.randint(1, 9)}", reason="wrong", **draw.choice(said))
 
 
 def look(home: Home, number: int, of: int) -> Iterator[str]:

@@ -114,8 +114,19 @@ def test_a_history_of_many_writers_is_one_history(
         for as_of in instants:
             check_shares(home.deployments(as_of=as_of))
         check_shares(home.deployments())
+        check_amendments(home)
         assert home.verify().intact
     databases.drop(url)
+
+
+def check_amendments(home: Home) -> None:
+    """Each record is superseded once: nobody amends what another one has amended unseen."""
+    amended = home.amendments(limit=1000)
+    assert amended
+    assert len({one.seq for one in amended}) == len(amended)
+    with home.store.reader() as conn:
+        rows = conn.execute(select(tables.amendment.c.before)).scalars().all()
+    assert len(rows) == len(set(rows))
 
 
 def check_shares(intervals: list[Served]) -> None:

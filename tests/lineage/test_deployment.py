@@ -1,16 +1,17 @@
 """The rules by example, and what holds after any sequence of deployments, back-filled ones too."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count, pairwise
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from backstory.lake.errors import InvalidError, RefusedError
+from backstory.lake.errors import InvalidError, NotFoundError, RefusedError
+from backstory.lineage.amendment import Correction, plan_amendment
 from backstory.lineage.deployment import (
     Action,
     Change,
@@ -55,6 +56,13 @@ class Environment:
                 self.intervals, environment="prod", deployment=deployment, at=minute(at)
             )
         )
+
+    def amend(self, deployment: int, correction: Correction) -> None:
+        for change in plan_amendment(self.intervals, "prod", deployment, correction):
+            [before] = [i for i in self.intervals if i.row == change.row]
+            self.intervals.remove(before)
+            if change.after is not None:
+                self.intervals.append(replace(change.after, row=next(self.rows)))
 
     def carry_out(self, plan: tuple[Change, ...]) -> None:
         for change in plan:
@@ -227,6 +235,14 @@ VERSIONS = st.sampled_from(["r@1", "r@2", "r@3", "r@4"])
 SHARES = st.sampled_from([0.1, 1 / 3, 0.5, 0.9, 1])
 MINUTES = st.integers(0, 12)
 ALL_MINUTES = range(-1, 14)
+TIMES = MINUTES.map(minute)
+CORRECTIONS = st.one_of(
+    st.builds(Correction, never=st.just(value=True), at=st.none() | TIMES),
+    st.builds(Correction, share=SHARES, at=st.none() | TIMES),
+    st.builds(Correction, from_at=TIMES, share=st.none() | SHARES, at=st.none() | TIMES),
+    st.builds(Correction, until_at=TIMES, from_at=st.none() | TIMES, at=st.none() | TIMES),
+    st.builds(Correction, ongoing=st.just(value=True), share=st.none() | SHARES),
+)
 
 
 class Deploying(RuleBasedStateMachine):
@@ -260,6 +276,34 @@ class Deploying(RuleBasedStateMachine):
         assert {m: self.prod.served(m) for m in before} == before
         for m in range(at, 14):
             assert number not in {i.deployment for i in active_at(self.prod.intervals, minute(m))}
+
+    @precondition(lambda self: self.prod.deployments)
+    @rule(data=st.data(), correction=CORRECTIONS)
+    def amend(self, data: st.DataObject, correction: Correction) -> None:
+        number = data.draw(st.integers(1, self.prod.deployments))
+        before = {m: self.prod.served(m) for m in ALL_MINUTES}
+        try:
+            self.prod.amend(number, correction)
+        except (RefusedError, InvalidError, NotFoundError):
+            assert {m: self.prod.served(m) for m in ALL_MINUTES} == before
+            return
+        for m in ALL_MINUTES:
+            now = {share for n, share in self.prod.served(m) if n == number}
+            assert self.prod.served(m) - before[m] <= {(number, share) for share in now}
+            assert {n for n, _ in before[m]} - {n for n, _ in self.prod.served(m)} <= {number}
+            if correction.at is None:
+                self.check_as_said(minute(m), now, correction)
+
+    def check_as_said(self, at: datetime, now: set[float], said: Correction) -> None:
+        """The whole deployment is as it is said to have been."""
+        early = said.from_at is not None and at < said.from_at
+        late = said.until_at is not None and at >= said.until_at
+        if said.never or early or late:
+            assert not now
+        elif at == said.from_at:
+            assert now
+        if said.share is not None:
+            assert now <= {said.share}
 
     @invariant()
     def shares_never_exceed_one(self) -> None:

@@ -1,6 +1,7 @@
 """Serving over time beside a plain model: any order of facts, and what was known at every step."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,12 +11,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 import backstory
+from backstory.lineage.amendment import Correction
 from backstory.lineage.deployment import Mode, active_at
 from backstory.lineage.home import Home
 from tests.databases import Databases
 from tests.lineage.homes import train
 from tests.lineage.store.recording import ticking
-from tests.lineage.test_deployment import Environment, minute
+from tests.lineage.test_deployment import CORRECTIONS, Environment, minute
 
 ENVIRONMENTS = ("prod", "test")
 ALIASES = ("champion", "challenger")
@@ -28,7 +30,7 @@ Known = dict[str, object]
 
 
 class Serving(RuleBasedStateMachine):
-    """Deploys, undeploys and moves aliases; what is refused is refused by the model too."""
+    """Deploys, undeploys, moves aliases and amends; what is refused is refused by the model too."""
 
     def __init__(self, databases: Databases) -> None:
         super().__init__()
@@ -72,6 +74,15 @@ class Serving(RuleBasedStateMachine):
                 lambda: self.home.undeploy(f"env:{to}#{number}", at=minute(at)),
             )
 
+    @rule(to=st.sampled_from(ENVIRONMENTS), data=st.data(), correction=CORRECTIONS)
+    def amend(self, to: str, data: st.DataObject, correction: Correction) -> None:
+        number = data.draw(st.integers(1, self.environments[to].deployments))
+        said = {name: value for name, value in asdict(correction).items() if value is not None}
+        self.alike(
+            lambda: self.environments[to].amend(number, correction),
+            lambda: self.home.amend(f"env:{to}#{number}", reason="it was otherwise", **said),
+        )
+
     @rule(version=st.sampled_from(VERSIONS), name=st.sampled_from(ALIASES), at=MINUTES)
     def alias(self, version: str, name: str, at: int) -> None:
         self.alike(
@@ -114,7 +125,7 @@ class Serving(RuleBasedStateMachine):
 def _succeeds(act: Callable[[], object]) -> bool:
     try:
         act()
-    except (backstory.RefusedError, backstory.InvalidError):
+    except (backstory.RefusedError, backstory.InvalidError, backstory.NotFoundError):
         return False
     return True
 

@@ -1,0 +1,61 @@
+"""`backstory amend`: supersede a wrong record."""
+
+from datetime import datetime
+
+import click
+
+from backstory.cli.amendments import amendment_table
+from backstory.cli.command import verb
+from backstory.cli.parameters import INSTANT, REF_TEXT
+from backstory.cli.session import Session
+
+
+@verb(
+    "amend",
+    examples=(
+        "backstory amend env:prod-eu#3 --from 2026-11-14T09:41Z --reason 'rolled out late'",
+        "backstory amend env:prod-eu#4 --never --reason 'it was the test cluster'",
+    ),
+)
+@click.argument("ref", type=REF_TEXT, metavar="DEPLOYMENT")
+@click.option("--reason", metavar="TEXT", required=True, help="Why the record is wrong.")
+@click.option(
+    "--at", metavar="TIME", type=INSTANT, help="Of several intervals, the one in force then."
+)
+@click.option("--from", "from_at", metavar="TIME", type=INSTANT, help="Since when it was so.")
+@click.option("--until", "until_at", metavar="TIME", type=INSTANT, help="Until when.")
+@click.option("--ongoing", is_flag=True, help="It has not ended.")
+@click.option("--share", metavar="SHARE", type=float, help="The share that it had.")
+@click.option("--never", is_flag=True, help="It did not happen.")
+def command(
+    session: Session,
+    *,
+    ref: str,
+    reason: str,
+    at: datetime | None,
+    from_at: datetime | None,
+    until_at: datetime | None,
+    ongoing: bool,
+    share: float | None,
+    never: bool,
+) -> None:
+    """Supersede a wrong record by what is so instead.
+
+    Both stay: `backstory amendments` shows them, and `--as-of` a time before answers as then. No
+    other record changes; what does not fit beside the others is refused. What was observed is not
+    amended.
+    """
+    from backstory.cli.documents import document
+
+    with session.home() as home:
+        made = home.amend(
+            ref,
+            reason=reason,
+            at=at,
+            from_at=from_at,
+            until_at=until_at,
+            ongoing=ongoing,
+            share=share,
+            never=never,
+        )
+    session.output.result(document(made), amendment_table([made]))

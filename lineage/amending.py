@@ -1,0 +1,197 @@
+"""A wrong record amended: superseded by what is so instead, with a reason; both stay visible.
+
+    amend(home, "env:prod-eu#3", reason="the roll-out began later", from_at=noon)
+
+What people said is amendable: when and with what share a version served. What was observed is not:
+runs, what they read and made, commits, loads, answers, digests and the audit log stay as they are.
+An amendment is one unit of work with one audit leaf; who amends at the same time sees what it left.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from backstory.lake.crash import crashpoint
+from backstory.lake.errors import InvalidError, LimitExceededError
+from backstory.lineage import refs
+from backstory.lineage.amendment import Correction, plan_amendment
+from backstory.lineage.deploying import traffic, valid_time
+from backstory.lineage.parts import Parts
+from backstory.lineage.resolving import (
+    DeploymentNamed,
+    EnvironmentNamed,
+    ModelNamed,
+    Resolved,
+    SliceAt,
+    resolve_ref,
+)
+from backstory.lineage.store import amendments as store
+from backstory.lineage.store import deployments, models, runs, tables, writes
+from backstory.lineage.store.amendments import AmendmentRecord
+from backstory.lineage.store.unit_of_work import Unit
+
+MAX_REASON = 2000
+MAX_AMENDMENTS = 1000
+DEFAULT_AMENDMENTS = 50
+
+
+def amend(
+    parts: Parts,
+    ref: str,
+    *,
+    reason: str,
+    at: datetime | None = None,
+    from_at: datetime | None = None,
+    until_at: datetime | None = None,
+    ongoing: bool = False,
+    share: float | None = None,
+    never: bool = False,
+) -> AmendmentRecord:
+    """Supersede a wrong record by what is so instead.
+
+    Args:
+        ref: a deployment, `env:prod-eu#3`.
+        reason: why the record is wrong, for whoever finds both.
+        at: which of several intervals is meant: the one in force at that time; the whole deployment
+            where nothing is said.
+        from_at: since when it was so.
+        until_at: until when.
+        ongoing: it has not ended.
+        share: the share that it had.
+        never: it did not happen.
+
+    Raises:
+        InvalidError: no reason, nothing to correct, or what was observed.
+        RefusedError: what is so instead does not fit beside what is recorded of others.
+    """
+    reason = _reason(reason)
+    correction = Correction(
+        at=at, from_at=from_at, until_at=until_at, ongoing=ongoing, share=share, never=never
+    )
+    for time in (correction.from_at, correction.until_at):
+        valid_time(parts, time)
+    parsed = refs.parse_ref(ref)
+    with parts.unit("amend", str(parsed), reason=reason) as unit:
+        found = resolve_ref(unit.connection, parsed, parts.clock)
+        match found:
+            case DeploymentNamed():
+                entity = _amend_deployment(unit, found, correction, reason)
+            case _:
+                raise _not_amendable(found, ref)
+        crashpoint("amend.recorded")
+        made = unit.seq
+    with parts.store.reader() as conn:
+        [told] = store.amendments(conn, entities=[entity], limit=1, before=made + 1)
+    return told
+
+
+def amendments(
+    parts: Parts,
+    ref: str | None = None,
+    *,
+    limit: int = DEFAULT_AMENDMENTS,
+    before: int | None = None,
+    as_of: datetime | None = None,
+) -> list[AmendmentRecord]:
+    """What was amended, newest first: what was recorded, and what is so instead.
+
+    Args:
+        ref: a deployment, or an environment for all that is deployed there; all where nothing is
+            said.
+        limit: how many at most.
+        before: only those of an audit leaf before this one: the next page.
+        as_of: as it was known then; as it is known now where nothing is said.
+    """
+    if not 0 < limit <= MAX_AMENDMENTS:
+        raise LimitExceededError(
+            f"1 to {MAX_AMENDMENTS} amendments are given at a time, not {limit}",
+            hint="ask for a number in between",
+        )
+    with parts.store.reader(as_of) as conn:
+        entities = None
+        if ref is not None:
+            entities = _entities(conn, resolve_ref(conn, refs.parse_ref(ref), parts.clock), ref)
+        return store.amendments(conn, entities=entities, limit=limit, before=before)
+
+
+def _entities(conn: Any, found: Resolved, ref: str) -> Sequence[int]:
+    match found:
+        case DeploymentNamed(id=number):
+            return [number]
+        case EnvironmentNamed(name=name):
+            return sorted({i.deployment for i in deployments.intervals(conn, environment=name)})
+        case _:
+            raise _not_amendable(found, ref)
+
+
+def _amend_deployment(
+    unit: Unit, found: DeploymentNamed, correction: Correction, reason: str
+) -> int:
+    correction.only("a deployment", "--from", "--until", "--ongoing", "--share", "--never")
+    own = deployments.intervals_of(unit.connection, [found.id])[found.id]
+    plan = plan_amendment(
+        traffic(unit, found.environment, own[0].model), found.environment, found.id, correction
+    )
+    for change in plan:
+        writes.end(unit, tables.deployment_interval, change.row)
+        after = change.after and writes.insert(
+            unit,
+            tables.deployment_interval,
+            deployment=found.id,
+            share=change.after.share,
+            from_at=change.after.from_at,
+            until_at=change.after.until_at,
+        )
+        store.record(
+            unit,
+            found.id,
+            tables.deployment_interval.name,
+            before=change.row,
+            after=after,
+            reason=reason,
+        )
+    unit.note(amended=correction.said)
+    return found.id
+
+
+def _not_amendable(found: Resolved, ref: str) -> InvalidError:
+    """Why a record is not amendable, and what to do instead."""
+    why, hint = _NOT_AMENDABLE[type(found)]
+    return InvalidError(f"{ref}: {why}", hint=hint)
+
+
+_NOT_AMENDABLE = {
+    EnvironmentNamed: (
+        "an environment is no record of its own",
+        "name one of its deployments, see `backstory deployments`",
+    ),
+    SliceAt: (
+        "what was committed to a slice was observed, and is not amended",
+        "append what is right; `backstory diff` shows what changed",
+    ),
+    runs.RunRecord: (
+        "what a run read and made was observed, and is not amended",
+        "end a lost one with `backstory runs close`; tell of others with `backstory models add`",
+    ),
+    models.ComponentRecord: (
+        "a component is known by its digest, and is not amended",
+        "use it under another version in the next retraining",
+    ),
+    models.VersionRecord: (
+        "what a version is made of was observed, and is not amended",
+        "register what is right as another version",
+    ),
+    ModelNamed: (
+        "a model is no record of its own",
+        "name a deployment of it, see `backstory deployments`",
+    ),
+}
+
+
+def _reason(text: str) -> str:
+    if not text.strip() or len(text) > MAX_REASON:
+        raise InvalidError(
+            f"an amendment's reason has 1 to {MAX_REASON} characters",
+            hint="say why the record is wrong, e.g. --reason 'the roll-out began an hour later'",
+        )
+    return text
