@@ -210,6 +210,7 @@ def _compare(
         else:
             answered[f"step{at}"] = time
     known = ask.of_times(name, question, answered | {"now": None})
+    assert "refused" not in known, (name, asked, known)
     for called, time in answered.items():
         assert known[called] == then[time], (name, asked, called)
     assert known["now"] == list(then.values())[-1]
