@@ -1,4 +1,4 @@
-"""A trace over GraphQL beside the same answer of a plain REST server.
+"""A trace over GraphQL beside the same answer of a plain REST server, and as of a time beside now.
 
 Both servers are uvicorn in processes of their own, over one home; the REST one calls the same use
 case and encodes the same fields. The client keeps one connection to each and asks them in turn.
@@ -30,17 +30,18 @@ from backstory.lineage.store.runs import RunRecord
 from backstory.lineage.store.slices import SnapshotRecord
 from backstory.lineage.times import time_text
 from backstory.lineage.tracing import Trace
-from tests.benchmarks.report import Topic, interleaved, ratio
+from tests.benchmarks.report import Topic, Work, interleaved, ratio
 from tests.benchmarks.world import FIRST_FAMILY, GENERATIONS, family
 
 ROUNDS = 300
 BESIDE_REST = 2
+AS_OF = 1.2
 REF = f"ranker-{FIRST_FAMILY}@{GENERATIONS}"
 DEPTH = 2
 
 QUERY = """
-query Trace($ref: String!, $depth: Int!) {
-  trace(ref: $ref, depth: $depth) {
+query Trace($ref: String!, $depth: Int!, $asOf: DateTime) {
+  trace(ref: $ref, depth: $depth, asOf: $asOf) {
     root
     truncated
     frontier
@@ -64,23 +65,36 @@ def measure(rounds: int = ROUNDS) -> Topic:
     """Both servers, in turn."""
     with family() as home, ExitStack() as stack:
         graphql, rest = (stack.enter_context(_client(kind, home)) for kind in ("graphql", "rest"))
-        body = json.dumps({"query": QUERY, "variables": {"ref": REF, "depth": DEPTH}})
+        now, known = (_body(time) for time in (None, time_text(home.clock())))
         path = f"/trace?ref={quote(REF)}&depth={DEPTH}"
 
-        def ask_graphql(_: int) -> Any:
+        def ask_graphql(body: str) -> Any:
             headers = {"content-type": "application/json"}
             return _answer(graphql, "POST", "/graphql", body, headers)["data"]["trace"]
 
         def ask_rest(_: int) -> Any:
             return _answer(rest, "GET", path)
 
-        if ask_graphql(0) != ask_rest(0):
-            raise AssertionError("the two answers differ: there is nothing to compare")
-        times = interleaved({"GraphQL": ask_graphql, "REST": ask_rest}, rounds)
-    what = f"trace of {DEPTH} levels over GraphQL beside REST"
-    return Topic(
-        name="over HTTP", measures=[ratio(what, times, "GraphQL", "REST", at_most=BESIDE_REST)]
-    )
+        works: dict[str, Work] = {
+            "GraphQL": lambda _: ask_graphql(now),
+            "REST": ask_rest,
+            "GraphQL as of": lambda _: ask_graphql(known),
+        }
+        first, *others = (work(0) for work in works.values())
+        if any(other != first for other in others):
+            raise AssertionError("the answers differ: there is nothing to compare")
+        times = interleaved(works, rounds)
+    what = f"trace of {DEPTH} levels over GraphQL"
+    measures = [
+        ratio(f"{what} beside REST", times, "GraphQL", "REST", at_most=BESIDE_REST),
+        ratio(f"{what} as of a time beside now", times, "GraphQL as of", "GraphQL", at_most=AS_OF),
+    ]
+    return Topic(name="over HTTP", measures=measures)
+
+
+def _body(as_of: str | None) -> str:
+    variables = {"ref": REF, "depth": DEPTH, "asOf": as_of}
+    return json.dumps({"query": QUERY, "variables": variables})
 
 
 @contextmanager

@@ -35,6 +35,9 @@ def test_every_question_answers_as_it_did_then(home: Home) -> None:
         lambda as_of: home.pins(as_of=as_of),
         lambda as_of: home.pins("thumbs/en", as_of=as_of),
         lambda as_of: home.models(as_of=as_of),
+        lambda as_of: home.aliases("ranker", as_of=as_of),
+        lambda as_of: home.loads("ranker@1", as_of=as_of),
+        lambda as_of: home.loads("ranker@champion", as_of=as_of),
         lambda as_of: home.models("ranker", as_of=as_of),
         lambda as_of: home.models("ranker@champion", as_of=as_of),
         lambda as_of: home.model("ranker@1", as_of=as_of),
@@ -154,8 +157,9 @@ def test_a_time_that_was_ahead_then_is_refused_as_it_was(home: Home) -> None:
     feed(home)
     then = home.clock()
     later = (then + timedelta(days=1)).isoformat()
-    with pytest.raises(backstory.InvalidError, match="in the future"):
-        home.history(f"thumbs/en@{later}", as_of=then)
+    for ask in (home.history, home.trace, home.impact):
+        with pytest.raises(backstory.InvalidError, match="in the future"):
+            ask(f"thumbs/en@{later}", as_of=then)
 
 
 def test_what_came_later_is_not_found_as_of_before(home: Home) -> None:
