@@ -35,6 +35,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "diff": "Show what changed between two versions of a slice.",
         "pin": "Keep a snapshot on purpose, list pins or release one.",
         "pins": "List what is pinned, by whom, why, until when, and its bytes.",
+        "retain": "Give a retention class to what a version was trained on.",
     },
     "Models": {
         "run": "Train by a command, and record it as a run.",

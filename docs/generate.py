@@ -63,7 +63,8 @@ BOUNDS = {
         "lake.documents.MAX_DOCUMENT_BYTES": "any YAML or JSON document",
         "lake.documents.MAX_DOCUMENT_DEPTH": "levels of a YAML document",
         "lineage.settings.MAX_SETTINGS_BYTES": "the settings file",
-        "lineage.settings.MAX_RETENTION_DAYS": "days that a pin of a failed run holds after it",
+        "lineage.retention_settings.MAX_RETENTION_DAYS": "days of a retention class or setting",
+        "lineage.retention_settings.MAX_RETENTION_CLASSES": "retention classes",
     },
     "Names, refs and conditions": {
         "lake.location.MAX_NAME_LENGTH": "characters of the name of a slice or model",

@@ -71,6 +71,7 @@ def run_command(
     params: Mapping[str, Any] | None = None,
     trigger: Trigger | None = None,
     job: str | None = None,
+    retention: str | None = None,
 ) -> Registration:
     """Train a model by a command and record it as a run.
 
@@ -83,10 +84,12 @@ def run_command(
         params: parameters, to be recorded.
         trigger: why it runs; by hand where nothing is said.
         job: the OpenLineage job; `retrain.<model>` where nothing is said.
+        retention: the class that says how long its snapshots are kept; the settings' class of
+            versions where nothing is said.
 
     Raises:
-        NotFoundError: an input or the program is not there, or the command left no artifact or
-            metrics.
+        NotFoundError: an input, the program or the class is not there, or the command left no
+            artifact or metrics.
         TriggerNotDue: the trigger's condition is not met; nothing is recorded.
         CommandFailedError: the command failed.
         InvalidError: an input or the metrics file cannot be taken.
@@ -96,7 +99,9 @@ def run_command(
             f"{len(inputs)} inputs are more than {MAX_INPUTS}", hint="read fewer slices in one run"
         )
     exact = [replace(given, ref=resolve_slice_at(parts, given.ref).ref) for given in inputs]
-    with _CommandRun(parts, model, trigger=trigger, job=job, command=command) as run:
+    with _CommandRun(
+        parts, model, trigger=trigger, job=job, command=command, retention=retention
+    ) as run:
         run.log_params(params)
         readings = [(i.role, run.read(i.ref, role=i.role, where=i.where)) for i in exact]
         uris = [parts.lake.table(reading.snapshot.slice).uri for _, reading in readings]

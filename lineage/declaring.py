@@ -135,7 +135,7 @@ def _add(
 def _train_on(
     parts: Parts, unit: Unit, found: SliceAt, version: models.VersionRecord, evidence: Evidence
 ) -> None:
-    pinned = hold(
+    _, snapshot = hold(
         parts,
         unit,
         found,
@@ -143,7 +143,7 @@ def _train_on(
         holder=version.ref,
         reason=f"{version.ref} was trained on it ({evidence.value})",
     )
-    writes.add_edge(unit, pinned.snapshot.id, version.id, EdgeKind.TRAINED_ON, evidence)
+    writes.add_edge(unit, snapshot.id, version.id, EdgeKind.TRAINED_ON, evidence)
 
 
 def _check_same(unit: Unit, known: models.VersionRecord, facts: _Facts, *, timed: bool) -> None:

@@ -3,12 +3,14 @@
 import os
 import shutil
 import stat
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from backstory.lake.commits import LOG_FOLDER
 from backstory.lake.errors import BackstoryError
@@ -164,16 +166,32 @@ def _pins(parts: Parts) -> Check:
 
 
 def _retention(parts: Parts) -> Check:
-    """Pins whose time is over."""
-    if not (over := pinning.ended(parts)):
+    """Pins whose time is over, and classes that were given and that the settings lack now."""
+    found = pinning.pins(parts)
+    known, now = parts.settings.retention.classes, parts.clock()
+    over = [pin for pin in found if pin.until is not None and pin.until <= now]
+    lost = Counter(pin.retention for pin in found if pin.retention not in {None, *known})
+    if not over and not lost:
         return Check(name="retention", health=Health.OK, found="no pin is beyond its time")
-    verb = "is" if len(over) == 1 else "are"
+    said, remedies = [], []
+    if over:
+        classes = Counter(f"class {pin.retention}" if pin.retention else "no class" for pin in over)
+        verb = "is" if len(over) == 1 else "are"
+        said.append(f"{_count(len(over), 'pin')} {verb} beyond their time ({_counts(classes)})")
+        remedies.append("`backstory doctor --fix` releases what is beyond its time")
+    if lost:
+        said.append(f"the settings lack classes whose pins hold for ever ({_counts(lost)})")
+        remedies.append("write them below [retention.classes], or give others: `backstory retain`")
     return Check(
         name="retention",
         health=Health.WARNING,
-        found=f"{_count(len(over), 'pin')} {verb} beyond their time, e.g. {over[0].snapshot.ref}",
-        remedy="`backstory doctor --fix` releases them",
+        found="; ".join(said),
+        remedy="; ".join(remedies),
     )
+
+
+def _counts(found: Mapping[Any, int]) -> str:
+    return ", ".join(f"{name}: {count}" for name, count in sorted(found.items()))
 
 
 def _leftovers(parts: Parts) -> Check:

@@ -47,6 +47,7 @@ from backstory.lineage import (
     pinning,
     recording,
     resuming,
+    retaining,
     retraining,
     standing,
     stating,
@@ -96,6 +97,7 @@ class Home(Parts):
     pins = pinning.pins
     pin_sizes = weighing.pin_sizes
     release = pinning.release
+    retain = retaining.retain
     retraining = retraining.retraining
     resume = resuming.resume
     run_command = commanding.run_command

@@ -61,7 +61,8 @@ def _commits(parts: Parts) -> Iterator[str]:
 
 def _ended_pins(parts: Parts) -> Iterator[str]:
     for pinned in pinning.ended(parts):
-        pinning.release(parts, pinned.pin_id, reason="its time is over")
+        if pinning.release_ended(parts, pinned.pin_id) is None:
+            continue  # meanwhile its version was deployed, or somebody else released it
         yield f"released pin {pinned.pin_id} of {pinned.snapshot.ref}, whose time is over"
 
 

@@ -4,20 +4,21 @@ A pin is written to the lake first and registered after: a crash in between leav
 is kept without need, never one that is needed and not kept.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 from backstory.lake import pins as lake_pins
-from backstory.lake.errors import InvalidError, NotFoundError
+from backstory.lake.errors import InvalidError, NotFoundError, RefusedError
 from backstory.lake.pinned import Pin, Strength, pins_of, reopen
 from backstory.lake.snapshot import Snapshot, Table, open_snapshot
 from backstory.lineage.graph import EntityKind
 from backstory.lineage.parts import Parts
 from backstory.lineage.resolving import SliceAt, lost_table, resolve_slice_at
-from backstory.lineage.store import runs, slices, tables, writes
+from backstory.lineage.retention import Life, life_of
+from backstory.lineage.store import retention, slices, tables, writes
 from backstory.lineage.store.unit_of_work import Unit
 from backstory.lineage.times import time_text
 
@@ -27,8 +28,16 @@ RECORDED_WITHIN = timedelta(days=1)  # a pin of the lake is recorded in the same
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pinned:
-    """A pin with the snapshot that it keeps."""
+    """A pin with the snapshot that it keeps.
 
+    Attributes:
+        until: when it ends; None where nothing ends it yet.
+        retention: the class that decides when it ends; None where none does.
+        class_given: whether somebody gave that class; else it is the settings' class of versions.
+        in_use: deployments, aliases and runs that it must not end before.
+    """
+
+    id: int = field(repr=False)
     pin_id: str
     snapshot: slices.SnapshotRecord
     holder: str
@@ -36,6 +45,9 @@ class Pinned:
     strength: str
     until: datetime | None
     at: datetime
+    retention: str | None
+    class_given: bool
+    in_use: tuple[str, ...]
 
 
 def open_at(parts: Parts, found: SliceAt) -> Snapshot:
@@ -86,12 +98,12 @@ def hold(
     reason: str,
     strength: Strength | None = None,
     until: datetime | None = None,
-) -> Pinned:
+) -> tuple[slices.PinRecord, slices.SnapshotRecord]:
     """Pin a snapshot within a unit of work; a holder holds a snapshot once."""
     if found.snapshot is not None:
         for pin in slices.pins_of(unit.connection, [found.snapshot.id]).get(found.snapshot.id, ()):
             if pin.holder == holder:
-                return _pinned(pin, found.snapshot)
+                return pin, found.snapshot
     kept = lake_pins.pin(
         parts.lake.table(found.slice.name),
         snapshot,
@@ -114,7 +126,7 @@ def hold(
         until=until,
         at=unit.at,
     )
-    return _pinned(slices.pins_of(unit.connection, [record.id])[record.id][-1], record)
+    return slices.pins_of(unit.connection, [record.id])[record.id][-1], record
 
 
 def pin(
@@ -141,14 +153,14 @@ def pin(
         RefusedError: the table cannot promise that strength.
     """
     found = resolve_slice_at(parts, ref)
-    _check_reason(reason, "say why this snapshot must be kept, e.g. --reason 'audit 2026-Q4'")
+    check_reason(reason, "say why this snapshot must be kept, e.g. --reason 'audit 2026-Q4'")
     if until is not None and until <= parts.clock():
         raise InvalidError(
             f"a pin until {time_text(until)} has ended already", hint="name a later time, or none"
         )
     snapshot = open_at(parts, found)
     with parts.unit("pin", found.ref, reason=reason) as unit:
-        kept = hold(
+        kept, _ = hold(
             parts,
             unit,
             found,
@@ -159,7 +171,8 @@ def pin(
             until=until,
         )
         unit.note(digest=snapshot.digest, strength=kept.strength)
-    return kept
+        [pinned] = told(parts, unit.connection, [kept], unit.at)
+    return pinned
 
 
 def release(parts: Parts, pin_id: str, *, reason: str) -> None:
@@ -168,22 +181,59 @@ def release(parts: Parts, pin_id: str, *, reason: str) -> None:
     Raises:
         NotFoundError: no pin has that id, or it has ended.
         InvalidError: no reason is given.
+        RefusedError: its version is in use, or a class that somebody gave it is not over.
     """
     with parts.unit("pin.release", f"pin:{pin_id}", reason=reason) as unit:
-        found = slices.pin_by_id(unit.connection, pin_id)
-        if found is None or found[1] is not None:
-            raise NotFoundError(f"no pin {pin_id} holds now", hint="see `backstory pin --list`")
-        _check_reason(reason, "say why it may go, e.g. --reason 'the audit is over'")
-        record = slices.snapshots(unit.connection, [found[0].snapshot])[found[0].snapshot]
-        writes.end(unit, tables.pin, found[0].id)
-    lake_pins.release(parts.lake.table(record.slice_name), pin_id)
+        found = _held(parts, unit, pin_id)
+        check_reason(reason, "say why it may go, e.g. --reason 'the audit is over'")
+        _check_life(unit, found)
+        writes.end(unit, tables.pin, found.id)
+    lake_pins.release(parts.lake.table(found.snapshot.slice_name), pin_id)
+
+
+def release_ended(parts: Parts, pin_id: str) -> Pinned | None:
+    """End a pin whose time is over; None where meanwhile it is not, or somebody else ended it."""
+    with parts.unit("pin.release", f"pin:{pin_id}", reason="its time is over") as unit:
+        try:
+            found = _held(parts, unit, pin_id)
+        except NotFoundError:
+            return None
+        if found.until is None or found.until > unit.at:
+            return None
+        writes.end(unit, tables.pin, found.id)
+    lake_pins.release(parts.lake.table(found.snapshot.slice_name), pin_id)
+    return found
+
+
+def _held(parts: Parts, unit: Unit, pin_id: str) -> Pinned:
+    found = slices.pin_by_id(unit.connection, pin_id)
+    if found is None or found[1] is not None:
+        raise NotFoundError(f"no pin {pin_id} holds now", hint="see `backstory pin --list`")
+    [pinned] = told(parts, unit.connection, [found[0]], unit.at)
+    return pinned
+
+
+def _check_life(unit: Unit, pinned: Pinned) -> None:
+    """Refuse to let go by hand of what a version in use, or a class that was given, still needs."""
+    if pinned.in_use:
+        raise RefusedError(
+            f"pin {pinned.pin_id} keeps what {pinned.holder} read, and {pinned.in_use[0]} uses it",
+            hint="end that deployment or run, or move that alias, first",
+        )
+    is_over = pinned.until is not None and pinned.until <= unit.at
+    if pinned.class_given and not is_over:
+        until = time_text(pinned.until) if pinned.until else "for ever"
+        raise RefusedError(
+            f"pin {pinned.pin_id} holds until {until}, by its class {pinned.retention}",
+            hint=f"give it another class: `backstory retain pin:{pinned.pin_id} --class NAME`",
+        )
 
 
 def pins(parts: Parts, ref: str | None = None, *, as_of: datetime | None = None) -> list[Pinned]:
     """The pins that hold now, of one slice or of all.
 
-    The pins of a run that failed end some time after its failure, as `[retention]` of the settings
-    says; those that were to end before stay so.
+    When each ends follows from what is known of its holder and from `[retention]` of the settings;
+    see `backstory.lineage.retention`.
 
     Args:
         ref: one slice; all where nothing is said.
@@ -192,26 +242,19 @@ def pins(parts: Parts, ref: str | None = None, *, as_of: datetime | None = None)
     wanted = resolve_slice_at(parts, ref, as_of).slice.name if ref else None
     with parts.store.reader(as_of) as conn:
         ids = slices.pinned_snapshots(conn, wanted)
-        records = slices.snapshots(conn, ids)
         held = slices.pins_of(conn, ids)
-        holders = {pin.holder for pins in held.values() for pin in pins}
-        failed = runs.runs_that_failed(conn, sorted(filter(None, map(_run_id, holders))))
-    found = [_pinned(p, records[i]) for i in ids for p in held.get(i, ())]
-    return [_ending(pinned, failed, parts.settings.failed_runs) for pinned in found]
+        found = [pin for snapshot in ids for pin in held.get(snapshot, ())]
+        return told(parts, conn, found, as_of or parts.clock())
 
 
-def _run_id(holder: str) -> str:
-    """The id of the run that holds a pin; empty where somebody else does."""
-    kind, _, run_id = holder.partition(":")
-    return run_id if kind == "run" else ""
-
-
-def _ending(pinned: Pinned, failed: Mapping[str, datetime], after: timedelta) -> Pinned:
-    """A pin with the end that the failure of its run gives it."""
-    at = failed.get(_run_id(pinned.holder))
-    if at is None:
-        return pinned
-    return replace(pinned, until=min(at + after, pinned.until or datetime.max.replace(tzinfo=UTC)))
+def told(parts: Parts, conn: Any, found: Sequence[slices.PinRecord], at: datetime) -> list[Pinned]:
+    """Pins with what they keep and how long they hold, as it looks at an instant."""
+    snapshots = slices.snapshots(conn, sorted({pin.snapshot for pin in found}))
+    about = retention.circumstances(conn, found)
+    return [
+        _pinned(pin, snapshots[pin.snapshot], life_of(about[pin.id], parts.settings.retention, at))
+        for pin in found
+    ]
 
 
 def ended(parts: Parts) -> list[Pinned]:
@@ -231,7 +274,12 @@ def unrecorded(parts: Parts) -> list[tuple[Table, Pin]]:
     return [(table, pin) for table, pin in found if pin.pin_id not in known and pin.at < limit]
 
 
-def _check_reason(reason: str, hint: str) -> None:
+def check_reason(reason: str, hint: str) -> None:
+    """Refuse to keep or to release without a reason that others can read.
+
+    Raises:
+        InvalidError: there is none, or it is too long.
+    """
     if not reason.strip() or len(reason) > MAX_REASON:
         raise InvalidError(f"a pin's reason has 1 to {MAX_REASON} characters", hint=hint)
 
@@ -245,9 +293,17 @@ def _strength(text: str | None) -> Strength | None:
         ) from exc
 
 
-def _pinned(record: slices.PinRecord, snapshot: slices.SnapshotRecord) -> Pinned:
-    fields: dict[str, Any] = {
-        name: getattr(record, name)
-        for name in ("pin_id", "holder", "reason", "strength", "until", "at")
-    }
-    return Pinned(snapshot=snapshot, **fields)
+def _pinned(record: slices.PinRecord, snapshot: slices.SnapshotRecord, life: Life) -> Pinned:
+    return Pinned(
+        id=record.id,
+        pin_id=record.pin_id,
+        snapshot=snapshot,
+        holder=record.holder,
+        reason=record.reason,
+        strength=record.strength,
+        until=life.until,
+        at=record.at,
+        retention=life.retention,
+        class_given=life.class_given,
+        in_use=life.in_use,
+    )

@@ -57,7 +57,7 @@ def record_read(
     table = parts.lake.table(found.slice.name)
     snapshot = open_at(parts, found)
     reading = read(snapshot, selection.columns, selection.where)
-    kept = hold(parts, unit, found, snapshot, holder=holder, reason=f"read by {holder}").snapshot
+    _, kept = hold(parts, unit, found, snapshot, holder=holder, reason=f"read by {holder}")
     if kept.digest != snapshot.digest:  # of a table of others, the copy or the hashed list counts
         snapshot = reopen(table, kept.digest)
         reading = read(snapshot, selection.columns, selection.where)

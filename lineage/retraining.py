@@ -27,6 +27,7 @@ from backstory.lineage.openlineage import events
 from backstory.lineage.parts import Parts
 from backstory.lineage.process import this_process
 from backstory.lineage.registering import add_artifact, claim_model
+from backstory.lineage.retaining import give_at_start
 from backstory.lineage.run import training_job
 from backstory.lineage.running import TrainingRun
 from backstory.lineage.trigger import Manual, Trigger
@@ -44,6 +45,7 @@ class Retraining(TrainingRun):
         job: str | None = None,
         code: Path | None = None,
         command: Sequence[str] | None = None,
+        retention: str | None = None,
     ) -> None:
         described = events.RunDescription(
             run_id=parts.new_id(),
@@ -56,6 +58,7 @@ class Retraining(TrainingRun):
         self._trigger = trigger or Manual()
         self._folder = code or Path.cwd()
         self._command = command
+        self._retention = retention
 
     def __enter__(self) -> Self:
         """Evaluate the trigger and record START.
@@ -63,7 +66,10 @@ class Retraining(TrainingRun):
         Raises:
             TriggerNotDue: the trigger's condition is not met; nothing is recorded.
             ConflictError: the model's name belongs to a slice.
+            NotFoundError: the settings have no such retention class.
         """
+        if self._retention is not None:
+            self._parts.settings.retention.check(self._retention)
         evaluated = triggering.evaluate(self._parts, self.model, self._trigger)
         triggering.require_due(evaluated)
         code = capture_code(self._folder, self._command)
@@ -80,6 +86,8 @@ class Retraining(TrainingRun):
                 add_artifact(unit, patch)
             self._run = self._record(unit, "START", model=self.model, trigger=evaluated.to_json())
             self._taken_up_by(unit, self._started(), this_process())
+            if self._retention is not None:
+                give_at_start(unit, self._started(), self._retention)
             unit.note(model=self.model, trigger=evaluated.kind.value)
         crashpoint("run.started")
         forwarding.send_now(self._parts)
@@ -93,6 +101,7 @@ def retraining(
     trigger: Trigger | None = None,
     job: str | None = None,
     code: Path | None = None,
+    retention: str | None = None,
 ) -> Retraining:
     """A retraining of a model, to be used in a `with` statement.
 
@@ -101,5 +110,7 @@ def retraining(
         trigger: why it runs; by hand where nothing is said.
         job: the OpenLineage job; `retrain.<model>` where nothing is said.
         code: the folder of the training code; the current one where nothing is said.
+        retention: the class that says how long its snapshots are kept; the settings' class of
+            versions where nothing is said.
     """
-    return Retraining(parts, model, trigger=trigger, job=job, code=code)
+    return Retraining(parts, model, trigger=trigger, job=job, code=code, retention=retention)

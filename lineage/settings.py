@@ -10,13 +10,13 @@ import tomllib
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
 from backstory.lake.errors import InvalidError, LimitExceededError, NotFoundError, RefusedError
 from backstory.lineage.openlineage.receivers import Receiver, read_receivers
+from backstory.lineage.retention_settings import Retention, read_retention
 from backstory.lineage.trigger_settings import NamedTrigger, read_triggers
 
 HOME_FOLDER = ".backstory"
@@ -24,8 +24,6 @@ SETTINGS_FILE = "backstory.toml"
 SETTINGS_FORMAT = 1
 MAX_SETTINGS_BYTES = 64 * 1024
 
-FAILED_RUNS = timedelta(days=14)
-MAX_RETENTION_DAYS = 36_525
 SENDERS = ("background", "flush")
 
 TEMPLATE = """\
@@ -45,6 +43,13 @@ path = "artifacts"
 [retention]
 # How long the pins of a failed run hold after its failure.
 failed_runs = "14 days"
+# The retention class of versions to which nobody gave another, with `backstory retain`.
+versions = "standard"
+
+[retention.classes]
+# How long the pins of a version hold after its last use: "forever", or a number of days.
+standard = "forever"
+# audit = "3650 days"
 
 [openlineage]
 namespace = "backstory"
@@ -64,12 +69,13 @@ send = "background"
 # when = "threshold:thumbs/en:rows=10000"  # or "schedule:NAME:every=1d"
 """
 
+_TABLES = {"classes", "transport"}  # settings that hold settings
 _KNOWN: Mapping[str, set[str] | None] = {
     "format": None,
     "store": {"url"},
     "lake": {"path"},
     "artifacts": {"path"},
-    "retention": {"failed_runs"},
+    "retention": {"failed_runs", "versions", "classes"},
     "openlineage": {"namespace", "send", "transport"},
     "triggers": None,
 }
@@ -85,7 +91,7 @@ class Settings:
         lake: folder of the Delta tables.
         artifacts: folder of the artifacts.
         namespace: OpenLineage namespace of the jobs recorded here.
-        failed_runs: how long the pins of a failed run hold after its failure.
+        retention: how long pins hold, by what became of their runs and by class.
         receivers: who gets the OpenLineage events; none to keep them in the store only.
         send: who sends to a server: "background", a process beside trainings, or "flush" alone.
         triggers: when models are to be trained, by name.
@@ -96,7 +102,7 @@ class Settings:
     lake: Path
     artifacts: Path
     namespace: str = "backstory"
-    failed_runs: timedelta = FAILED_RUNS
+    retention: Retention = field(default_factory=Retention)
     receivers: tuple[Receiver, ...] = ()
     send: str = SENDERS[0]
     triggers: tuple[NamedTrigger, ...] = ()
@@ -163,7 +169,7 @@ def load_settings(home: Path) -> Settings:
         lake=home / raw.get("lake", {}).get("path", "lake"),
         artifacts=home / raw.get("artifacts", {}).get("path", "artifacts"),
         namespace=openlineage.get("namespace", "backstory"),
-        failed_runs=_failed_runs(raw, path),
+        retention=read_retention(raw.get("retention", {}), path),
         receivers=read_receivers(transport, home) if transport is not None else (),
         send=_sender(openlineage, path),
         triggers=read_triggers(raw.get("triggers", {}), path),
@@ -237,8 +243,8 @@ def _check_section(section: str, values: Mapping[str, Any], keys: set[str], path
             raise InvalidError(
                 f"{path}: unknown setting {section}.{key}", hint="see docs/reference"
             )
-        if not isinstance(value, dict if key == "transport" else str):
-            kind = "a table" if key == "transport" else "a text"
+        if not isinstance(value, dict if key in _TABLES else str):
+            kind = "a table" if key in _TABLES else "a text"
             raise InvalidError(f"{path}: {section}.{key} is not {kind}", hint="mend the file")
 
 
@@ -249,20 +255,6 @@ def _sender(openlineage: Mapping[str, Any], path: Path) -> str:
             f"{path}: openlineage.send is {send!r}", hint=f"write one of: {', '.join(SENDERS)}"
         )
     return send
-
-
-def _failed_runs(raw: Mapping[str, Any], path: Path) -> timedelta:
-    text = raw.get("retention", {}).get("failed_runs")
-    if text is None:
-        return FAILED_RUNS
-    days = re.fullmatch(r"(\d{1,6}) days?", text)
-    if days is None or int(days[1]) > MAX_RETENTION_DAYS:
-        raise InvalidError(
-            f"{path}: retention.failed_runs is {text!r}, not a number of days up to "
-            f"{MAX_RETENTION_DAYS:,}",
-            hint='write it like "14 days"',
-        )
-    return timedelta(days=int(days[1]))
 
 
 def _database_url(url: str, home: Path) -> str:

@@ -20,6 +20,7 @@ _COLUMNS = (
     ("snapshot", REF),
     ("strength", STATE),
     ("holder", REF),
+    ("class", TEXT),
     ("until", TIME),
     ("size", SIZE),
     ("alone", SIZE),
@@ -34,9 +35,10 @@ def command(session: Session, ref: str | None, *, as_of: datetime | None) -> Non
     """List what is pinned, by whom, why, until when, and its bytes.
 
     Of the slice REF or of all. The column alone has the bytes that would be free if that pin ended:
-    those that neither the newest version nor another pin needs. A pin whose time is over goes on to
-    hold until it is released, by `backstory doctor --fix` or by hand. With --as-of nothing is
-    weighed: the files of pins that have ended are gone.
+    those that neither the newest version nor another pin needs. Where a pin has a retention class,
+    that decides when it ends, and never while its version serves or an alias names it. A pin whose
+    time is over goes on to hold until it is released, by `backstory doctor --fix` or by hand. With
+    --as-of nothing is weighed: the files of pins that have ended are gone.
     """
     from backstory.cli.documents import documents
 
@@ -60,6 +62,7 @@ def _row(pinned: "Pinned", size: int | None, alone: int | None) -> tuple[object,
         pinned.snapshot.ref,
         str(pinned.strength),
         pinned.holder,
+        pinned.retention or "",
         pinned.until,
         size,
         alone,

@@ -56,6 +56,7 @@ _PATH = click.Path(readable=False, path_type=Path)  # who reads it says why not
 )
 @click.option("--if-due", is_flag=True, help="Do nothing, and end with 0, while it is not due.")
 @click.option("--job", metavar="NAME", help="The OpenLineage job; retrain.MODEL by default.")
+@click.option("--retention", metavar="NAME", help="The class that says how long its data is kept.")
 @click.argument(
     "training", metavar="-- COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED
 )
@@ -71,6 +72,7 @@ def command(
     trigger: str | None,
     if_due: bool,
     job: str | None,
+    retention: str | None,
     training: Sequence[str],
 ) -> None:
     """Train by a command, and record it as a run.
@@ -94,6 +96,7 @@ def command(
                 params=dict(map(parse_param, params)),
                 trigger=_trigger(home, model, trigger) if trigger else None,
                 job=job,
+                retention=retention,
             )
         except TriggerNotDue as exc:
             if not if_due:

@@ -11,6 +11,7 @@ from backstory.lineage.comparing import SnapshotDiff
 from backstory.lineage.graph import run_key
 from backstory.lineage.inspecting import CommitUse, Shown, SliceSummary
 from backstory.lineage.pinning import Pinned
+from backstory.lineage.retaining import Retained
 from backstory.lineage.store.slices import CommitRecord, PinRecord, SnapshotRecord, SourceShare
 from backstory.lineage.weighing import PinSize
 
@@ -90,6 +91,9 @@ def _(thing: Pinned) -> Document:
         "strength": str(thing.strength),
         "until": time_or_null(thing.until),
         "at": time_or_null(thing.at),
+        "retention": thing.retention,
+        "classGiven": thing.class_given,
+        "inUse": list(thing.in_use),
         "snapshot": document(thing.snapshot),
     }
 
@@ -97,6 +101,16 @@ def _(thing: Pinned) -> Document:
 @document.register
 def _(thing: PinSize) -> Document:
     return {**document(thing.pinned), "bytes": thing.size, "bytesAlone": thing.alone}
+
+
+@document.register
+def _(thing: Retained) -> Document:
+    before = {
+        "until": time_or_null(thing.before.until),
+        "retention": thing.before.retention,
+        "classGiven": thing.before.class_given,
+    }
+    return {**document(thing.pinned), "over": thing.over, "before": before}
 
 
 @document.register

@@ -75,6 +75,8 @@ _INTERVALS_BY_DEPLOYMENT = Prepared(
     _INTERVALS.where(among(t.deployment_interval.c.deployment, "ids"))
 )
 
+_INTERVALS_BY_VERSION = Prepared(_INTERVALS.where(among(t.deployment.c.model_version, "ids")))
+
 
 def intervals(
     conn: Connection,
@@ -102,6 +104,11 @@ def intervals_of(conn: Connection, deployments: Sequence[int]) -> dict[int, list
     for interval in known:
         found.setdefault(interval.deployment, []).append(interval)
     return found
+
+
+def intervals_of_versions(conn: Connection, versions: Sequence[int]) -> list[IntervalRecord]:
+    """Where versions serve and served, by the begin."""
+    return _INTERVALS_BY_VERSION.records(conn, IntervalRecord, ids=versions)
 
 
 def deployment_by_number(conn: Connection, environment: str, number: int) -> Any | None:

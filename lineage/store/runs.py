@@ -7,7 +7,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, Text, bindparam, exists, func, select, type_coerce
+from sqlalchemy import Connection, Text, exists, func, select, type_coerce
 
 from backstory.lineage.process import Process
 from backstory.lineage.run import RunState, StateChange, last_change, not_captured
@@ -120,17 +120,6 @@ def runs_with_prefix(conn: Connection, prefix: str, limit: int = 3) -> list[RunR
     """Runs whose id begins so."""
     query = _NEWEST.where(t.run.c.run_id.startswith(prefix, autoescape=True)).limit(limit)
     return list(runs_by_id(conn, conn.scalars(query, horizon(conn)).all()).values())
-
-
-def runs_that_failed(conn: Connection, run_ids: Sequence[str]) -> dict[str, datetime]:
-    """When runs failed or were aborted, by run id; of those only that did."""
-    query = select(t.run.c.id).where(t.run.c.run_id.in_(bindparam("ids", expanding=True)))
-    found = runs_by_id(conn, conn.scalars(query, {"ids": run_ids}).all()) if run_ids else {}
-    return {
-        run.run_id: run.ended
-        for run in found.values()
-        if run.ended is not None and run.state in {RunState.FAILED, RunState.ABORTED}
-    }
 
 
 def _run_record(rows: Sequence[Sequence[Any]]) -> RunRecord:

@@ -103,7 +103,6 @@ class PinRecord:
     strength: str
     until: datetime | None
     at: datetime
-    retention: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,7 +187,7 @@ _SNAPSHOT_OF = _SNAPSHOTS.where(
 )
 _BY_ID = _SNAPSHOTS.where(among(t.snapshot.c.id, "ids"))
 _SNAPSHOTS_BY_ID = Prepared(_BY_ID)
-_PIN = (
+PIN = (
     t.pin.c.id,
     t.pin.c.pin_id,
     t.pin.c.snapshot,
@@ -197,10 +196,9 @@ _PIN = (
     t.pin.c.strength,
     t.pin.c.until,
     t.pin.c.at,
-    t.pin.c.retention,
 )
 _PINS_OF = Prepared(
-    select(*_PIN).where(among(t.pin.c.snapshot, "ids"), known_in(t.pin)).order_by(t.pin.c.id)
+    select(*PIN).where(among(t.pin.c.snapshot, "ids"), known_in(t.pin)).order_by(t.pin.c.id)
 )
 _HOLDING = t.pin.alias("holding")
 _LONGEST_PIN = (
@@ -212,7 +210,7 @@ _LONGEST_PIN = (
     .correlate(t.snapshot)
 )
 _KEPT_SNAPSHOTS = Prepared(
-    _BY_ID.add_columns(*_PIN).outerjoin(
+    _BY_ID.add_columns(*PIN).outerjoin(
         # By the snapshot as well: PostgreSQL would read all pins for a few snapshots.
         t.pin,
         (t.pin.c.snapshot == t.snapshot.c.id) & (t.pin.c.id == _LONGEST_PIN),
@@ -412,7 +410,7 @@ def kept_snapshots(
 
 def pin_by_id(conn: Connection, pin_id: str) -> tuple[PinRecord, int | None] | None:
     """A pin, held or released, with the sequence number that ended it."""
-    query = select(*_PIN, t.pin.c.ended_seq).where(t.pin.c.pin_id == pin_id)
+    query = select(*PIN, t.pin.c.ended_seq).where(t.pin.c.pin_id == pin_id)
     row = conn.execute(query).one_or_none()
     if row is None:
         return None

@@ -172,7 +172,6 @@ pin = Table(
     Column("strength", String(16), nullable=False),
     Column("until", Instant),
     Column("at", Instant, nullable=False),
-    Column("retention", String(64)),  # the class that decides when it ends
     _recorded(),
     _ended(),
 )
@@ -238,6 +237,20 @@ run_process = Table(
     Column("pid", BigInteger, nullable=False),
     Column("started", Text, nullable=False),  # with host and pid it names one process for ever
     _recorded(),
+)
+
+# A retention class that somebody gave: to all that a run or a version holds, or to one pin.
+retention = Table(
+    "retention",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("holder", Key, ForeignKey("entity.id"), index=True),
+    Column("pin", Key, ForeignKey("pin.id"), index=True),
+    Column("name", String(64), nullable=False),
+    Column("reason", Text, nullable=False),
+    _recorded(),
+    _ended(),
+    CheckConstraint("(holder IS NULL) <> (pin IS NULL)", name="one"),
 )
 
 openlineage_event = Table(

@@ -1,4 +1,4 @@
-"""Edges and reads can be superseded; loads, processes of runs, amendments, links and the outbox.
+"""Superseded edges and reads; loads, processes of runs, retention, links, amendments, the outbox.
 
 A version may be known from a declaration, whose artifact may lie elsewhere, unhashed.
 """
@@ -32,7 +32,6 @@ def upgrade() -> None:
         sqlite_where=_HOLDING,
         postgresql_where=_HOLDING,
     )
-    op.add_column("pin", sa.Column("retention", sa.String(64)))
     op.add_column("model_version", sa.Column("artifact_uri", sa.Text()))
     op.add_column("model_version", sa.Column("declared_digest", sa.String(64)))
     op.add_column("model_version", sa.Column("training", sa.Text()))
@@ -44,6 +43,7 @@ def upgrade() -> None:
     op.create_index("ix_commit_slice_batch", "commit", ["slice", "batch"])
     op.create_index("ix_audit_leaf_at", "audit_leaf", ["at"])
     _processes()
+    _retention()
     _loads()
     _interaction_links()
     _amendments()
@@ -51,7 +51,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for table in ("outbox", "amendment", "interaction_link", "load", "run_process"):
+    for table in ("outbox", "amendment", "interaction_link", "load", "retention", "run_process"):
         op.drop_table(table)
     op.drop_index("ix_audit_leaf_at", "audit_leaf")
     op.drop_index("ix_commit_slice_batch", "commit")
@@ -61,7 +61,6 @@ def downgrade() -> None:
     _artifact_may_be_absent(absent=False)
     for column in ("evidence", "training", "declared_digest", "artifact_uri"):
         op.drop_column("model_version", column)
-    op.drop_column("pin", "retention")
     op.drop_index("uq_edge", "edge")
     for table in _SUPERSEDABLE:
         op.drop_column(table, "ended_seq")
@@ -86,6 +85,20 @@ def _processes() -> None:
         sa.Column("pid", sa.BigInteger(), nullable=False),
         sa.Column("started", sa.Text(), nullable=False),
         _recorded(),
+    )
+
+
+def _retention() -> None:
+    op.create_table(
+        "retention",
+        sa.Column("id", _KEY, primary_key=True),
+        sa.Column("holder", _KEY, sa.ForeignKey("entity.id"), index=True),
+        sa.Column("pin", _KEY, sa.ForeignKey("pin.id"), index=True),
+        sa.Column("name", sa.String(64), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        _recorded(),
+        sa.Column("ended_seq", sa.BigInteger()),
+        sa.CheckConstraint("(holder IS NULL) <> (pin IS NULL)", name="one"),
     )
 
 

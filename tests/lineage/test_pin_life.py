@@ -1,6 +1,5 @@
 """How long a pin holds."""
 
-import dataclasses
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -59,9 +58,9 @@ def test_how_long_is_a_setting(home: Home) -> None:
 def test_a_home_without_the_setting_has_its_default(home: Home) -> None:
     path = home.settings.home / SETTINGS_FILE
     path.write_text(path.read_text().replace('failed_runs = "14 days"', ""))
-    again = load_settings(home.settings.home)
-    assert dataclasses.replace(again, failed_runs=timedelta()) != again
+    again = load_settings(home.settings.home).retention
     assert again.failed_runs == timedelta(days=14)
+    assert again.classes == {"standard": None}
 
 
 def test_what_a_pin_keeps_in_bytes(home: Home, tmp_path: Path) -> None:
