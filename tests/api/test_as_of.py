@@ -34,7 +34,7 @@ assert isinstance(QUERY, GraphQLObjectType)
 
 # They tell of the program and the store that answer, not of anything that was recorded.
 TIMELESS = {"home"}
-# Some of them name what is not there until somewhere in the story, and {run} is one of its runs.
+# Some of them name what is not there until somewhere in the story, and {run} is its first run.
 QUESTIONS: Mapping[str, list[str]] = {
     "node": [f'id: "{id_of("ranker@1")}"'],
     "entity": ['ref: "thumbs/en"', 'ref: "env:prod-eu#1"'],
@@ -91,7 +91,8 @@ class Story:
             lambda: small_home.give_feedback(home, 1),
             lambda: small_home.give_feedback(home, 2),
             lambda: home.pin("thumbs/en@2", reason="audit"),
-            self.train,
+            self.begin,
+            self.complete,
             lambda: home.alias("ranker@1", "champion"),
             lambda: home.deploy("ranker@1", to="prod-eu"),
             lambda: small_home.answer(home, external_id="zendesk:1"),
@@ -109,10 +110,6 @@ class Story:
             lambda: home.release(self.pinned(), reason="the audit is over"),
             self.fail,
         ]
-
-    def train(self) -> None:
-        self.begin()
-        self.complete()
 
     def begin(self) -> None:
         training = self.home.retraining("ranker", trigger=backstory.Manual("asked for"))
