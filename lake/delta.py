@@ -7,7 +7,6 @@ It decides nothing about rows: that is `backstory.lake.table`.
 
 import json
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -15,7 +14,6 @@ from types import MappingProxyType
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable
 
-from backstory.lake.checkpoints import record_checkpoints
 from backstory.lake.commits import COMMIT_KEY, LOG_FOLDER, log_entry, stamp
 from backstory.lake.contract import Contract
 from backstory.lake.errors import IntegrityError, UnavailableError
@@ -25,7 +23,6 @@ from backstory.lake.messages import plain, system_error
 from backstory.lake.versions import open_delta
 
 CHECKPOINT_INTERVAL = 10
-CHECKPOINT_ENDING = ".checkpoint.parquet"
 LOG_SETTINGS: Mapping[str, str] = MappingProxyType(
     {
         "delta.checkpointInterval": str(CHECKPOINT_INTERVAL),
@@ -89,20 +86,14 @@ def not_now(exc: Exception, what: str) -> UnavailableError:
 
 
 def sync_log(folder: Path, *versions: int) -> None:
-    """Have commits survive a power cut, with the checkpoints that they may have brought.
+    """Have commits survive a power cut.
 
     Raises:
         UnavailableError: the disk failed; the commits may or may not survive.
     """
-    entries = [log_entry(folder, version) for version in versions]
-    checkpoints = [path for e in entries if (path := e.with_suffix(CHECKPOINT_ENDING)).exists()]
     try:
-        for path in (*entries, *checkpoints):
-            sync_file(path)
-        if checkpoints:
-            with suppress(FileNotFoundError):  # who made the commit may not have written it yet
-                sync_file(folder / LOG_FOLDER / "_last_checkpoint")
-            record_checkpoints(folder)
+        for version in versions:
+            sync_file(log_entry(folder, version))
         sync_folder(folder / LOG_FOLDER)
     except OSError as exc:
         raise translate_os_error(exc, f"syncing the log of {folder.name}") from exc
