@@ -10,6 +10,7 @@ from pathlib import Path
 
 import backstory
 from backstory.lineage.home import Home
+from backstory.lineage.settings import SETTINGS_FILE
 from tests.integration.crash_child import CONTRACT, MODEL, SLICE, deploy, ingest, pin, say, train
 
 LINKED = "clicks"
@@ -20,7 +21,8 @@ def link(home: Home, table: str) -> None:
     home.link_slice(LINKED, table)
     say(f"linked {LINKED}")
     for strength in ("watched", "copied"):
-        kept = home.pin(LINKED, reason="keep", holder="auditor", strength=strength)
+        # Another holder each time: one holder holds a snapshot once.
+        kept = home.pin(LINKED, reason=strength, holder=strength, strength=strength)
         say(f"{strength} {kept.pin_id}")
 
 
@@ -45,7 +47,7 @@ def main() -> None:
     home_folder = Path(folder, "deep", ".backstory")
     importlib.import_module("backstory.lineage.openlineage.building")  # half a second of nothing
     with backstory.init(home_folder) as home:
-        say("founded")
+        say(f"founded .gitignore {SETTINGS_FILE}")
         home.create_slice(CONTRACT)
         say(f"created {SLICE}")
         link(home, table)
