@@ -3,10 +3,11 @@
 A folder whose `_delta_log` holds nothing but `<version>.checkpoint.parquet` is a complete Delta
 table. Making and reading one leads through a temporary folder: the table's log is not written to.
 
-Log entries are recorded by digest when they are registered, checkpoints are made in passing by
-delta-rs: so the digest of each is kept in the table, under `_checkpoints/`.
+Log entries are recorded by digest when they are registered, checkpoints are not registered: so the
+digest of each is kept in the table, under `_checkpoints/`.
 """
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -15,14 +16,22 @@ from pathlib import Path
 
 from backstory.lake.commits import LOG_FOLDER
 from backstory.lake.errors import GoneError, IntegrityError
-from backstory.lake.files import hash_file, make_folder, write_durably
+from backstory.lake.files import (
+    TEMPORARY_PREFIX,
+    hash_file,
+    make_folder,
+    sync_file,
+    sync_folder,
+    write_durably,
+)
 from backstory.lake.location import translate_os_error
 from backstory.lake.manifest import Manifest
 from backstory.lake.sealed import seal
-from backstory.lake.segments import log_files
+from backstory.lake.segments import log_files, segment
 from backstory.lake.versions import TableVersion, delta_damage, describe, open_delta, sizes
 
 CHECKPOINTS_FOLDER = "_checkpoints"
+LAST_CHECKPOINT = "_last_checkpoint"
 
 
 def make_checkpoint(log: Iterable[Path], manifest: Manifest, target: Path, *, name: str) -> None:
@@ -75,6 +84,38 @@ def read_checkpoint(path: Path, version: int, folder: Path, *, name: str) -> Tab
         except FileNotFoundError as exc:
             raise GoneError(f"{path} is missing") from exc
         return describe(open_delta(scratch, version, name=name), folder, name=name)
+
+
+def add_checkpoint(folder: Path, version: int, *, name: str) -> None:
+    """Put the checkpoint of a version into its table's log, where it appears whole.
+
+    delta-rs would not sync it: after a power cut a checkpoint of no bytes would close the table.
+
+    Args:
+        folder: the table's folder.
+        version: whose it is.
+        name: what to call the table in errors.
+
+    Raises:
+        IntegrityError: the log is damaged.
+        GoneError: log entries of that version are no longer there.
+        UnavailableError: disk full, no permission.
+    """
+    try:
+        with tempfile.TemporaryDirectory(dir=folder, prefix=TEMPORARY_PREFIX) as aside:
+            scratch = Path(aside)
+            (scratch / LOG_FOLDER).mkdir()
+            for file in segment(folder, version):
+                os.link(file.path, scratch / LOG_FOLDER / file.path.name)
+            with delta_damage(name):
+                open_delta(scratch, version, name=name).create_checkpoint()
+            for made in (_checkpoint(scratch, version), scratch / LOG_FOLDER / LAST_CHECKPOINT):
+                sync_file(made)
+                made.replace(folder / LOG_FOLDER / made.name)
+        sync_folder(folder / LOG_FOLDER)
+        record_checkpoints(folder)
+    except OSError as exc:
+        raise translate_os_error(exc, f"checkpoint of {name}@{version}") from exc
 
 
 def record_checkpoints(folder: Path) -> None:

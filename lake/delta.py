@@ -7,7 +7,6 @@ It decides nothing about rows: that is `backstory.lake.table`.
 
 import json
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -15,8 +14,7 @@ from types import MappingProxyType
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable
 
-from backstory.lake.checkpoints import record_checkpoints
-from backstory.lake.commits import COMMIT_KEY, LOG_FOLDER, log_entry, stamp
+from backstory.lake.commits import COMMIT_KEY, LOG_FOLDER, latest_version, log_entry, stamp
 from backstory.lake.contract import Contract
 from backstory.lake.errors import IntegrityError, UnavailableError
 from backstory.lake.files import sync_file, sync_folder
@@ -25,7 +23,6 @@ from backstory.lake.messages import plain, system_error
 from backstory.lake.versions import open_delta
 
 CHECKPOINT_INTERVAL = 10
-CHECKPOINT_ENDING = ".checkpoint.parquet"
 LOG_SETTINGS: Mapping[str, str] = MappingProxyType(
     {
         "delta.checkpointInterval": str(CHECKPOINT_INTERVAL),
@@ -89,23 +86,41 @@ def not_now(exc: Exception, what: str) -> UnavailableError:
 
 
 def sync_log(folder: Path, *versions: int) -> None:
-    """Have commits survive a power cut, with the checkpoints that they may have brought.
+    """Have commits survive a power cut.
 
     Raises:
         UnavailableError: the disk failed; the commits may or may not survive.
     """
-    entries = [log_entry(folder, version) for version in versions]
-    checkpoints = [path for e in entries if (path := e.with_suffix(CHECKPOINT_ENDING)).exists()]
     try:
-        for path in (*entries, *checkpoints):
-            sync_file(path)
-        if checkpoints:
-            with suppress(FileNotFoundError):  # who made the commit may not have written it yet
-                sync_file(folder / LOG_FOLDER / "_last_checkpoint")
-            record_checkpoints(folder)
+        for version in versions:
+            sync_file(log_entry(folder, version))
         sync_folder(folder / LOG_FOLDER)
     except OSError as exc:
         raise translate_os_error(exc, f"syncing the log of {folder.name}") from exc
+
+
+def drop_torn(folder: Path, *, after: int) -> list[int]:
+    """Remove the newest log entries that a power cut left with holes; which ones they were.
+
+    delta-rs gives an entry its name when it is whole, and does not sync it. So one that is empty or
+    has bytes of zero, which no JSON has, was cut off before `sync_log`, and acknowledged to nobody;
+    left where it is, it would close the table. Nobody may append meanwhile who has not done this.
+
+    Args:
+        folder: the table's folder.
+        after: the last version that is known to be whole.
+    """
+    torn: list[int] = []
+    for version in range(latest_version(folder, after=after), after, -1):
+        entry = log_entry(folder, version)
+        text = entry.read_bytes()
+        if text and b"\0" not in text:
+            break
+        entry.unlink()
+        torn.append(version)
+    if torn:
+        sync_folder(folder / LOG_FOLDER)
+    return torn
 
 
 def _set_table_id(entry: Path, table_id: str) -> None:

@@ -13,6 +13,7 @@ This module appends and creates; it never rewrites, optimizes or vacuums.
     receipt = table.append(rows, source="app", offset=42, at=now, new_id=new_id)
 """
 
+import logging
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -29,6 +30,7 @@ from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Tr
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction
 
+from backstory.lake.checkpoints import add_checkpoint
 from backstory.lake.commits import (
     COMMIT_KEY,
     LOG_FOLDER,
@@ -46,6 +48,7 @@ from backstory.lake.delta import (
     sync_log,
 )
 from backstory.lake.errors import (
+    BackstoryError,
     ConflictError,
     GoneError,
     IntegrityError,
@@ -72,7 +75,8 @@ MAX_REBASES = 100  # over appends of other sources, inside delta-rs
 MAX_ATTEMPTS = 20  # against rivals of the same source, each decided anew
 RESERVED_SOURCES = "lake."  # application transactions that are not sources, such as lake.mutate
 
-_HOOKS = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
+_HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
+_log = logging.getLogger(__name__)
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -299,6 +303,8 @@ class SliceTable:
             raise OffsetConflict(source=record.source, offset=record.offset, last=last)
         sync_log(self.folder, found.version)
         self._synced = found.version
+        if is_ours and (found.version + 1) % CHECKPOINT_INTERVAL == 0:
+            self._add_checkpoint(found.version)
         return Receipt(
             slice=self.name,
             outcome=Outcome.ACCEPTED if is_ours else Outcome.DUPLICATE,
@@ -322,6 +328,13 @@ class SliceTable:
             post_commithook_properties=_HOOKS,
         )
         crashpoint("commit.after")
+
+    def _add_checkpoint(self, version: int) -> None:
+        """Shorten what the next handle reads; the commit stands without it."""
+        try:
+            add_checkpoint(self.folder, version, name=self.name)
+        except BackstoryError as exc:
+            _log.warning("%s has no checkpoint at version %s: %s", self.name, version, exc.message)
 
     def _discard(self, file: DataFile | None) -> None:
         """Remove a file of which the log shows that no version lists it."""

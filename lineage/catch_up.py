@@ -10,6 +10,7 @@ same way; what others commit is somebody else's act, so their commits carry no a
 import logging
 
 from backstory.lake.commits import Commit, added_files, log_entry, read_commits
+from backstory.lake.delta import drop_torn
 from backstory.lake.errors import ConflictError, IntegrityError, NotFoundError
 from backstory.lake.linked import LinkedTable
 from backstory.lake.snapshot import Table
@@ -70,10 +71,12 @@ def register_commits(parts: Parts, name: str) -> int:
             record = slices.slice_by_name(unit.connection, name)
             slice_id = record.id if record else _register_slice(unit, table)
             _register_contracts(unit, slice_id, table)
+            after = record.last_version if record else -1
+            _drop_torn(table, after)
             batch = read_commits(
                 table.folder,
                 name=name,
-                after=record.last_version if record else -1,
+                after=after,
                 not_before=record.last_at if record and record.last_at else EPOCH,
                 limit=BATCH_COMMITS,
             )
@@ -85,6 +88,13 @@ def register_commits(parts: Parts, name: str) -> int:
         registered += len(batch)
         if len(batch) < BATCH_COMMITS:
             return registered
+
+
+def _drop_torn(table: Table, after: int) -> None:
+    """Under the writers' lock, which whoever opens a home takes too before he appends."""
+    if isinstance(table, SliceTable):
+        for version in drop_torn(table.folder, after=after):
+            _log.warning("%s: a power cut left version %s torn; removed", table.name, version)
 
 
 def _flavour(table: Table) -> str:

@@ -1,8 +1,8 @@
 """What every test can rely on, and the one place that decides which tests cannot run here.
 
-A test that needs more than Python says so by a marker: `browser`, `node`, or `data` (the fixture
-`shared_data` implies it). Where the need is missing the test is skipped and pytest's summary names
-the reason; with `CI=true` it fails instead, so that a green CI has run everything.
+A test that needs more than Python says so by a marker: `browser`, `compiler`, `node`, or `data`
+(the fixture `shared_data` implies it). Where the need is missing the test is skipped and pytest's
+summary names the reason; with `CI=true` it fails instead, so that a green CI has run everything.
 """
 
 import logging
@@ -42,6 +42,10 @@ def _missing_browser() -> str | None:
     return None if shutil.which("chromium") else "no chromium on the path"
 
 
+def _missing_compiler() -> str | None:
+    return None if shutil.which("cc") else "no C compiler (cc) on the path"
+
+
 def _missing_node() -> str | None:
     suite = REPOSITORY / "tests/conformance"
     if (suite / "node_modules").is_dir() and shutil.which("node"):
@@ -51,6 +55,7 @@ def _missing_node() -> str | None:
 
 NEEDS: dict[str, Callable[[], str | None]] = {
     "browser": _missing_browser,
+    "compiler": _missing_compiler,
     "data": _missing_data,
     "node": _missing_node,
 }

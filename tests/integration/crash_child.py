@@ -50,7 +50,8 @@ def ingest(home: Home) -> None:
 def pin(home: Home) -> None:
     """Pin every version."""
     for version in range(1, BATCHES + 1):
-        home.pin(f"{SLICE}@{version}", reason="keep", holder="auditor")
+        kept = home.pin(f"{SLICE}@{version}", reason="keep", holder="auditor")
+        say(f"kept {kept.pin_id}")
 
 
 def train(home: Home) -> None:
@@ -67,11 +68,14 @@ def train(home: Home) -> None:
 
 def deploy(home: Home) -> None:
     """Let a canary of version 2 grow and shrink beside version 1, then take all traffic."""
-    home.deploy(f"{MODEL}@1", to="prod")
+    say(f"deployed {home.deploy(f'{MODEL}@1', to='prod').deployment}")
     for step in range(CANARIES):
-        home.deploy(f"{MODEL}@2", to="prod", share=(1 + step % 15) / 20, mode="canary")
-    home.deploy(f"{MODEL}@2", to="prod")
+        share = (1 + step % 15) / 20
+        made = home.deploy(f"{MODEL}@2", to="prod", share=share, mode="canary")
+        say(f"deployed {made.deployment}")
+    say(f"deployed {home.deploy(f'{MODEL}@2', to='prod').deployment}")
     home.alias(f"{MODEL}@2", "champion")
+    say("named champion")
 
 
 def amend(home: Home) -> None:

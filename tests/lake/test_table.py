@@ -1,4 +1,6 @@
+import errno
 import json
+import os
 import shutil
 from collections import Counter
 from collections.abc import Callable
@@ -204,18 +206,37 @@ def test_threads_share_a_table(table: SliceTable) -> None:
     assert len(data_files(table)) == 4
 
 
-def test_an_append_that_could_not_be_made_safe_may_be_sent_again(table: SliceTable) -> None:
-    """The disk fails after the commit: here, when the checkpoint's digest is kept."""
+def test_an_append_that_could_not_be_made_safe_may_be_sent_again(
+    table: SliceTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Path) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as failing:
+        failing.setattr("backstory.lake.delta.sync_file", fail)
+        with pytest.raises(UnavailableError, match="Input/output error"):
+            append(table, rows(1), offset=1)
+
+    assert append(table, rows(1), offset=1).outcome is Outcome.DUPLICATE
+    assert stored(table) == events(rows(1))
+
+
+def test_a_checkpoint_that_cannot_be_made_fails_no_append(
+    table: SliceTable, caplog: pytest.LogCaptureFixture
+) -> None:
     for n in range(CHECKPOINT_INTERVAL - 2):
         append(table, rows(1, first=n), offset=n)
     (table.folder / "_checkpoints").write_text("in the way")
 
-    with pytest.raises(UnavailableError, match="File exists"):
-        append(table, rows(1, first=8), offset=8)
+    append(table, rows(1, first=8), offset=8)
     (table.folder / "_checkpoints").unlink()
 
-    assert append(table, rows(1, first=8), offset=8).outcome is Outcome.DUPLICATE
-    assert stored(table) == events(rows(9))
+    assert "no checkpoint at version 9" in caplog.text
+    for n in range(9, 2 * CHECKPOINT_INTERVAL):
+        append(table, rows(1, first=n), offset=n)
+    assert stored(table) == events(rows(2 * CHECKPOINT_INTERVAL))
+    assert len(list(table.folder.glob("_checkpoints/*"))) == 2
+    assert not list(table.folder.glob(".tmp-*"))
 
 
 def test_a_full_disk_at_the_commit_appends_nothing(table: SliceTable) -> None:

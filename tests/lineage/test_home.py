@@ -157,6 +157,38 @@ def test_a_new_home_survives_a_power_cut(tmp_path: Path, monkeypatch: pytest.Mon
     assert {Path(name).name for name in lost()} <= {"lineage.db"}  # SQLite syncs its own bytes
 
 
+@pytest.mark.parametrize("left", [0, 1, 300])
+def test_a_commit_that_a_power_cut_tore_closes_no_table(home: Home, left: int) -> None:
+    feed(home)
+    _append_unregistered(home)
+    entry = home.settings.lake / "thumbs__en" / "_delta_log" / f"{2:020d}.json"
+    text = entry.read_bytes()
+    entry.write_bytes(text[:left] + bytes(len(text) - left if left else 0))
+
+    with backstory.open(home.settings.home) as again:
+        assert again.history("thumbs/en")[0].commit.version == 1
+        feed(again, 1, first=2)
+        assert again.slice("thumbs/en").at().rows == 8
+        assert again.verify().findings == ()
+
+
+def test_a_commit_that_is_known_is_not_taken_for_torn(home: Home) -> None:
+    feed(home, 2)
+    entry = home.settings.lake / "thumbs__en" / "_delta_log" / f"{2:020d}.json"
+    entry.write_bytes(bytes(9))
+    with backstory.open(home.settings.home) as again:
+        findings = again.verify().findings
+        assert f"thumbs__en/_delta_log/{entry.name}" in {found.path for found in findings}
+    assert entry.exists()
+
+
+def _append_unregistered(home: Home) -> None:
+    """A commit that the lake has and the store has not, as a killed process leaves it."""
+    table = SliceTable.open(home.settings.lake, "thumbs/en")
+    rows = pass_gate(thumbs(2), table.contract, home.key)
+    table.append(rows, source="app", offset=2, at=home.clock(), new_id=home.new_id)
+
+
 def test_a_commit_survives_a_power_cut_before_it_is_registered(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -164,9 +196,7 @@ def test_a_commit_survives_a_power_cut_before_it_is_registered(
     lost = watch_syncs(monkeypatch, home.settings.lake)
     with monkeypatch.context() as killed:
         killed.setattr("backstory.lake.table.sync_log", lambda *_: None)
-        table = SliceTable.open(home.settings.lake, "thumbs/en")
-        rows = pass_gate(thumbs(2), table.contract, home.key)
-        table.append(rows, source="app", offset=2, at=home.clock(), new_id=home.new_id)
+        _append_unregistered(home)
     assert lost() == [f"thumbs__en/_delta_log/{2:020d}.json"]
     catch_up(home)
     assert home.history("thumbs/en")[0].commit.version == 2
