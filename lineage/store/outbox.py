@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection, Engine
 from backstory.lineage.store import tables as t
 from backstory.lineage.store.engine import is_sqlite, translated
 from backstory.lineage.store.unit_of_work import Unit
+from backstory.lineage.times import EPOCH
 
 # The first key of PostgreSQL's advisory locks: "bkso" in ASCII. The second is the receiver.
 _SENDER = 0x626B736F
@@ -75,7 +76,8 @@ _ERROR = (
 
 def put(unit: Unit, event: int, receivers: Iterable[str]) -> None:
     """Let a recorded event wait for its receivers, from the transaction that records it."""
-    row = {"event": event, "at": unit.at, "attempts": 0, "next_at": unit.at, "refused": False}
+    # Due at once, also where this clock is behind the one of the last record.
+    row = {"event": event, "at": unit.at, "attempts": 0, "next_at": EPOCH, "refused": False}
     if rows := [{**row, "receiver": name} for name in receivers]:
         unit.connection.execute(sa.insert(t.outbox), rows)
 

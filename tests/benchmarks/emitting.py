@@ -1,7 +1,8 @@
-"""What sending its events adds to a training, whose receiver is down.
+"""What sending its events adds to a training, whose receiver is down, or takes and says nothing.
 
-The same training in a home with a transport and in one without, in turn. A process beside it finds
-that nobody is there; what a training waits for is the row in the outbox and that process's start.
+The same training in homes with a transport and in one without, in turn. A process beside it finds
+that nobody is there, or waits; what a training waits for is the row in the outbox and that
+process's start.
 """
 
 import socket
@@ -20,18 +21,19 @@ MILLISECONDS = 5
 
 def measure(rounds: int = ROUNDS) -> Topic:
     """Trainings with a transport and without, in turn."""
-    with TemporaryDirectory(prefix="backstory-bench-") as folder, ExitStack() as opened:
-        url = opened.enter_context(_nobody())
-        silent = opened.enter_context(init(Path(folder, "silent")))
-        init(Path(folder, "telling")).close()
-        with Path(folder, "telling/backstory.toml").open("a") as settings:
-            settings.write(f'[openlineage.transport]\ntype = "http"\nurl = "{url}"\n')
-        telling = opened.enter_context(open_home(Path(folder, "telling")))
+    with TemporaryDirectory(prefix="backstory-bench-") as name, ExitStack() as opened:
+        folder = Path(name)
+        quiet = opened.enter_context(init(folder / "quiet"))
+        telling = {
+            what: opened.enter_context(_home_telling(folder / what, opened.enter_context(url)))
+            for what, url in {"down": _nobody(), "silent": _silent()}.items()
+        }
         opened.callback(_end_senders)
         times = interleaved(
             {
-                "with a transport": lambda at: _train(telling, Path(folder), at),
-                "without": lambda at: _train(silent, Path(folder), at),
+                "the receiver down": lambda at: _train(telling["down"], folder, at),
+                "the receiver silent": lambda at: _train(telling["silent"], folder, at),
+                "without": lambda at: _train(quiet, folder, at),
             },
             rounds,
         )
@@ -39,14 +41,22 @@ def measure(rounds: int = ROUNDS) -> Topic:
         name="emission",
         measures=[
             Measure(
-                what="a training that tells, the receiver down, beyond one that does not",
-                value=times["with a transport"] - times["without"],
+                what=f"a training that tells, {receiver}, beyond one that does not",
+                value=times[receiver] - times["without"],
                 unit="ms",
                 at_most=MILLISECONDS,
-                times=times,
+                times={what: times[what] for what in (receiver, "without")},
             )
+            for receiver in ("the receiver down", "the receiver silent")
         ],
     )
+
+
+def _home_telling(path: Path, url: str) -> Home:
+    init(path).close()
+    with (path / "backstory.toml").open("a") as settings:
+        settings.write(f'[openlineage.transport]\ntype = "http"\nurl = "{url}"\n')
+    return open_home(path)
 
 
 @contextmanager
@@ -55,6 +65,13 @@ def _nobody() -> Iterator[str]:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+
+@contextmanager
+def _silent() -> Iterator[str]:
+    """A URL that accepts every connection, and answers nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
 
 
 def _end_senders() -> None:

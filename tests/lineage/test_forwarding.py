@@ -19,6 +19,7 @@ from backstory.lineage.forwarding import Flushed
 from backstory.lineage.home import Home
 from backstory.lineage.openlineage.receivers import read_receivers
 from backstory.lineage.store import tables
+from tests.databases import Databases
 from tests.lineage.receiver import Receiver, receiving
 
 
@@ -218,9 +219,9 @@ def test_a_failed_run_is_told(home: Home, receiver: Receiver) -> None:
     ],
 )
 def test_a_killed_training_loses_no_event(
-    tmp_path: Path, receiver: Receiver, point: str, arrived: list[str]
+    tmp_path: Path, receiver: Receiver, databases: Databases, point: str, arrived: list[str]
 ) -> None:
-    make_home(tmp_path, receiver.url)
+    make_home(tmp_path, receiver.url, database_url=databases.laid())
     (tmp_path / "train.py").write_text(TRAIN)
     assert run_python(tmp_path, "train.py", crash_at=point) == -signal.SIGKILL
     with backstory.open(tmp_path / "home") as home:
@@ -229,14 +230,16 @@ def test_a_killed_training_loses_no_event(
 
 
 def test_a_sender_that_is_killed_before_it_forgets_sends_again(
-    tmp_path: Path, receiver: Receiver
+    tmp_path: Path, receiver: Receiver, databases: Databases
 ) -> None:
-    make_home(tmp_path, receiver.url)
+    make_home(tmp_path, receiver.url, database_url=databases.laid())
     (tmp_path / "train.py").write_text(TRAIN)
     (tmp_path / "send.py").write_text(SEND)
     assert run_python(tmp_path, "train.py") == 0
     assert run_python(tmp_path, "send.py", crash_at="outbox.sent") == -signal.SIGKILL
     assert run_python(tmp_path, "send.py") == 0
+    first, again, _ = receiver.events
+    assert first == again  # by which a receiver knows it
     assert receiver.kinds() == ["START", "START", "COMPLETE"]
 
 
@@ -281,8 +284,10 @@ with backstory.open("home") as home:
 """
 
 
-def make_home(folder: Path, url: str, send: str = "flush") -> None:
-    backstory.init(folder / "home").close()
+def make_home(
+    folder: Path, url: str, send: str = "flush", *, database_url: str | None = None
+) -> None:
+    backstory.init(folder / "home", database_url=database_url).close()
     path = folder / "home/backstory.toml"
     path.write_text(path.read_text().replace('send = "background"', f'send = "{send}"'))
     with (folder / "home/backstory.toml").open("a") as settings:
