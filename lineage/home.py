@@ -46,6 +46,7 @@ from backstory.lineage import (
     recording,
     resuming,
     retraining,
+    seeking,
     standing,
     stating,
     tracing,
@@ -123,6 +124,7 @@ class Home(Parts):
     impact = tracing.impact
     path = tracing.path
     state_of = stating.state_of
+    nearest_interaction = seeking.nearest_interaction
     verify = verifying.verify
     flush = forwarding.flush
     doctor = diagnosing.diagnose

@@ -24,8 +24,6 @@ from backstory.lineage.resolving import ModelNamed, resolve, resolve_version
 from backstory.lineage.store import names, slices, tables, writes
 from backstory.lineage.store.interaction_links import LinkRecord, links
 
-MAX_COLUMN_CHARS = 1000  # of a column's name in a link
-
 _TOLD = (Evidence.DECLARED, Evidence.IMPORTED)
 
 
