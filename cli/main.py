@@ -44,6 +44,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "deploy": "Record that a version serves in an environment.",
         "undeploy": "Record that a version serves no longer.",
         "deployments": "Show what serves, or served, where.",
+        "interactions": "List the tables that hold interactions.",
         "load": "Print the path of a version's artifact, verified.",
         "version-of": "Say which model version a file or folder is.",
     },

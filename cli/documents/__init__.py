@@ -5,7 +5,13 @@ digits, what does not apply is null. A thing is named by its `ref`, never by a k
 A field is added when there is more to say; none changes its meaning within a `schemaVersion`.
 """
 
-from backstory.cli.documents import care, serving, slices, training  # each registers its records
+from backstory.cli.documents import (  # each registers its records
+    answers,
+    care,
+    serving,
+    slices,
+    training,
+)
 from backstory.cli.documents.dispatch import Document, document, documents
 
-__all__ = ["Document", "care", "document", "documents", "serving", "slices", "training"]
+__all__ = ["Document", "answers", "care", "document", "documents", "serving", "slices", "training"]

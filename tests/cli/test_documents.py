@@ -1,10 +1,13 @@
 """The JSON of every command keeps its shape: who reads it can rely on it."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 
 from backstory.cli.documents import document
 from tests.cli.running import run
@@ -19,6 +22,7 @@ ASKED = {
     "diff": ["diff", "thumbs/en@1", "thumbs/en@2"],
     "doctor": ["doctor"],
     "history": ["history", "thumbs/en"],
+    "interactions": ["interactions"],
     "impact": ["impact", "thumbs/en@1"],
     "models": ["models"],
     "models aliases": ["models", "aliases", "ranker"],
@@ -87,6 +91,23 @@ def test_what_is_done_has_its_shape(name: str, own_shop: Shop) -> None:
     files = {"FILE": str(file), "WEIGHTS": str(own_shop.folder / "weights.bin")}
     args = [files.get(word, word) for word in DONE[name]]
     check_shape(name, run(*args, "--json", home=own_shop.home).data)
+
+
+def test_what_is_linked_has_its_shape(own_shop: Shop) -> None:
+    table = own_shop.folder / "theirs"
+    times = pa.array([datetime(2026, 11, 20, tzinfo=UTC)], pa.timestamp("us", "UTC"))
+    write_deltalake(table, pa.table({"order": ["o-1"], "ts": times}))
+    asked = {
+        "interactions link": ["link", "ranker", str(table), "--id", "order", "--at", "ts"],
+        "interactions of others": ["list"],
+        "interactions unlink": ["unlink", "ranker"],
+    }
+    for name, args in asked.items():
+        found = run("interactions", *args, "--json", home=own_shop.home).data
+        if name == "interactions link":
+            state = run("state", "ext:shop:o-1", "--json", home=own_shop.home).data
+            check_shape("state of others", state)
+        check_shape(name, found)
 
 
 def test_triggers_have_their_shape(own_shop: Shop) -> None:
