@@ -16,14 +16,21 @@ from backstory.lake.location import translate_os_error
 from backstory.lake.pinned import pin_folders, pins_of, read_manifest, snapshot_kept
 from backstory.lake.presence import MAX_FILES_LOOKED_AT, look_at_files
 from backstory.lake.snapshot import Table, open_snapshot
-from backstory.lineage import abandoning, pinning
+from backstory.lineage import abandoning, linking, pinning
 from backstory.lineage.catch_up import unregistered
 from backstory.lineage.graph import run_key
 from backstory.lineage.keys import load_key
 from backstory.lineage.parts import Parts
 from backstory.lineage.run import OPEN, RunState
 from backstory.lineage.settings import SETTINGS_FILE
-from backstory.lineage.store import audit_log, outbox, runs, slices, upgrade
+from backstory.lineage.store import (
+    audit_log,
+    interaction_links,
+    outbox,
+    runs,
+    slices,
+    upgrade,
+)
 from backstory.lineage.store.engine import describe, is_sqlite
 from backstory.lineage.surroundings import (
     MOUNTS,
@@ -207,6 +214,28 @@ def _outbox(parts: Parts) -> Check:
     )
 
 
+def _links(parts: Parts) -> Check:
+    """Tables of others that are read as interactions: gone, or without a column that is mapped."""
+    if broken := linking.broken_links(parts):
+        model = min(broken)
+        more = f" and {len(broken) - 1} more" if len(broken) > 1 else ""
+        return Check(
+            name="links",
+            health=Health.PROBLEM,
+            found=f"linked interactions of {model} cannot be read: {broken[model]}{more}",
+            remedy=f"link them anew, or `backstory interactions unlink {model}`",
+        )
+    with parts.store.reader() as conn:
+        held = interaction_links.links(conn)
+    return Check(
+        name="links",
+        health=Health.OK,
+        found=f"{_count(len(held), 'linked table')} of interactions can be read"
+        if held
+        else "no interactions of others are linked",
+    )
+
+
 def _file_system(parts: Parts) -> Check:
     """SQLite needs locks that only a local file system gives for sure."""
     if not is_sqlite(parts.store.engine):
@@ -313,6 +342,7 @@ _CHECKS: dict[str, Callable[[Parts], Check]] = {
     "retention": _retention,
     "runs": _runs,
     "outbox": _outbox,
+    "links": _links,
     "keys": _keys,
     "files": _file_system,
     "leftovers": _leftovers,

@@ -76,7 +76,7 @@ def open_link(parts: Parts, link: LinkRecord, version: int | None = None) -> Lin
     mapping = InteractionMapping.from_json(link.mapping)
     for problem in mapping.problems(types_of(snapshot)):
         raise UnavailableError(
-            f"the interactions of {link.model} at {link.uri}: {problem}",
+            f"{link.uri}: {problem}",
             hint=f"link them anew with `backstory interactions link {link.model} {link.uri}`",
         )
     return Linked(link=link, mapping=mapping, snapshot=snapshot)

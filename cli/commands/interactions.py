@@ -95,6 +95,7 @@ def _mapped(function: click.decorators.FC) -> click.decorators.FC:
 @click.option("--as", "name", metavar="SLICE", help="What to call the linked slice.")
 def _link(
     session: Session,
+    /,
     model: str,
     uri: str,
     *,

@@ -75,8 +75,8 @@ def command(
             hint="for example int:019a8f3c, or --near ranker prod-eu 2026-11-14T09:41Z",
         )
     with session.home() as home, session.output.working("looking for the interaction"):
-        named = ref or home.nearest_interaction(*near, as_of=as_of)
-        found = home.state_of(named, verify=verify, as_of=as_of)
+        named = home.nearest_interaction(*near, as_of=as_of) if near else ref
+        found = home.state_of(str(named), verify=verify, as_of=as_of)
     rows = [
         (
             part.section.value,
