@@ -16,7 +16,7 @@ from backstory.lake.location import translate_os_error
 from backstory.lake.pinned import pin_folders, pins_of, read_manifest, snapshot_kept
 from backstory.lake.presence import MAX_FILES_LOOKED_AT, look_at_files
 from backstory.lake.snapshot import Table, open_snapshot
-from backstory.lineage import abandoning, linking, pinning
+from backstory.lineage import abandoning, linking, pinning, recording
 from backstory.lineage.catch_up import unregistered
 from backstory.lineage.graph import run_key
 from backstory.lineage.keys import load_key
@@ -328,6 +328,13 @@ def _clock(parts: Parts) -> Check:
             health=Health.WARNING,
             found=f"this clock is {ahead.total_seconds():.0f} s behind the last record",
             remedy="set the clock; records keep their order all the same",
+        )
+    if ahead_of := recording.ahead_of_time(parts):
+        return Check(
+            name="clock",
+            health=Health.WARNING,
+            found=f"interactions of {', '.join(ahead_of[:MAX_NAMED])} are from the future",
+            remedy="set the clock of who records them; `backstory state` flags each one",
         )
     return Check(name="clock", health=Health.OK, found="not behind the last record")
 

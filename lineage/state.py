@@ -82,6 +82,8 @@ class ModelState:
             verification results no part of the digest.
         disagreements: where what was declared and what was observed are not the same, in words.
         linked: the table of others that the interaction was read from; None for one of ours.
+        from_the_future: whether its time lies behind its recording (of others: behind now), so
+            that some clock was wrong.
     """
 
     interaction: Interaction
@@ -90,6 +92,7 @@ class ModelState:
     loads: tuple[LoadRecord, ...] = ()
     disagreements: tuple[str, ...] = ()
     linked: Linked | None = None
+    from_the_future: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "parts", tuple(in_order(self.parts)))

@@ -9,7 +9,7 @@ every part within reach.
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -26,10 +26,11 @@ from backstory.lineage.refs import ExternalRef, InteractionRef, parse_ref
 from backstory.lineage.state import ModelState, Section, StatePart
 from backstory.lineage.store import deployments, models, runs, slices
 from backstory.lineage.store.loads import LoadRecord, last_loads
-from backstory.lineage.times import time_text
+from backstory.lineage.times import from_the_future, time_text
 from backstory.lineage.tracing import known_versions, training_unknown_before
 
 _LAST_DIGITS = "ffffffff-ffff-ffff-ffff-ffffffffffff"
+_RECORDED = "_ingested_at"
 _FIRST_DIGITS = "00000000-0000-0000-0000-000000000000"
 
 
@@ -48,7 +49,8 @@ def state_of(
         InvalidError: the ref names something else, or more than one interaction.
         IntegrityError: a file that may hold it is not what was written.
     """
-    interaction, linked = _find(parts, ref, as_of)
+    answer = _find(parts, ref, as_of)
+    interaction, linked = answer.interaction, answer.linked
     with parts.store.reader(as_of) as conn:
         version = (
             models.version(conn, interaction.model, interaction.version)
@@ -71,6 +73,7 @@ def state_of(
         loads=tuple(loads),
         disagreements=(*_disagreements(found), *observed),
         linked=linked,
+        from_the_future=from_the_future(interaction.at, answer.recorded or parts.clock()),
     )
     if verify:
         checked = tuple(_verified(parts, part) for part in state.parts)
@@ -90,13 +93,20 @@ def find_interaction(parts: Parts, ref: str, as_of: datetime | None = None) -> I
         InvalidError: the ref names something else, or more than one interaction.
         IntegrityError: a file that may hold it is not what was written.
     """
-    return _find(parts, ref, as_of)[0]
+    return _find(parts, ref, as_of).interaction
 
 
-def _find(
-    parts: Parts, ref: str, as_of: datetime | None
-) -> tuple[Interaction, finding.Linked | None]:
-    """The interaction, and the table of others where it was read; of two, ours counts."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    """An interaction, and the table of others where it was read, or when it was recorded here."""
+
+    interaction: Interaction
+    linked: finding.Linked | None = None
+    recorded: datetime | None = None
+
+
+def _find(parts: Parts, ref: str, as_of: datetime | None) -> _Answer:
+    """The one that a ref names; of one in our table and in that of others, ours counts."""
     parsed = parse_ref(ref)
     if isinstance(parsed, InteractionRef):
         low, high = _id_range(parsed.prefix)
@@ -111,16 +121,17 @@ def _find(
         raise InvalidError(
             f"{ref!r} is not an interaction", hint="write it like int:019a8f3c or ext:zendesk:8812"
         )
-    ours = [(Interaction.from_row(row), None) for row in rows]
-    known = {interaction.id for interaction, _ in ours}
-    found = [*ours, *(one for one in theirs if one[0].id not in known)]
+    ours = [_Answer(interaction=Interaction.from_row(r), recorded=r[_RECORDED]) for r in rows]
+    known = {one.interaction.id for one in ours}
+    others = [_Answer(interaction=i, linked=place) for i, place in theirs if i.id not in known]
+    found = [*ours, *others]
     if not found:
         raise NotFoundError(
             f"no interaction is called {ref}",
             hint="if it was recorded, `backstory verify` tells whether damage hides it",
         )
     if len(found) > 1:
-        ids = ", ".join(f"int:{interaction.id}" for interaction, _ in found[:3])
+        ids = ", ".join(f"int:{one.interaction.id}" for one in found[:3])
         raise InvalidError(f"{ref} names {len(found)} interactions", hint=f"name one: {ids}")
     return found[0]
 
@@ -142,11 +153,12 @@ def _rows_by_id(parts: Parts, low: str, high: str, as_of: datetime | None) -> li
     files: dict[str, set[str]] = {}
     for name, path, _ in places:
         files.setdefault(name, set()).add(path)
+    opened = [(open_snapshot(parts.lake.table(name)), paths) for name, paths in files.items()]
     return [
         row
-        for name, paths in files.items()
+        for whole, paths in opened
         for row in lookup.rows_where(
-            lookup.proved(open_snapshot(parts.lake.table(name)), paths), "id", low, high
+            lookup.proved(whole, paths), "id", low, high, columns=[*whole.schema.names, _RECORDED]
         )
     ]
 

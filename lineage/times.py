@@ -63,6 +63,11 @@ def parse_time(text: str) -> datetime:
         raise InvalidError(f"{text!r} is no such time: {exc}", hint=_EXAMPLE) from exc
 
 
+def from_the_future(at: datetime, recorded: datetime) -> bool:
+    """Whether a time lies further behind its own recording than two good clocks differ."""
+    return at > recorded + MAX_CLOCK_SKEW
+
+
 def time_text(at: datetime) -> str:
     """The shortest exact text of an instant, `2026-11-14T09:41:07.000123Z`.
 

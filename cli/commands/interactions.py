@@ -1,14 +1,19 @@
 """`backstory interactions`: where they lie, and the tables of others that are read as such."""
 
+import sys
+from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
+from typing import Any
 
 import click
 
 from backstory.cli.command import Family, verb
-from backstory.cli.figures import NUMBER, PATH, REF, TEXT, TIME
-from backstory.cli.parameters import AS_OF, REF_TEXT
+from backstory.cli.figures import NUMBER, PATH, REF, STATE, TEXT, TIME, count
+from backstory.cli.parameters import AS_OF, FILE, INSTANT, REF_TEXT
 from backstory.cli.session import Session
 from backstory.cli.views import Facts, Sentence, Table
+from backstory.lake.errors import InvalidError
 
 _COLUMNS = (
     ("model", REF),
@@ -163,10 +168,80 @@ def _unlink(session: Session, model: str, reason: str) -> None:
     )
 
 
+@verb(
+    "record",
+    examples=(
+        "backstory interactions record ranker --version ranker@7 --request '[0, 1]' --response 8",
+        "backstory interactions record ranker answers.jsonl --version ranker@7 --environment prod",
+    ),
+)
+@click.argument("model", type=REF_TEXT)
+@click.argument("file", metavar="[FILE]", required=False, type=FILE)
+@click.option("--version", metavar="VERSION", type=REF_TEXT, help="The version that answered.")
+@click.option("--request", metavar="JSON", help="What was asked.")
+@click.option("--response", metavar="JSON", help="What was answered.")
+@click.option("--subject", help="The person; only a pseudonym is kept.")
+@click.option("--external-id", metavar="ID", help="What another system calls it.")
+@click.option("--at", metavar="TIME", type=INSTANT, help="When it was answered, if not now.")
+@click.option("--environment", metavar="NAME", help="Where.")
+@click.option(
+    "--part",
+    "part_texts",
+    metavar="KIND:REF",
+    multiple=True,
+    help="What shaped the answer beyond the version; may be given again.",
+)
+def _record(
+    session: Session,
+    /,
+    model: str,
+    file: Path | None,
+    *,
+    request: str | None,
+    response: str | None,
+    part_texts: Sequence[str],
+    **words: Any,
+) -> None:
+    """Record what a version answered: one interaction, or a file of them.
+
+    A file has a JSON object on each line (- is standard input) with request, response and what
+    else is known, named as in Python; the options say what is so of every line that does not. With
+    the same times and external ids, the same file is stored once. A time that has not come is
+    recorded, and flagged as from the future.
+    """
+    from backstory.cli.documents import documents
+    from backstory.lake.sources.lines import open_lines
+    from backstory.lineage.answer_text import parse_json, parse_part, read_answers
+
+    said = {name: word for name, word in words.items() if word is not None}
+    if part_texts:
+        said["parts"] = [parse_part(text) for text in part_texts]
+    if (file is None) != (request is not None and response is not None):
+        raise InvalidError(
+            "name a request and its response, or a file of them",
+            hint="for example --request '[0, 1]' --response 8",
+        )
+    with session.home() as home:
+        log = home.interactions(model)
+        if file is None:
+            asked = parse_json(str(request), "the request")
+            answered = parse_json(str(response), "the response")
+            done = log.record_answers([{**said, "request": asked, "response": answered}])
+        else:
+            source = sys.stdin.buffer if str(file) == "-" else file
+            with open_lines(source, "standard input" if source is not file else file.name) as lines:
+                done = log.record_answers(read_answers(lines, said))
+    columns = (("interaction", REF), ("at", TIME), ("time", STATE))
+    rows = [(one.ref, one.at, "from the future" if one.from_the_future else None) for one in done]
+    session.output.result(documents(done), Table(columns=columns, rows=rows))
+    if ahead := sum(one.from_the_future for one in done):
+        session.output.note(f"{count(ahead, 'time')} from the future: a clock is wrong")
+
+
 command = Family(
     "interactions",
     default="list",
-    commands=[_list, _link, _unlink],
+    commands=[_list, _record, _link, _unlink],
     examples=(
         "backstory interactions",
         "backstory interactions link ranker /data/answers --id order --at ts",

@@ -92,6 +92,10 @@ def command(
     if found.loads:
         views.append(_loads(found.loads))
     views += [Sentence(text=text, state="warning") for text in found.disagreements]
+    if found.from_the_future:
+        views.append(
+            Sentence(text="its time is from the future: a clock was wrong", state="warning")
+        )
     session.output.result(document(found), *views)
     return Exit.INTEGRITY if verify and any(map(_differs, found.missing)) else None
 

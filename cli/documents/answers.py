@@ -6,7 +6,17 @@ from typing import Any
 from backstory.cli.documents.dispatch import Document, document, time_or_null
 from backstory.lineage.finding import Linked
 from backstory.lineage.linking import InteractionTable
+from backstory.lineage.recording import Recorded
 from backstory.lineage.store.interaction_links import LinkRecord
+
+
+@document.register
+def _(thing: Recorded) -> Document:
+    return {
+        "ref": thing.ref,
+        "at": time_or_null(thing.at),
+        "fromTheFuture": thing.from_the_future,
+    }
 
 
 @document.register

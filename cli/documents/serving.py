@@ -92,4 +92,5 @@ def _(thing: ModelState) -> Document:
         "loads": documents(thing.loads),
         "disagreements": list(thing.disagreements),
         "linked": document(thing.linked) if thing.linked else None,
+        "fromTheFuture": thing.from_the_future,
     }

@@ -41,6 +41,15 @@ ASKED = {
 DONE = {
     "deploy": ["deploy", "ranker@3", "--to", "prod-us"],
     "ingest": ["ingest", "thumbs/en", "FILE"],
+    "interactions record": [
+        "interactions",
+        "record",
+        "ranker",
+        "--request",
+        "1",
+        "--response",
+        "2",
+    ],
     "load": ["load", "ranker@1"],
     "models add": ["models", "add", "ranker@9", "--trained-on", "thumbs/en@1", "--run", "r"],
     "models alias": ["models", "alias", "ranker@3", "champion"],
