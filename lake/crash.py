@@ -31,6 +31,7 @@ CRASHPOINTS = frozenset(
         "backup.copied",
         "restore.built",
         "outbox.sent",
+        "link.written",
     }
 )
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from backstory.lake.crash import crashpoint
 from backstory.lake.errors import BackstoryError, InvalidError, NotFoundError
 from backstory.lake.linked import LinkedTable
 from backstory.lake.location import check_name, local_path
@@ -83,6 +84,7 @@ def link_interactions(
     )
     known = _evidence(evidence)
     table = _table(parts, model, uri, name)
+    crashpoint("link.written")
     for problem in mapping.problems(types_of(open_snapshot(table))):
         raise InvalidError(
             f"{table.uri}: {problem}",

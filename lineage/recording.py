@@ -148,7 +148,7 @@ class InteractionLog:
         Returns:
             What each of them is called, and whether its time is from the future.
         """
-        numbers: dict[str, int | None] = {}
+        numbers: dict[Any, int | None] = {}
         made = []
         for answer in answers:
             version = answer.get("version")

@@ -7,7 +7,11 @@ A child says `ready` when everything is imported and the home is open, waits for
 import importlib
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
+
+import pyarrow as pa
+from deltalake import write_deltalake
 
 import backstory
 from backstory.lineage.home import Home
@@ -17,6 +21,8 @@ MODEL = "ranker"
 BATCHES = 10
 TRAININGS = 4
 CANARIES = 30
+LINKS = 8
+COLUMNS = {"id": "order", "at": "ts"}
 BATCH_ROWS = 500
 CONTRACT = """
 slice: thumbs
@@ -70,11 +76,20 @@ def deploy(home: Home) -> None:
     home.alias(f"{MODEL}@2", "champion")
 
 
+def link(home: Home) -> None:
+    """Link tables of others as interactions, one after the other."""
+    for number in range(LINKS):
+        uri = home.settings.home / "spool" / f"theirs-{number}"
+        home.link_interactions(MODEL, str(uri), columns=COLUMNS, environment="shop")
+        say(f"linked {number}")
+
+
 OPERATIONS: dict[str, Callable[[Home], None]] = {
     "ingest": ingest,
     "pin": pin,
     "train": train,
     "deploy": deploy,
+    "link": link,
 }
 
 
@@ -88,8 +103,12 @@ def prepare(home: Home, operation: str) -> None:
     home.create_slice(CONTRACT)
     if operation != "ingest":
         ingest(home)
-    if operation == "deploy":
+    if operation in {"deploy", "link"}:
         train(home)
+    for number in range(LINKS if operation == "link" else 0):
+        at = pa.array([datetime(2026, 11, 20, tzinfo=UTC)], pa.timestamp("us", "UTC"))
+        folder = home.settings.home / "spool" / f"theirs-{number}"
+        write_deltalake(folder, pa.table({"order": [f"o-{number}"], "ts": at}))
 
 
 def main() -> None:
