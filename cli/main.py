@@ -47,6 +47,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "deployments": "Show what serves, or served, where.",
         "amend": "Supersede a wrong record by what is so instead.",
         "amendments": "Show what was amended, newest first.",
+        "interactions": "List the tables that hold interactions.",
         "load": "Print the path of a version's artifact, verified.",
         "version-of": "Say which model version a file or folder is.",
     },

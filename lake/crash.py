@@ -32,6 +32,7 @@ CRASHPOINTS = frozenset(
         "backup.copied",
         "restore.built",
         "outbox.sent",
+        "link.written",
     }
 )
 

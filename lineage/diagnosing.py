@@ -18,7 +18,7 @@ from backstory.lake.location import translate_os_error
 from backstory.lake.pinned import pin_folders, pins_of, read_manifest, snapshot_kept
 from backstory.lake.presence import MAX_FILES_LOOKED_AT, look_at_files
 from backstory.lake.snapshot import Table, open_snapshot
-from backstory.lineage import abandoning, pinning
+from backstory.lineage import abandoning, linking, pinning, recording
 from backstory.lineage.catch_up import unregistered
 from backstory.lineage.graph import run_key
 from backstory.lineage.keys import load_key
@@ -26,7 +26,14 @@ from backstory.lineage.openlineage.receivers import SETTING
 from backstory.lineage.parts import Parts
 from backstory.lineage.run import OPEN, RunState
 from backstory.lineage.settings import SETTINGS_FILE
-from backstory.lineage.store import audit_log, outbox, runs, slices, upgrade
+from backstory.lineage.store import (
+    audit_log,
+    interaction_links,
+    outbox,
+    runs,
+    slices,
+    upgrade,
+)
 from backstory.lineage.store.engine import describe, is_sqlite
 from backstory.lineage.surroundings import (
     MOUNTS,
@@ -236,6 +243,28 @@ def _waits(name: str, queue: outbox.Queue, now: datetime, known: set[str]) -> st
     return f"{found}, refused {queue.refused:,}" if queue.refused else found
 
 
+def _links(parts: Parts) -> Check:
+    """Tables of others that are read as interactions: gone, or without a column that is mapped."""
+    if broken := linking.broken_links(parts):
+        model = min(broken)
+        more = f" and {len(broken) - 1} more" if len(broken) > 1 else ""
+        return Check(
+            name="links",
+            health=Health.PROBLEM,
+            found=f"linked interactions of {model} cannot be read: {broken[model]}{more}",
+            remedy=f"link them anew, or `backstory interactions unlink {model}`",
+        )
+    with parts.store.reader() as conn:
+        held = interaction_links.links(conn)
+    return Check(
+        name="links",
+        health=Health.OK,
+        found=f"{_count(len(held), 'linked table')} of interactions can be read"
+        if held
+        else "no interactions of others are linked",
+    )
+
+
 def _file_system(parts: Parts) -> Check:
     """SQLite needs locks that only a local file system gives for sure."""
     if not is_sqlite(parts.store.engine):
@@ -329,6 +358,13 @@ def _clock(parts: Parts) -> Check:
             found=f"this clock is {ahead.total_seconds():.0f} s behind the last record",
             remedy="set the clock; records keep their order all the same",
         )
+    if ahead_of := recording.ahead_of_time(parts):
+        return Check(
+            name="clock",
+            health=Health.WARNING,
+            found=f"interactions of {', '.join(ahead_of[:MAX_NAMED])} are ahead of the clock",
+            remedy="set the clock of who records them; `backstory state` flags each one",
+        )
     return Check(name="clock", health=Health.OK, found="not behind the last record")
 
 
@@ -342,6 +378,7 @@ _CHECKS: dict[str, Callable[[Parts], Check]] = {
     "retention": _retention,
     "runs": _runs,
     "outbox": _outbox,
+    "links": _links,
     "keys": _keys,
     "files": _file_system,
     "leftovers": _leftovers,

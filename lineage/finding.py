@@ -76,7 +76,7 @@ def open_link(parts: Parts, link: LinkRecord, version: int | None = None) -> Lin
     mapping = InteractionMapping.from_json(link.mapping)
     for problem in mapping.problems(types_of(snapshot)):
         raise UnavailableError(
-            f"the interactions of {link.model} at {link.uri}: {problem}",
+            f"{link.uri}: {problem}",
             hint=f"link them anew with `backstory interactions link {link.model} {link.uri}`",
         )
     return Linked(link=link, mapping=mapping, snapshot=snapshot)
@@ -116,8 +116,8 @@ def by_external_id(parts: Parts, texts: Sequence[str], as_of: datetime | None) -
 
 def nearest_id(
     place: Linked, environment: str, at: datetime, within: timedelta | None
-) -> tuple[timedelta, str] | None:
-    """How far from a time the nearest interaction of an environment lies, and its id."""
+) -> tuple[timedelta, datetime, str] | None:
+    """How far from a time the nearest interaction of an environment lies, its time and its id."""
     columns, always = place.mapping.columns, place.mapping.environment
     if "environment" not in columns and always != environment:
         return None
@@ -131,7 +131,8 @@ def nearest_id(
     )
     if row is None or not _named(place.mapping, row):
         return None
-    return abs(row[columns["at"]] - at), place.mapping.interaction_id(row)
+    time = row[columns["at"]]
+    return abs(time - at), time, place.mapping.interaction_id(row)
 
 
 def counted_answers(

@@ -49,6 +49,7 @@ from backstory.lineage import (
     resuming,
     retaining,
     retraining,
+    seeking,
     standing,
     stating,
     tracing,
@@ -129,6 +130,7 @@ class Home(Parts):
     impact = tracing.impact
     path = tracing.path
     state_of = stating.state_of
+    nearest_interaction = seeking.nearest_interaction
     verify = verifying.verify
     flush = forwarding.flush
     forget_receiver = forwarding.forget_receiver

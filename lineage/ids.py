@@ -50,6 +50,21 @@ def interaction_id(
     return InteractionId(_format(_microseconds(at) // 1000, high, bits))
 
 
+def id_bounds(low: datetime, high: datetime) -> tuple[str, str]:
+    """The lowest and the highest id of the time between two instants, whatever its writer."""
+    begin, end = (max(_microseconds(at), 0) // 1000 for at in (low, high))
+    return _dashed(f"{begin:012x}{'0' * 20}"), _dashed(f"{end:012x}{'f' * 20}")
+
+
+def time_of(text: str) -> datetime:
+    """The millisecond in which an id was made.
+
+    >>> time_of("01a1d96e-7fe0-7000-8000-000000000000").isoformat()
+    '2026-11-14T09:41:00+00:00'
+    """
+    return EPOCH + timedelta(milliseconds=int(text.replace("-", "")[:12], 16))
+
+
 def _microseconds(at: datetime) -> int:
     return (in_utc(at) - EPOCH) // _MICROSECOND
 
@@ -57,5 +72,8 @@ def _microseconds(at: datetime) -> int:
 def _format(milliseconds: int, high: int, low: bytes) -> str:
     """Lay out 48 bits of time, 12 bits `rand_a` and 62 bits `rand_b` around version and variant."""
     rand_b = int.from_bytes(low[:8]) & 0x3FFF_FFFF_FFFF_FFFF | 0x8000_0000_0000_0000
-    text = f"{milliseconds:012x}7{high:03x}{rand_b:016x}"
+    return _dashed(f"{milliseconds:012x}7{high:03x}{rand_b:016x}")
+
+
+def _dashed(text: str) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from backstory.lake.crash import crashpoint
 from backstory.lake.errors import BackstoryError, InvalidError, NotFoundError
 from backstory.lake.linked import LinkedTable
 from backstory.lake.location import check_name, local_path
@@ -23,8 +24,6 @@ from backstory.lineage.parts import Parts
 from backstory.lineage.resolving import ModelNamed, resolve, resolve_version
 from backstory.lineage.store import names, slices, tables, writes
 from backstory.lineage.store.interaction_links import LinkRecord, links
-
-MAX_COLUMN_CHARS = 1000  # of a column's name in a link
 
 _TOLD = (Evidence.DECLARED, Evidence.IMPORTED)
 
@@ -85,6 +84,7 @@ def link_interactions(
     )
     known = _evidence(evidence)
     table = _table(parts, model, uri, name)
+    crashpoint("link.written")
     for problem in mapping.problems(types_of(open_snapshot(table))):
         raise InvalidError(
             f"{table.uri}: {problem}",

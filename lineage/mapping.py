@@ -45,7 +45,6 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "latency_ms": ("float32", "float64", *_WHOLE),
 }
 _NEEDED = ("id", "at")
-_TEXTS = ("environment", "variant", "conversation")
 _NUMBERED = re.compile(r"(?:(?P<model>[^@]+)@)?(?P<number>\d{1,9})", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -142,8 +141,9 @@ class InteractionMapping:
             latency_ms=None if said.get("latency_ms") is None else float(said["latency_ms"]),
             parts=tuple(_parts(said.get("parts"), self.columns.get("parts", ""))),
             attributes={} if written is None else {"version": written},
-            **{name: _text(said.get(name)) for name in _TEXTS}
-            | ({"environment": self.environment} if self.environment else {}),
+            environment=self.environment or _text(said.get("environment")),
+            variant=_text(said.get("variant")),
+            conversation=_text(said.get("conversation")),
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -100,7 +100,7 @@ def find_interaction(parts: Parts, ref: str, as_of: datetime | None = None) -> I
 def _find(
     parts: Parts, ref: str, as_of: datetime | None
 ) -> tuple[Interaction, finding.Linked | None]:
-    """The interaction, and the table of others where it was read; of two, ours counts."""
+    """The one that a ref names, and the table of others that tells of it; of two, ours counts."""
     parsed = parse_ref(ref)
     if isinstance(parsed, InteractionRef):
         low, high = _id_range(parsed.prefix)
@@ -146,11 +146,12 @@ def _rows_by_id(parts: Parts, low: str, high: str, as_of: datetime | None) -> li
     files: dict[str, set[str]] = {}
     for name, path, _ in places:
         files.setdefault(name, set()).add(path)
+    opened = [(open_snapshot(parts.lake.table(name)), paths) for name, paths in files.items()]
     return [
         row
-        for name, paths in files.items()
+        for whole, paths in opened
         for row in lookup.rows_where(
-            lookup.proved(open_snapshot(parts.lake.table(name)), paths),
+            lookup.proved(whole, paths),
             "id",
             low,
             high,

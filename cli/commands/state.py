@@ -21,9 +21,10 @@ from backstory.cli.figures import (
     recorded,
     span,
 )
-from backstory.cli.parameters import AS_OF
+from backstory.cli.parameters import AS_OF, INSTANT
 from backstory.cli.session import Session
 from backstory.cli.views import Facts, Sentence, Table, View
+from backstory.lake.errors import InvalidError
 
 if TYPE_CHECKING:
     from backstory.lineage.interaction import Interaction
@@ -51,12 +52,29 @@ _LOADS = (
 
 @verb(
     "state",
-    examples=("backstory state int:019a8f3c-5b1e", "backstory state ext:zendesk:8812 --verify"),
+    examples=(
+        "backstory state int:019a8f3c-5b1e",
+        "backstory state ext:zendesk:8812 --verify",
+        "backstory state --near ranker prod-eu 2026-11-14T09:41Z",
+    ),
 )
-@click.argument("ref", metavar="INTERACTION")
+@click.argument("ref", metavar="[INTERACTION]", required=False)
+@click.option(
+    "--near",
+    metavar="MODEL ENVIRONMENT TIME",
+    type=(str, str, INSTANT),
+    help="The interaction nearest to a time in an environment, where its id is not known.",
+)
 @click.option("--verify", is_flag=True, help="Hash every part within reach again.")
 @AS_OF
-def command(session: Session, ref: str, *, verify: bool, as_of: datetime | None) -> Exit | None:
+def command(
+    session: Session,
+    ref: str | None,
+    near: tuple[str, str, datetime] | None,
+    *,
+    verify: bool,
+    as_of: datetime | None,
+) -> Exit | None:
     """Show the model state behind an interaction.
 
     Everything that determined the answer, part by part, with what is missing and where observed and
@@ -65,8 +83,14 @@ def command(session: Session, ref: str, *, verify: bool, as_of: datetime | None)
     """
     from backstory.cli.documents import document
 
-    with session.home() as home, session.output.working(f"looking for {ref}"):
-        found = home.state_of(ref, verify=verify, as_of=as_of)
+    if (ref is None) == (near is None):
+        raise InvalidError(
+            "name an interaction, or where and when it was answered",
+            hint="for example int:019a8f3c, or --near ranker prod-eu 2026-11-14T09:41Z",
+        )
+    with session.home() as home, session.output.working("looking for the interaction"):
+        named = home.nearest_interaction(*near, as_of=as_of) if near else ref
+        found = home.state_of(str(named), verify=verify, as_of=as_of)
     rows = [
         (
             part.section.value,
@@ -103,6 +127,7 @@ def _facts(found: "ModelState") -> Facts:
             ("at", asked.at, TIME),
             ("recorded", _recorded(asked), TEXT),
             ("environment", asked.environment, TEXT),
+            ("read from", _source(found), TEXT),
             ("request", _shortened(asked.request), TEXT),
             ("response", _shortened(asked.response), TEXT),
             ("state", found.digest, DIGITS),
@@ -115,6 +140,15 @@ def _recorded(asked: "Interaction") -> str | None:
     if asked.recorded_at is not None and asked.ahead is not None:
         return f"{moment(asked.recorded_at)}; it says to be {span(asked.ahead)} ahead of the clock"
     return recorded(asked.recorded_at, asked.late)
+
+
+def _source(found: "ModelState") -> str | None:
+    """The table of others that tells of it, and how far that goes."""
+    if (read := found.linked) is None:
+        return None
+    unmapped = ", ".join(read.mapping.unmapped)
+    untold = f"; it does not say {unmapped}" if unmapped else ""
+    return f"{read.ref}, {read.link.evidence}, at {read.link.uri}{untold}"
 
 
 def _loads(loads: Sequence["LoadRecord"]) -> Table:

@@ -7,6 +7,7 @@ A field is added when there is more to say; none changes its meaning within a `s
 
 from backstory.cli.documents import (  # each registers its records
     amendments,
+    answers,
     care,
     serving,
     slices,
@@ -17,6 +18,7 @@ from backstory.cli.documents.dispatch import Document, document, documents
 __all__ = [
     "Document",
     "amendments",
+    "answers",
     "care",
     "document",
     "documents",

@@ -116,4 +116,5 @@ def _(thing: ModelState) -> Document:
         "missing": documents(thing.missing),
         "loads": documents(thing.loads),
         "disagreements": list(thing.disagreements),
+        "linked": document(thing.linked) if thing.linked else None,
     }

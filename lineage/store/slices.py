@@ -460,3 +460,17 @@ def interaction_files(
     if model is not None:
         query = query.where(t.slice_.c.name == INTERACTIONS_PREFIX + model)
     return [(row[0], row[1], row[2]) for row in conn.execute(query, horizon(conn))]
+
+
+def file_times(conn: Connection, slice_id: int) -> dict[str, datetime]:
+    """When each data file of an interaction table was recorded, by its path."""
+    query = (
+        select(t.interaction_file.c.path, t.commit.c.at)
+        .join(
+            t.commit,
+            (t.commit.c.slice == t.interaction_file.c.slice)
+            & (t.commit.c.version == t.interaction_file.c.version),
+        )
+        .where(t.interaction_file.c.slice == slice_id)
+    )
+    return {row.path: row.at for row in conn.execute(query)}

@@ -1,10 +1,13 @@
 """The JSON of every command keeps its shape: who reads it can rely on it."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 
 from backstory.cli.documents import document
 from tests.cli.running import run
@@ -19,6 +22,7 @@ ASKED = {
     "diff": ["diff", "thumbs/en@1", "thumbs/en@2"],
     "doctor": ["doctor"],
     "history": ["history", "thumbs/en"],
+    "interactions": ["interactions"],
     "impact": ["impact", "thumbs/en@1"],
     "models": ["models"],
     "models aliases": ["models", "aliases", "ranker"],
@@ -38,6 +42,15 @@ DONE = {
     "amend": ["amend", "env:prod-eu#2", "--share", "0.05", "--reason", "half"],
     "deploy": ["deploy", "ranker@3", "--to", "prod-us"],
     "ingest": ["ingest", "thumbs/en", "FILE"],
+    "interactions record": [
+        "interactions",
+        "record",
+        "ranker",
+        "--request",
+        "1",
+        "--response",
+        "2",
+    ],
     "load": ["load", "ranker@1"],
     "models add": ["models", "add", "ranker@9", "--trained-on", "thumbs/en@1", "--run", "r"],
     "models alias": ["models", "alias", "ranker@3", "champion"],
@@ -95,6 +108,23 @@ def test_amendments_and_their_marks_have_their_shape(own_shop: Shop) -> None:
     for asked in (["amendments"], ["deployments"], ["trace", "env:prod-eu#2"]):
         data = run(*asked, "--json", home=own_shop.home).data
         check_shape(" ".join(["amended:", *asked]), data)
+
+
+def test_what_is_linked_has_its_shape(own_shop: Shop) -> None:
+    table = own_shop.folder / "theirs"
+    times = pa.array([datetime(2026, 11, 20, tzinfo=UTC)], pa.timestamp("us", "UTC"))
+    write_deltalake(table, pa.table({"order": ["o-1"], "ts": times}))
+    asked = {
+        "interactions link": ["link", "ranker", str(table), "--id", "order", "--at", "ts"],
+        "interactions of others": ["list"],
+        "interactions unlink": ["unlink", "ranker"],
+    }
+    for name, args in asked.items():
+        found = run("interactions", *args, "--json", home=own_shop.home).data
+        if name == "interactions link":
+            state = run("state", "ext:shop:o-1", "--json", home=own_shop.home).data
+            check_shape("state of others", state)
+        check_shape(name, found)
 
 
 def test_triggers_have_their_shape(own_shop: Shop) -> None:

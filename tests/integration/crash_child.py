@@ -11,6 +11,9 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
+from deltalake import write_deltalake
+
 import backstory
 from backstory.lineage.home import Home
 
@@ -21,6 +24,8 @@ TRAININGS = 4
 CANARIES = 30
 AMENDMENTS = 20
 BEGAN = datetime(2026, 11, 14, tzinfo=UTC)
+LINKS = 8
+COLUMNS = {"id": "order", "at": "ts"}
 BATCH_ROWS = 500
 CONTRACT = """
 slice: thumbs
@@ -88,12 +93,21 @@ def amend(home: Home) -> None:
                 home.amend(ref, reason=f"step {step}", **ends[ref])
 
 
+def link(home: Home) -> None:
+    """Link tables of others as interactions, one after the other."""
+    for number in range(LINKS):
+        uri = home.settings.home / "spool" / f"theirs-{number}"
+        home.link_interactions(MODEL, str(uri), columns=COLUMNS, environment="shop")
+        say(f"linked {number}")
+
+
 OPERATIONS: dict[str, Callable[[Home], None]] = {
     "ingest": ingest,
     "pin": pin,
     "train": train,
     "deploy": deploy,
     "amend": amend,
+    "link": link,
 }
 
 
@@ -107,11 +121,15 @@ def prepare(home: Home, operation: str) -> None:
     home.create_slice(CONTRACT)
     if operation != "ingest":
         ingest(home)
-    if operation in {"deploy", "amend"}:
+    if operation in {"deploy", "amend", "link"}:
         train(home)
     if operation == "amend":
         home.deploy(f"{MODEL}@1", to="prod", at=BEGAN)
         home.deploy(f"{MODEL}@2", to="prod", at=BEGAN + timedelta(hours=3))
+    for number in range(LINKS if operation == "link" else 0):
+        at = pa.array([datetime(2026, 11, 20, tzinfo=UTC)], pa.timestamp("us", "UTC"))
+        folder = home.settings.home / "spool" / f"theirs-{number}"
+        write_deltalake(folder, pa.table({"order": [f"o-{number}"], "ts": at}))
 
 
 def main() -> None:

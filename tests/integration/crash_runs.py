@@ -22,6 +22,7 @@ from backstory.lineage.home import Home
 from tests.integration.crash_child import (
     BATCH_ROWS,
     BATCHES,
+    LINKS,
     MODEL,
     OPERATIONS,
     SLICE,
@@ -178,6 +179,7 @@ def check_whole(home: Home) -> None:
     """Nothing is half registered."""
     _check_versions(home)
     _check_shares(home)
+    _check_links(home)
 
 
 def _check_versions(home: Home) -> None:
@@ -201,6 +203,13 @@ def _check_shares(home: Home) -> None:
         assert sum(i.share for i in serving) <= 1 + 1e-9
 
 
+def _check_links(home: Home) -> None:
+    held = [table for table in home.interaction_tables() if table.link]
+    assert len(held) <= 1
+    if held:
+        assert home.nearest_interaction(MODEL, "shop", home.clock())
+
+
 def _check_finished(home: Home, operation: str) -> None:
     found = home.slice(SLICE).at().arrow(["event_id"])["event_id"].to_pylist()
     assert len(found) == len(set(found)) == BATCHES * BATCH_ROWS
@@ -208,6 +217,11 @@ def _check_finished(home: Home, operation: str) -> None:
         assert len(home.pins(SLICE)) == BATCHES
     if operation == "train":
         assert len(home.models(MODEL)) >= TRAININGS
+    if operation == "link":
+        [held] = [table for table in home.interaction_tables() if table.link]
+        assert held.link
+        assert held.link.uri.endswith(f"theirs-{LINKS - 1}")
+        assert home.state_of(f"ext:shop:o-{LINKS - 1}").linked
     if operation == "deploy":
         serving = [i for i in home.deployments("prod", at=home.clock()) if i.share > 0]
         assert [(i.version, i.share) for i in serving] == [(2, 1.0)]

@@ -29,6 +29,7 @@ PLACES = {
     "train": ("blob.written", "blob.renamed", "run.started", "run.artifacts", "run.completed"),
     "deploy": ("unit.before_commit", "unit.after_commit", "deploy.recorded"),
     "amend": ("amend.recorded",),
+    "link": ("unit.before_commit", "unit.after_commit", "link.written"),
 }
 # tests/lake/test_table.py, test_backup_races.py and tests/lineage/test_forwarding.py kill there
 ELSEWHERE = {"slice.built", "slice.created", "backup.copied", "restore.built", "outbox.sent"}

@@ -3,6 +3,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from deltalake import write_deltalake
 
 from backstory.lake.gate import pass_gate
 from backstory.lake.pins import release
@@ -10,6 +11,7 @@ from backstory.lineage.diagnosing import Health, worst
 from backstory.lineage.home import Home, open_home
 from tests.lineage.homes import MORNING, feed, lost_run, names_of, pin_unrecorded, thumbs, train
 from tests.lineage.store.recording import ticking
+from tests.lineage.test_linking import COLUMNS, rows
 
 
 def test_a_home_that_is_well(home: Home) -> None:
@@ -111,3 +113,25 @@ def test_a_missing_folder_is_a_problem(home: Home) -> None:
 def test_a_full_disk_is_a_warning(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("backstory.lineage.diagnosing.LOW_DISK_BYTES", 1 << 70)
     assert names_of(home.doctor(), "warning") == ["disk"]
+
+
+def test_a_linked_table_that_cannot_be_read_is_named(home: Home, tmp_path: Path) -> None:
+    feed(home)
+    train(home)
+    theirs = tmp_path / "theirs"
+    write_deltalake(theirs, rows(0))
+    home.link_interactions("ranker", str(theirs), columns=COLUMNS)
+    assert worst(home.doctor()) is Health.OK
+    write_deltalake(
+        theirs, rows(3).drop_columns(["user"]), mode="overwrite", schema_mode="overwrite"
+    )
+    with open_home(home.settings.home, clock=home.clock) as opened:
+        [check] = [c for c in opened.doctor() if c.health is not Health.OK]
+    assert check.name == "links"
+    assert "ranker cannot be read" in check.found
+    assert "there is no column 'user' for subject" in check.found
+    theirs.rename(tmp_path / "moved")
+    [check] = [c for c in home.doctor() if c.name == "links"]
+    assert f"there is no Delta table at {theirs}" in check.found
+    home.unlink_interactions("ranker")
+    assert [c.health for c in home.doctor() if c.name == "links"] == [Health.OK]

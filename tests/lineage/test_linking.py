@@ -15,9 +15,11 @@ from backstory.lineage.home import Home
 from backstory.lineage.ids import interaction_id
 from backstory.lineage.interaction import PartStatus
 from backstory.lineage.state import Section
-from tests.lineage.homes import answer, backstory_error, feed, train
+from tests.integration.bandit_shop import POLICIES, impressions
+from tests.lineage.homes import CONTRACT, answer, backstory_error, feed, train
 
 AT = datetime(2026, 11, 20, 8, tzinfo=UTC)
+LOOP = EdgeKind.FEEDBACK_ON
 COLUMNS = {"id": "order", "at": "ts", "subject": "user", "request": "asked", "version": "v"}
 
 
@@ -189,9 +191,7 @@ def test_feedback_on_answers_of_others_closes_the_loop(home: Home, theirs: Path)
     home.link_interactions("ranker", str(theirs), columns=COLUMNS)
     feed(home, first=5, answer="o-4", count=2)
     made = train(home, "thumbs/en")
-    shares = {
-        edge.share for edge in home.trace(made).graph.edges if edge.kind is EdgeKind.FEEDBACK_ON
-    }
+    shares = {edge.share for edge in home.trace(made).graph.edges if edge.kind is LOOP}
     assert shares == {2 / 6}
 
 
@@ -209,3 +209,52 @@ def test_rows_that_are_hidden_are_not_found(home: Home, theirs: Path) -> None:
     DeltaTable(theirs).delete("\"order\" = 'o-4'")
     with pytest.raises(backstory.NotFoundError):
         home.state_of("ext:shop:o-4")
+
+
+def test_a_week_of_a_shop_is_read_where_it_is(
+    home: Home, shared_data: Path, tmp_path: Path
+) -> None:
+    """Two policies' impressions, a file a day; compared with what pandas says of the same rows."""
+    shown = impressions(shared_data)
+    table = shown.assign(v=shown["policy"].map(POLICIES))
+    for _, day in table.groupby("day"):
+        frame = day[["external_id", "at", "shopper", "item", "v"]]
+        write_deltalake(
+            tmp_path / "shop", pa.Table.from_pandas(frame, preserve_index=False), mode="append"
+        )
+    train(home, model="women"), train(home, model="women")
+    made = home.link_interactions(
+        "women",
+        str(tmp_path / "shop"),
+        columns={
+            "id": "external_id",
+            "at": "at",
+            "subject": "shopper",
+            "response": "item",
+            "version": "v",
+        },
+        environment="shop",
+    )
+    assert (made.snapshot.rows, len(made.snapshot.manifest.files)) == (20_000, 7)
+    for _, row in table.sample(3, random_state=7).iterrows():
+        state = home.state_of(f"ext:shop:{row['external_id']}")
+        assert state.version == f"women@{row['v']}"
+        assert state.interaction.response == str(row["item"])
+        assert state.interaction.subject == home.key.pseudonym(row["shopper"])
+        assert state.interaction.id == row["interaction"]
+        assert home.state_of(f"int:{row['interaction']}").digest == state.digest
+        assert len(lookup.may_hold(made.snapshot, "at", row["at"], row["at"]).manifest.files) <= 2
+        near = home.nearest_interaction("women", "shop", row["at"].to_pydatetime())
+        assert home.state_of(near).interaction.at == row["at"]
+    clicked = table[table["click"] == 1]
+    home.create_slice(CONTRACT)
+    home.slice("thumbs/en").append(
+        [
+            {"event_id": row.external_id, "at": row.at, "answer": row.external_id, "stars": 1}
+            for row in clicked.itertuples()
+        ],
+        source="shop",
+    )
+    trained = train(home, "thumbs/en", model="women")
+    told = {edge.rows for edge in home.trace(trained).graph.edges if edge.kind is LOOP}
+    assert told == set(clicked["v"].value_counts().to_list())

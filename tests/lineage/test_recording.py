@@ -1,8 +1,9 @@
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 import backstory
+from backstory.lineage.diagnosing import Health
 from backstory.lineage.home import Home
 from tests.lineage.homes import MORNING, answer, feed, train
 
@@ -70,3 +71,44 @@ def test_what_is_no_interaction(home: Home, wrong: dict[str, object]) -> None:
     train(home)
     with pytest.raises(backstory.InvalidError):
         home.interactions("ranker").record(**{"request": 1, "response": 2, **wrong})  # type: ignore[arg-type]  # wrong on purpose
+
+
+def test_a_time_that_has_not_come_is_recorded_and_flagged(
+    home: Home, caplog: pytest.LogCaptureFixture
+) -> None:
+    feed(home)
+    train(home)
+    assert [c.health for c in home.doctor() if c.name == "clock"] == [Health.OK]
+    well = answer(home, at=home.clock() + timedelta(seconds=3))
+    assert not caplog.records
+    early = answer(home, at=home.clock() + timedelta(hours=1), external_id="zendesk:1")
+    assert f"int:{early}: " in caplog.text
+    assert "is in the future" in caplog.text
+    assert home.state_of(f"int:{well}").interaction.ahead is None
+    for ref in (f"int:{early}", "ext:zendesk:1"):
+        assert home.state_of(ref).interaction.ahead
+    [check] = [c for c in home.doctor() if c.name == "clock"]
+    assert (check.health, "interactions of ranker" in check.found) == (Health.WARNING, True)
+
+
+def test_answers_are_recorded_in_one_commit(home: Home) -> None:
+    train(home), train(home)
+    given = [
+        {"request": n, "response": [n], "version": f"ranker@{1 + n % 2}", "at": MORNING}
+        for n in range(4)
+    ]
+    done = home.interactions("ranker").record_answers(given)
+    assert len({one.ref for one in done}) == 4
+    assert [home.state_of(one.ref).version for one in done] == ["ranker@1", "ranker@2"] * 2
+    assert len(home.history("_interactions/ranker")) == 2
+    ahead = home.clock() + timedelta(days=1)
+    [one] = home.interactions("ranker").record_answers(
+        [{"request": 1, "response": None, "at": ahead}]
+    )
+    assert one.ahead
+
+
+def test_a_time_that_no_id_can_tell_is_refused(home: Home) -> None:
+    train(home)
+    with pytest.raises(backstory.InvalidError, match="1969-12-31T00:00:00Z lies before 1970"):
+        answer(home, at=datetime(1969, 12, 31, tzinfo=UTC))
