@@ -86,6 +86,8 @@ class ModelState:
         loads: what the hosts of its environment had loaded last by then: observed, like
             verification results no part of the digest.
         disagreements: where what was declared and what was observed are not the same, in words.
+        remarks: what became of the version's run where it did not go well, and what of its training
+            nobody saw, in words; no part of the digest either.
     """
 
     interaction: Interaction
@@ -93,6 +95,7 @@ class ModelState:
     parts: tuple[StatePart, ...]
     loads: tuple[LoadRecord, ...] = ()
     disagreements: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "parts", tuple(in_order(self.parts)))

@@ -113,4 +113,5 @@ def _(thing: ModelState) -> Document:
         "missing": documents(thing.missing),
         "loads": documents(thing.loads),
         "disagreements": list(thing.disagreements),
+        "remarks": list(thing.remarks),
     }
