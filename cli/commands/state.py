@@ -36,7 +36,7 @@ _COLUMNS = (
     ("digest", DIGEST),
     ("status", STATE),
     ("detail", TEXT),
-    ("recorded", LATE),
+    ("late", LATE),
 )
 
 _LOADS = (
