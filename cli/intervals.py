@@ -18,8 +18,8 @@ _COLUMNS = (
     ("from", TIME),
     ("until", TIME),
     ("loaded", TEXT),
-    ("recorded", LATE),
-    ("end recorded", LATE),
+    ("late", LATE),
+    ("end late", LATE),
     ("amended", TEXT),
 )
 

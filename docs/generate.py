@@ -30,7 +30,7 @@ from backstory.cli.errors import EXIT_CODES
 from backstory.cli.main import main as program
 from backstory.lake import errors
 from backstory.lake.errors import BackstoryError
-from backstory.lineage import settings
+from backstory.lineage import offering, settings
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 REFERENCE = REPOSITORY / "docs/reference"
@@ -100,6 +100,7 @@ BOUNDS = {
         "lineage.metrics.MAX_METRICS": "metrics of a run",
         "lineage.running.MAX_MESSAGE": "characters of a failed run's message; the rest is cut",
         "lineage.commanding.MAX_INPUTS": "inputs of `backstory run`",
+        "lineage.commanding.MAX_COMPONENTS": "components of `backstory run`",
         "lineage.redaction.MAX_DEPTH": "levels of a parameter; what lies deeper is replaced",
         "lineage.capturing.MAX_PATCH_BYTES": "uncommitted changes of the code; else left out",
         "lineage.interaction.MAX_TEXT_BYTES": "a request, a response, the detail of a part",
@@ -220,6 +221,19 @@ def _quantity(name: str, value: Any) -> str:
     unit = ("bytes", "KiB", "MiB", "GiB", "TiB")[power]
     whole = value % (1 << 10 * power) == 0
     return f"{value >> 10 * power:,} {unit} ({value} bytes)" if whole else f"{value} bytes"
+
+
+def inputs_page() -> str:
+    """The file that `BACKSTORY_INPUTS` names."""
+    intro = (
+        "`backstory run` writes the exact inputs of a run into a JSON file, UTF-8, and names the "
+        "file in the environment variable `BACKSTORY_INPUTS` of the command. The file is gone when "
+        "the command has ended. All fields are always there."
+    )
+    rows = [f"| `{place}` | {kind} | {what} |" for place, (kind, what) in offering.FIELDS.items()]
+    table = "\n".join(["| field | kind | meaning |", "|---|---|---|", *rows])
+    more = "How to use it: [train with a command](../how-to/train-with-a-command.md)."
+    return page("The inputs of a command", intro, table, more)
 
 
 def errors_page() -> str:
@@ -411,6 +425,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "errors.md": errors_page,
     "facets.md": facets_page,
     "graphql.md": graphql_page,
+    "inputs.md": inputs_page,
     "python.md": sdk_page,
     "schema.graphql": printed,
     "settings.md": settings_page,

@@ -28,7 +28,7 @@ from backstory.lake.errors import (
 )
 from backstory.lake.location import translate_os_error
 from backstory.lineage.graph import run_key
-from backstory.lineage.input_text import Input
+from backstory.lineage.input_text import Component, Input
 from backstory.lineage.leaving import Expected
 from backstory.lineage.offering import offer
 from backstory.lineage.openlineage.events import RunDescription
@@ -43,6 +43,7 @@ from backstory.lineage.trigger import Trigger
 
 INPUTS_VARIABLE = "BACKSTORY_INPUTS"
 MAX_INPUTS = 100
+MAX_COMPONENTS = 100
 SIGNALED = 128  # and the signal's number: the exit code of what a signal has ended
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 STOP_SECONDS = 10.0  # between asking a command to stop and making it
@@ -67,6 +68,7 @@ def run_command(
     *,
     artifact: Path,
     inputs: Sequence[Input] = (),
+    components: Sequence[Component] = (),
     metrics: Path | None = None,
     params: Mapping[str, Any] | None = None,
     trigger: Trigger | None = None,
@@ -80,6 +82,7 @@ def run_command(
         command: the program and its arguments.
         artifact: the file or folder that the command leaves, new or changed.
         inputs: what it reads.
+        components: what the version is composed with, as it is before the command starts.
         metrics: a JSON file of numbers by name that it leaves, new or changed.
         params: parameters, to be recorded.
         trigger: why it runs; by hand where nothing is said.
@@ -88,8 +91,8 @@ def run_command(
             versions where nothing is said.
 
     Raises:
-        NotFoundError: an input, the program or the class is not there, or the command left no
-            artifact or metrics.
+        NotFoundError: an input, a component, the program or the class is not there, or the command
+            left no artifact or metrics.
         TriggerNotDue: the trigger's condition is not met; nothing is recorded.
         CommandFailedError: the command failed.
         InvalidError: an input or the metrics file cannot be taken.
@@ -98,11 +101,14 @@ def run_command(
         raise LimitExceededError(
             f"{len(inputs)} inputs are more than {MAX_INPUTS}", hint="read fewer slices in one run"
         )
+    _check_components(components)
     exact = [replace(given, ref=resolve_slice_at(parts, given.ref).ref) for given in inputs]
     with _CommandRun(
         parts, model, trigger=trigger, job=job, command=command, retention=retention
     ) as run:
         run.log_params(params)
+        for used in components:
+            run.use_component(used.kind, used.name, used.version, path=used.path)
         readings = [(i.role, run.read(i.ref, role=i.role, where=i.where)) for i in exact]
         uris = [parts.lake.table(reading.snapshot.slice).uri for _, reading in readings]
         offered = [(role, uri, r) for (role, r), uri in zip(readings, uris, strict=True)]
@@ -248,6 +254,21 @@ def _failure(
     if ended_by:
         return CommandFailedError(f"the command was ended by {ended_by.name}", SIGNALED + ended_by)
     return CommandFailedError(f"the command ended with exit code {code}", code)
+
+
+def _check_components(components: Sequence[Component]) -> None:
+    """Refuse too many, and what is not there, before anything is recorded."""
+    if len(components) > MAX_COMPONENTS:
+        raise LimitExceededError(
+            f"{len(components)} components are more than {MAX_COMPONENTS}",
+            hint="name those that matter, or join some in a folder",
+        )
+    for used in components:
+        if used.path is not None and not used.path.exists():
+            raise NotFoundError(
+                f"{used.path} is not there, of the component {used.kind}:{used.name}",
+                hint="name a file or folder, or leave `=PATH` out for what lives elsewhere",
+            )
 
 
 def _metrics(path: Path) -> Mapping[str, Any]:

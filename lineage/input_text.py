@@ -1,7 +1,8 @@
-"""Inputs, parameters and triggers as one word each, as a command line has them.
+"""Inputs, components, parameters and triggers as one word each, as a command line has them.
 
     --input thumbs/en@58:test        a slice, at a version or time, and what it is for
     --where thumbs/en:test=stars>1   the condition on the input of that slice, and role
+    --component prompt:greeting@4=prompts/greeting.txt
     --param rate=0.1
     --trigger threshold:thumbs/en:rows=10000
 
@@ -16,9 +17,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from backstory.lake.errors import InvalidError
+from backstory.lineage.refs import ComponentRef, parse_ref
 from backstory.lineage.trigger import Drift, Manual, Schedule, Threshold, Trigger
 
 DEFAULT_ROLE = "train"
@@ -48,6 +51,33 @@ class Input:
     def slice(self) -> str:
         """The slice's name."""
         return self.ref.removeprefix("slice:").partition("@")[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Component:
+    """What a version is composed with, and its file or folder; None for what lives elsewhere."""
+
+    kind: str
+    name: str
+    version: str
+    path: Path | None = None
+
+
+def parse_component(text: str) -> Component:
+    """Read `KIND:NAME@VERSION` with `=PATH` behind it, where its bytes are here.
+
+    Raises:
+        InvalidError: it is none.
+    """
+    named, equals, path = text.partition("=")
+    try:
+        ref = parse_ref(f"component:{named}")
+    except InvalidError as exc:
+        raise _no_component(text) from exc
+    if not isinstance(ref, ComponentRef) or (equals and not path):
+        raise _no_component(text)
+    kept = Path(path) if equals else None
+    return Component(kind=ref.kind, name=ref.name, version=ref.version, path=kept)
 
 
 def parse_inputs(inputs: Sequence[str], conditions: Sequence[str] = ()) -> list[Input]:
@@ -129,6 +159,13 @@ def _input(text: str) -> Input:
     if colon and ref != "slice" and _ROLE.fullmatch(role):
         return Input(ref=ref, role=role)
     return Input(ref=text)
+
+
+def _no_component(text: str) -> InvalidError:
+    return InvalidError(
+        f"{text[:200]!r} is no component",
+        hint="write it like prompt:greeting@4 or base_model:bert@2=models/bert",
+    )
 
 
 def _no_trigger(text: str) -> InvalidError:

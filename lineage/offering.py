@@ -1,9 +1,6 @@
 """What a command is offered: the exact files of its run's inputs, as JSON that any language reads.
 
-Format 1: `{"v": 1, "run", "model", "inputs": [{"slice", "version", "digest", "role", "where",
-"uri", "rows", "schema": [{"name", "type", "nullable"}], "files": [{"path", "rows", "bytes",
-"sha256", "partition"}]}]}`. `rows` counts the rows that meet `where`, which is the command's to
-apply; types are Arrow's; paths are absolute; an unknown `sha256` or `where` is null.
+`FIELDS` says what stands in it. Within a format, fields are added and none changes its meaning.
 """
 
 from typing import Any
@@ -13,6 +10,31 @@ from backstory.lake.location import inside
 from backstory.lake.reading import Reading
 
 OFFER_FORMAT = 1
+
+# Every field by its place, with its kind and its meaning.
+FIELDS = {
+    "v": ("integer", "The format, 1. Refuse another one; ignore fields that you do not know."),
+    "run": ("string", "The run's id, a UUIDv7; also in `BACKSTORY_RUN_ID`."),
+    "model": ("string", "The model that is trained."),
+    "inputs": ("array", "What `--input` names, in that order; empty where nothing is named."),
+    "inputs[].slice": ("string", "The slice's name."),
+    "inputs[].version": ("integer", "Its version, exact, whatever the ref was."),
+    "inputs[].digest": ("string", "The manifest digest of that version: SHA-256, 64 hex digits."),
+    "inputs[].role": ("string", "What it is for: train, unless the input says otherwise."),
+    "inputs[].where": ("string or null", "The SQL condition on its rows, which you apply."),
+    "inputs[].uri": ("string", "Where the Delta table lies."),
+    "inputs[].rows": ("integer", "How many rows of this version meet the condition."),
+    "inputs[].schema": ("array", "The columns of the files, Backstory's own with `_` among them."),
+    "inputs[].schema[].name": ("string", "The column's name."),
+    "inputs[].schema[].type": ("string", "Its type, as Arrow writes it."),
+    "inputs[].schema[].nullable": ("boolean", "Whether it may be null."),
+    "inputs[].files": ("array", "The Parquet files that the version consists of; read no others."),
+    "inputs[].files[].path": ("string", "Where the file lies, absolute."),
+    "inputs[].files[].rows": ("integer", "Its rows."),
+    "inputs[].files[].bytes": ("integer", "Its size."),
+    "inputs[].files[].sha256": ("string or null", "SHA-256 of its bytes; null where unknown."),
+    "inputs[].files[].partition": ("object", "Partition values by column, text or null."),
+}
 
 
 def offer(run_id: str, model: str, inputs: list[tuple[str, str, Reading]]) -> dict[str, Any]:

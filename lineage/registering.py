@@ -11,7 +11,7 @@ from backstory.lake.blobs import Artifact
 from backstory.lake.errors import RefusedError
 from backstory.lineage.graph import EdgeKind, EntityKind, Evidence, model_key, version_key
 from backstory.lineage.model import ComponentUse
-from backstory.lineage.store import models, tables, writes
+from backstory.lineage.store import models, reads, tables, writes
 from backstory.lineage.store.unit_of_work import Unit
 
 
@@ -128,10 +128,25 @@ def add_artifact(unit: Unit, artifact: Artifact) -> None:
         )
 
 
+def check_component(conn: Any, component: ComponentUse) -> None:
+    """Refuse a component that was recorded with other bytes.
+
+    Raises:
+        RefusedError: it was.
+    """
+    node = reads.entity_by_key(conn, component.key)
+    known = models.components(conn, [node.id]) if node is not None else {}
+    if any(other.digest != component.digest for other in known.values()):
+        raise RefusedError(
+            f"{component.key} was recorded with other bytes before",
+            hint="a component's version is immutable; give it another version",
+        )
+
+
 def _add_component(unit: Unit, component: ComponentUse, version: int) -> None:
+    check_component(unit.connection, component)
     entity = writes.add_entity(unit, EntityKind.COMPONENT, component.key, component.key)
-    known = models.components(unit.connection, [entity])
-    if not known:
+    if not models.components(unit.connection, [entity]):
         writes.insert(
             unit,
             tables.component,
@@ -140,10 +155,5 @@ def _add_component(unit: Unit, component: ComponentUse, version: int) -> None:
             name=component.name,
             version=component.version,
             digest=component.digest,
-        )
-    elif known[entity].digest != component.digest:
-        raise RefusedError(
-            f"{component.key} was recorded with other bytes before",
-            hint="a component's version is immutable; give it another version",
         )
     writes.add_edge(unit, entity, version, EdgeKind.COMPONENT_OF, Evidence.OBSERVED)

@@ -26,7 +26,7 @@ from backstory.lineage.parts import Parts
 from backstory.lineage.process import Process
 from backstory.lineage.reading import Selection, record_read
 from backstory.lineage.redaction import redact_text
-from backstory.lineage.registering import Registration, add_artifact, add_version
+from backstory.lineage.registering import Registration, add_artifact, add_version, check_component
 from backstory.lineage.resolving import resolve_slice_at
 from backstory.lineage.store import tables, writes
 from backstory.lineage.store.unit_of_work import Unit
@@ -150,6 +150,9 @@ class TrainingRun:
             kind: an open word: base_model, prompt, reranker, adapter, knowledge_base, features …
             version: its version where it lives.
             path: its file or folder, kept as an artifact; None for what lives elsewhere.
+
+        Raises:
+            RefusedError: that version of it was recorded with other bytes before.
         """
         self._refuse_when_left()
         digest = None
@@ -158,6 +161,8 @@ class TrainingRun:
             self._kept.append(artifact)
             digest = artifact.digest
         component = ComponentUse(kind=kind, name=name, version=version, digest=digest)
+        with self._parts.store.reader() as conn:
+            check_component(conn, component)  # now, not when a long training has ended
         self._components.append(component)
         return component
 

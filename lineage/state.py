@@ -91,6 +91,8 @@ class ModelState:
             verification results no part of the digest.
         disagreements: where what was declared and what was observed are not the same, in words.
         linked: the table of others that the interaction was read from; None for one of ours.
+        remarks: what became of the version's run where it did not go well, and what of its training
+            nobody saw, in words; no part of the digest either.
     """
 
     interaction: Interaction
@@ -99,6 +101,7 @@ class ModelState:
     loads: tuple[LoadRecord, ...] = ()
     disagreements: tuple[str, ...] = ()
     linked: Linked | None = None
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "parts", tuple(in_order(self.parts)))

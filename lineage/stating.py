@@ -19,6 +19,7 @@ from backstory.lake.pinned import reopen
 from backstory.lake.snapshot import open_snapshot
 from backstory.lake.verify import verify_snapshot
 from backstory.lineage import finding
+from backstory.lineage.fate import fate_of
 from backstory.lineage.interaction import (
     INTERACTION_COLUMNS,
     RECORDED_COLUMN,
@@ -68,6 +69,7 @@ def state_of(
         ]
         loads = _loads(conn, interaction)
         observed = list(_load_disagreements(conn, interaction, version, loads))
+        remarks = tuple(fate_of(conn, version)) if version else ()
     state = ModelState(
         interaction=interaction,
         version=version.ref if version else None,
@@ -75,6 +77,7 @@ def state_of(
         loads=tuple(loads),
         disagreements=(*_disagreements(found), *observed),
         linked=linked,
+        remarks=remarks,
     )
     if verify:
         checked = tuple(_verified(parts, part) for part in state.parts)

@@ -113,6 +113,11 @@ class ModelState(graphene.ObjectType):
     disagreements = many(
         graphene.String, "Where what was declared and what was observed differ, in words."
     )
+    remarks = many(
+        graphene.String,
+        "What became of the version's run where it did not go well, and what of its training "
+        "nobody saw, in words.",
+    )
 
     @staticmethod
     async def resolve_model_version(root: states.ModelState, info: Info) -> Entity | None:

@@ -20,7 +20,7 @@ _COLUMNS = (
     ("snapshot", DIGEST),
     ("pins", NUMBER),
     ("read by", REF),
-    ("recorded", LATE),
+    ("late", LATE),
 )
 
 

@@ -35,9 +35,9 @@ _COLUMNS = (
     ("size", SIZE),
     ("digest", DIGEST),
     ("evidence", TEXT),
-    ("recorded", LATE),
+    ("late", LATE),
 )
-_MOVES = (("alias", REF), ("version", REF), ("before", REF), ("since", TIME), ("recorded", LATE))
+_MOVES = (("alias", REF), ("version", REF), ("before", REF), ("since", TIME), ("late", LATE))
 
 
 @verb("list", examples=("backstory models", "backstory models ranker --json"))

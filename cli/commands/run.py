@@ -47,6 +47,13 @@ _PATH = click.Path(readable=False, path_type=Path)  # who reads it says why not
     help="The file or folder that the command leaves.",
 )
 @click.option("--metrics", metavar="FILE", type=_PATH, help="JSON that it leaves: numbers by name.")
+@click.option(
+    "--component",
+    "components",
+    metavar="KIND:NAME@VERSION[=PATH]",
+    multiple=True,
+    help="What the version is composed with, like prompt:greeting@4; the path's bytes are kept.",
+)
 @click.option("--param", "params", metavar="NAME=VALUE", multiple=True, help="To be recorded.")
 @click.option(
     "--trigger",
@@ -68,6 +75,7 @@ def command(
     conditions: Sequence[str],
     artifact: Path,
     metrics: Path | None,
+    components: Sequence[str],
     params: Sequence[str],
     trigger: str | None,
     if_due: bool,
@@ -82,7 +90,7 @@ def command(
     artifact; else the run is recorded as failed, and the exit code is the command's.
     """
     from backstory.lineage.commanding import CommandFailedError
-    from backstory.lineage.input_text import parse_inputs, parse_param
+    from backstory.lineage.input_text import parse_component, parse_inputs, parse_param
     from backstory.lineage.trigger import TriggerNotDue
 
     with session.home() as home:
@@ -92,6 +100,7 @@ def command(
                 training,
                 artifact=artifact,
                 inputs=parse_inputs(inputs, conditions),
+                components=list(map(parse_component, components)),
                 metrics=metrics,
                 params=dict(map(parse_param, params)),
                 trigger=_trigger(home, model, trigger) if trigger else None,

@@ -38,7 +38,7 @@ _COLUMNS = (
     ("digest", DIGEST),
     ("status", STATE),
     ("detail", TEXT),
-    ("recorded", LATE),
+    ("late", LATE),
 )
 
 _LOADS = (
@@ -77,9 +77,10 @@ def command(
 ) -> Exit | None:
     """Show the model state behind an interaction.
 
-    Everything that determined the answer, part by part, with what is missing and where observed and
-    declared disagree. The file that holds the interaction is hashed first; its parts are as they
-    were declared, until --verify compares their bytes. What differs gives exit code 5.
+    Everything that determined the answer, part by part, with what is missing, where observed and
+    declared disagree, and a run that did not end well. The file that holds the interaction is
+    hashed first; its parts are as they were declared, until --verify compares their bytes. What
+    differs gives exit code 5.
     """
     from backstory.cli.documents import document
 
@@ -106,7 +107,8 @@ def command(
     views: list[View] = [_facts(found), Table(columns=_COLUMNS, rows=rows)]
     if found.loads:
         views.append(_loads(found.loads))
-    views += [Sentence(text=text, state="warning") for text in found.disagreements]
+    said = (*found.remarks, *found.disagreements)
+    views += [Sentence(text=text, state="warning") for text in said]
     session.output.result(document(found), *views)
     return Exit.INTEGRITY if verify and any(map(_differs, found.missing)) else None
 

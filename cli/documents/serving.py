@@ -117,4 +117,5 @@ def _(thing: ModelState) -> Document:
         "loads": documents(thing.loads),
         "disagreements": list(thing.disagreements),
         "linked": document(thing.linked) if thing.linked else None,
+        "remarks": list(thing.remarks),
     }

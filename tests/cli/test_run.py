@@ -1,5 +1,6 @@
 """`backstory run`: real commands, which end well, fail, are told to stop or are lost."""
 
+import hashlib
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 import backstory
+from backstory.lineage.commanding import MAX_COMPONENTS
 from backstory.lineage.home import Home
 from backstory.lineage.process import Process, all_gone
 from backstory.lineage.store.engine import describe
@@ -120,6 +122,58 @@ def test_a_script_trains_a_version(home: Home, tmp_path: Path) -> None:
     assert process("runs", folder=tmp_path).rows[0][-1] == unseen
     assert process("runs", "--json", folder=tmp_path).data[0]["notCaptured"] == unseen
     assert f"not captured: {unseen}" in process("trace", "ranker@1", folder=tmp_path).out
+
+
+def test_a_version_is_composed_with_what_is_named(home: Home, tmp_path: Path) -> None:
+    (tmp_path / "hello.txt").write_text("Hello")
+    told = ("--component", "prompt:greeting@4=hello.txt", "--component", "base_model:bert@2")
+    ran = train(tmp_path, "sh", "-c", "echo Bye > hello.txt; " + SHELL, options=told)
+    assert ran.code == 0, ran.err
+    bert, greeting = home.model("ranker@1").components
+    assert (bert.kind, bert.name, bert.version, bert.digest) == ("base_model", "bert", "2", None)
+    assert (greeting.kind, greeting.name, greeting.version) == ("prompt", "greeting", "4")
+    assert greeting.digest == hashlib.sha256(b"Hello").hexdigest()
+    assert home.verify().intact
+    assert home.lake.blobs.has(greeting.digest)
+    traced = process("trace", "ranker@1", folder=tmp_path).out
+    assert "component:prompt:greeting@4" in traced
+
+
+def test_a_component_with_other_bytes_is_refused_before_the_training(
+    home: Home, tmp_path: Path
+) -> None:
+    (tmp_path / "hello.txt").write_text("Hello")
+    told = ("--component", "prompt:greeting@4=hello.txt")
+    assert train(tmp_path, "sh", "-c", SHELL, options=told).code == 0
+    (tmp_path / "hello.txt").write_text("Hi")
+    refused = train(tmp_path, "sh", "-c", f"touch trained; {SHELL}", options=told)
+    assert "component:prompt:greeting@4 was recorded with other bytes" in refused.err
+    assert not (tmp_path / "trained").exists()
+    assert [version.ref for version in home.models("ranker")] == ["ranker@1"]
+
+
+@pytest.mark.parametrize(
+    ("component", "said"),
+    [
+        ("prompt:greeting@4=nowhere.txt", "nowhere.txt is not there"),
+        ("greeting@4", "'greeting@4' is no component"),
+    ],
+)
+def test_a_wrong_component_leaves_no_run(
+    home: Home, tmp_path: Path, component: str, said: str
+) -> None:
+    ran = train(tmp_path, "sh", "-c", SHELL, options=("--component", component))
+    assert ran.code != 0
+    assert said in ran.err
+    assert "hint: " in ran.err
+    assert home.runs() == []
+
+
+def test_too_many_components_are_refused(home: Home, tmp_path: Path) -> None:
+    one = ["--component", "prompt:greeting@4"]
+    ran = train(tmp_path, "sh", "-c", SHELL, options=(*(one * (MAX_COMPONENTS + 1)),))
+    assert f"{MAX_COMPONENTS + 1} components are more than {MAX_COMPONENTS}" in ran.err
+    assert home.runs() == []
 
 
 def test_a_command_is_told_its_files_and_its_run(home: Home, tmp_path: Path) -> None:

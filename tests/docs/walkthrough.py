@@ -52,7 +52,7 @@ _DIFFERS = (
     (r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|\+00:00|\b)", "TIME"),
     (r"\b\d+(\.\d+)? ([kMG]i?)?B\b", "SIZE"),
     (r"\b\d+(\.\d+)? s\b", "DURATION"),
-    (r"\b\d+ (days?|h|min) late\b", "LATE"),
+    (r"\b[\d,]+ (days?|h|min)\b( late\b)?", "LATE"),
     (r"\b\d+\.\d+\.\d+\b", "RELEASE"),  # of a library
 )
 

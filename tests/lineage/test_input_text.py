@@ -1,9 +1,17 @@
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 import backstory
-from backstory.lineage.input_text import Input, parse_inputs, parse_param, parse_trigger
+from backstory.lineage.input_text import (
+    Component,
+    Input,
+    parse_component,
+    parse_inputs,
+    parse_param,
+    parse_trigger,
+)
 from backstory.lineage.trigger import Drift, Manual, Schedule, Threshold, Trigger
 
 INPUTS = {
@@ -26,6 +34,25 @@ TRIGGERS: dict[str, Trigger] = {
 @pytest.mark.parametrize("text", INPUTS)
 def test_an_input_has_a_role_behind_its_last_colon(text: str) -> None:
     assert parse_inputs([text]) == [INPUTS[text]]
+
+
+COMPONENTS = {
+    "prompt:greeting@4": Component(kind="prompt", name="greeting", version="4"),
+    "base_model:meta/llama:8b@2026-11=m/b=1": Component(
+        kind="base_model", name="meta/llama:8b", version="2026-11", path=Path("m/b=1")
+    ),
+}
+
+
+@pytest.mark.parametrize("text", COMPONENTS)
+def test_a_component_has_a_kind_a_name_and_a_version(text: str) -> None:
+    assert parse_component(text) == COMPONENTS[text]
+
+
+@pytest.mark.parametrize("text", ["", "prompt", "prompt:x", "prompt:x@", "prompt:x@1=", ":x@1"])
+def test_what_is_no_component_is_refused(text: str) -> None:
+    with pytest.raises(backstory.InvalidError, match="is no component"):
+        parse_component(text)
 
 
 def test_a_condition_binds_to_the_inputs_that_it_names() -> None:
