@@ -41,6 +41,7 @@ class Correction:
         until_at: until when.
         ongoing: it has not ended.
         share: its share of the traffic.
+        version: the ref of the version that was named.
         never: it did not happen.
     """
 
@@ -49,6 +50,7 @@ class Correction:
     until_at: datetime | None = None
     ongoing: bool = False
     share: float | None = None
+    version: str | None = None
     never: bool = False
 
     def __post_init__(self) -> None:

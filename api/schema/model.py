@@ -7,6 +7,7 @@ from typing import Any
 import graphene
 
 from backstory.api.context import Info
+from backstory.api.schema.amendment import Amendment
 from backstory.api.schema.entity import Entity, EvidenceLevel, Node
 from backstory.api.schema.fields import (
     DEPLOYMENT,
@@ -168,11 +169,17 @@ class Model(graphene.ObjectType):
 
     name = one(graphene.String, "Its name, in one namespace with slices.")
     versions = one(ModelVersionConnection, "Its versions, newest first.", args=page_arguments())
+    amendments = many(Amendment, "What was amended of its aliases' moves, newest first.")
 
     @staticmethod
     def resolve_name(root: GraphNode, _info: Info) -> str:
         """The key without its kind."""
         return root.key.removeprefix("model:")
+
+    @staticmethod
+    def resolve_amendments(root: GraphNode, info: Info) -> Awaitable[Any]:
+        """Its amendments."""
+        return info.context.loaders.amendments.load(root.id)
 
     @staticmethod
     async def resolve_versions(

@@ -14,18 +14,23 @@ from backstory.cli.session import Session
     "amend",
     examples=(
         "backstory amend env:prod-eu#3 --from 2026-11-14T09:41Z --reason 'rolled out late'",
+        "backstory amend ranker@champion --version ranker@6 --reason 'a slip of the pen'",
         "backstory amend env:prod-eu#4 --never --reason 'it was the test cluster'",
     ),
 )
-@click.argument("ref", type=REF_TEXT, metavar="DEPLOYMENT")
+@click.argument("ref", type=REF_TEXT, metavar="DEPLOYMENT|ALIAS")
 @click.option("--reason", metavar="TEXT", required=True, help="Why the record is wrong.")
 @click.option(
-    "--at", metavar="TIME", type=INSTANT, help="Of several intervals, the one in force then."
+    "--at",
+    metavar="TIME",
+    type=INSTANT,
+    help="Of several intervals or moves, the one in force then.",
 )
 @click.option("--from", "from_at", metavar="TIME", type=INSTANT, help="Since when it was so.")
 @click.option("--until", "until_at", metavar="TIME", type=INSTANT, help="Until when.")
 @click.option("--ongoing", is_flag=True, help="It has not ended.")
 @click.option("--share", metavar="SHARE", type=float, help="The share that it had.")
+@click.option("--version", metavar="REF", type=REF_TEXT, help="The version that an alias named.")
 @click.option("--never", is_flag=True, help="It did not happen.")
 def command(
     session: Session,
@@ -37,6 +42,7 @@ def command(
     until_at: datetime | None,
     ongoing: bool,
     share: float | None,
+    version: str | None,
     never: bool,
 ) -> None:
     """Supersede a wrong record by what is so instead.
@@ -56,6 +62,7 @@ def command(
             until_at=until_at,
             ongoing=ongoing,
             share=share,
+            version=version,
             never=never,
         )
     session.output.result(document(made), amendment_table([made]))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from backstory.cli.amendments import when_and_why
 from backstory.cli.command import Family, verb
 from backstory.cli.figures import DIGEST, DIGITS, REF, SIZE, TEXT, TIME, moment
 from backstory.cli.parameters import AS_OF, INSTANT, REF_TEXT, pairs
@@ -99,10 +100,22 @@ def _aliases(session: Session, model: str | None, *, as_of: datetime | None) -> 
     with session.home() as home:
         moves = home.aliases(model, as_of=as_of)
     rows = [
-        (f"{m.model}@{m.alias}", m.version.ref, m.before.ref if m.before else None, m.at)
+        (
+            f"{m.model}@{m.alias}",
+            m.version.ref,
+            m.before.ref if m.before else None,
+            m.at,
+            when_and_why(m.amended),
+        )
         for m in moves
     ]
-    columns = (("alias", REF), ("version", REF), ("before", REF), ("since", TIME))
+    columns = (
+        ("alias", REF),
+        ("version", REF),
+        ("before", REF),
+        ("since", TIME),
+        ("amended", TEXT),
+    )
     session.output.result(
         documents(moves),
         Table(columns=columns, rows=rows),

@@ -97,6 +97,7 @@ def _(thing: AliasMove) -> Document:
         "version": thing.version.ref,
         "before": thing.before.ref if thing.before else None,
         "at": time_or_null(thing.at),
+        "amended": mark_or_null(thing.amended),
     }
 
 

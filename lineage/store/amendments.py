@@ -15,7 +15,7 @@ from sqlalchemy import Connection, bindparam, select
 
 from backstory.lake.errors import IntegrityError
 from backstory.lineage.audit.leaf import parse_body
-from backstory.lineage.graph import deployment_key
+from backstory.lineage.graph import deployment_key, version_key
 from backstory.lineage.store import tables as t
 from backstory.lineage.store import writes
 from backstory.lineage.store.horizon import horizon, known_in
@@ -107,6 +107,36 @@ def marks(conn: Connection, entities: Sequence[int]) -> dict[int, Amended]:
     """The last amendment of each thing whose record was amended; one statement."""
     rows = _MARKS.rows(conn, ids=entities) if entities else ()
     return {entity: Amended(at=at, reason=reason) for entity, at, reason in rows}
+
+
+_MOVES = (
+    select(
+        t.alias.c.alias,
+        t.alias.c.model_version,
+        t.alias.c.from_at,
+        t.audit_leaf.c.at,
+        t.amendment.c.reason,
+    )
+    .join(t.alias, t.alias.c.id == t.amendment.c.after)
+    .join(t.audit_leaf, t.audit_leaf.c.seq == t.amendment.c.recorded_seq)
+    .where(
+        t.amendment.c.fact == t.alias.name,
+        t.alias.c.model == bindparam("model"),
+        known_in(t.amendment),
+    )
+    .order_by(t.amendment.c.id)
+)
+
+
+def amended_moves(conn: Connection, model: str) -> dict[tuple[str, int, datetime], Amended]:
+    """The last amendment of each move of a model's aliases, by alias, version and begin.
+
+    Not by row: the next move ends a move's row and writes another one with its end.
+    """
+    return {
+        (row.alias, row.model_version, row.from_at): Amended(at=row.at, reason=row.reason)
+        for row in conn.execute(_MOVES, {"model": model, **horizon(conn)})
+    }
 
 
 def amendments(
@@ -216,6 +246,30 @@ def _intervals(conn: Connection, ids: Sequence[int]) -> dict[int, tuple[str, Sai
     }
 
 
+_ALIASES = (
+    select(
+        t.alias.c.id,
+        t.alias.c.model,
+        t.alias.c.alias,
+        t.model_version.c.number,
+        t.alias.c.from_at,
+    )
+    .join(t.model_version, t.model_version.c.id == t.alias.c.model_version)
+    .where(t.alias.c.id.in_(bindparam("ids", expanding=True)))
+)
+
+
+def _aliases(conn: Connection, ids: Sequence[int]) -> dict[int, tuple[str, Said]]:
+    return {
+        row.id: (
+            f"{row.model}@{row.alias}",
+            {"version": version_key(row.model, row.number), "from": time_text(row.from_at)},
+        )
+        for row in conn.execute(_ALIASES, {"ids": list(ids)})
+    }
+
+
 _READERS: Mapping[str, Callable[[Connection, Sequence[int]], dict[int, tuple[str, Said]]]] = {
     t.deployment_interval.name: _intervals,
+    t.alias.name: _aliases,
 }

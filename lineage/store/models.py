@@ -234,7 +234,14 @@ def alias_rows(conn: Connection, model: str, alias: str | None = None) -> list[A
     query = (
         select(t.alias)
         .where(t.alias.c.model == model, known_in(t.alias))
-        .order_by(t.alias.c.alias, t.alias.c.from_at, t.alias.c.id)
+        # A move of no length lies before the one of the same instant that went on.
+        .order_by(
+            t.alias.c.alias,
+            t.alias.c.from_at,
+            t.alias.c.until_at.is_(None),
+            t.alias.c.until_at,
+            t.alias.c.id,
+        )
     )
     if alias is not None:
         query = query.where(t.alias.c.alias == alias)
