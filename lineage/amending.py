@@ -3,7 +3,7 @@
     amend(home, "env:prod-eu#3", reason="the roll-out began later", from_at=noon)
 
 What people said is amendable: when and with what share a version served, since when an alias named
-which version. What was observed is not:
+which version, and what was said of a version that no run of ours made. What was observed is not:
 runs, what they read and made, commits, loads, answers, digests and the audit log stay as they are.
 An amendment is one unit of work with one audit leaf; who amends at the same time sees what it left.
 """
@@ -18,10 +18,12 @@ from backstory.lake.errors import InvalidError, LimitExceededError, NotFoundErro
 from backstory.lineage import refs
 from backstory.lineage.aliasing import check_over
 from backstory.lineage.amendment import Correction, plan_amendment
+from backstory.lineage.declaring import snapshots_of
 from backstory.lineage.deploying import traffic, valid_time
 from backstory.lineage.deployment import Interval
 from backstory.lineage.moves import Move, corrected, in_force
 from backstory.lineage.parts import Parts
+from backstory.lineage.redeclaring import amend_version
 from backstory.lineage.resolving import (
     DeploymentNamed,
     EnvironmentNamed,
@@ -52,12 +54,16 @@ def amend(
     ongoing: bool = False,
     share: float | None = None,
     version: str | None = None,
+    artifact: str | None = None,
+    digest: str | None = None,
+    trained_on: Sequence[str] | None = None,
     never: bool = False,
 ) -> AmendmentRecord:
     """Supersede a wrong record by what is so instead.
 
     Args:
-        ref: a deployment, `env:prod-eu#3`, or an alias, `ranker@champion`.
+        ref: a deployment, `env:prod-eu#3`, an alias, `ranker@champion`, or a version that somebody
+            told of, `ranker@3`.
         reason: why the record is wrong, for whoever finds both.
         at: which of several intervals or moves is meant: the one in force at that time; the whole
             deployment, or the alias's last move, where nothing is said.
@@ -66,6 +72,9 @@ def amend(
         ongoing: it has not ended.
         share: the share that it had.
         version: the version that the alias named, as a ref.
+        artifact: the URI of the version's bytes.
+        digest: SHA-256 of them.
+        trained_on: the snapshots that the version was trained on, all of them; they are pinned.
         never: it did not happen.
 
     Raises:
@@ -80,20 +89,28 @@ def amend(
         ongoing=ongoing,
         share=share,
         version=version,
+        artifact=artifact,
+        digest=digest,
+        trained_on=trained_on,
         never=never,
     )
     for time in (correction.from_at, correction.until_at):
         valid_time(parts, time)
     parsed = refs.parse_ref(ref)
+    snapshots = snapshots_of(parts, trained_on or ())
     with parts.unit("amend", str(parsed), reason=reason) as unit:
         match parsed:
             case refs.NameRef(at=refs.Alias()):
                 entity = _amend_alias(parts, unit, parsed, correction, reason)
             case _:
                 found = resolve_ref(unit.connection, parsed, parts.clock)
-                if not isinstance(found, DeploymentNamed):
-                    raise _not_amendable(found, ref)
-                entity = _amend_deployment(unit, found, correction, reason)
+                entity = _id_of(found, ref)
+                if isinstance(found, DeploymentNamed):
+                    _amend_deployment(unit, found, correction, reason)
+                elif isinstance(found, models.VersionRecord):
+                    amend_version(
+                        parts, unit, found, correction, snapshots=snapshots, reason=reason
+                    )
         unit.note(amended=correction.said)
         crashpoint("amend.recorded")
         made = unit.seq
@@ -113,8 +130,8 @@ def amendments(
     """What was amended, newest first: what was recorded, and what is so instead.
 
     Args:
-        ref: a deployment, an environment for all that is deployed there, or a model or one of its
-            aliases for the moves of all; all where nothing is said.
+        ref: a deployment, a version, an environment for all that is deployed there, or a model or
+            one of its aliases for the moves of all; all where nothing is said.
         limit: how many at most.
         before: only those of an audit leaf before this one: the next page.
         as_of: as it was known then; as it is known now where nothing is said.
@@ -137,9 +154,7 @@ def _entities(parts: Parts, conn: Any, ref: str) -> Sequence[int]:
         return [resolve_name(conn, parsed).id]
     found = resolve_ref(conn, parsed, parts.clock)
     match found:
-        case ModelNamed(id=number):
-            return [number]
-        case DeploymentNamed(id=number):
+        case ModelNamed(id=number) | DeploymentNamed(id=number) | models.VersionRecord(id=number):
             return [number]
         case EnvironmentNamed(name=name):
             return sorted({i.deployment for i in deployments.intervals(conn, environment=name)})
@@ -147,9 +162,22 @@ def _entities(parts: Parts, conn: Any, ref: str) -> Sequence[int]:
             raise _not_amendable(found, ref)
 
 
+def _id_of(found: Resolved, ref: str) -> int:
+    """The thing that an amendment is about.
+
+    Raises:
+        InvalidError: it is none that people declare.
+    """
+    match found:
+        case DeploymentNamed(id=number) | models.VersionRecord(id=number):
+            return number
+        case _:
+            raise _not_amendable(found, ref)
+
+
 def _amend_deployment(
     unit: Unit, found: DeploymentNamed, correction: Correction, reason: str
-) -> int:
+) -> None:
     correction.only("a deployment", "--from", "--until", "--ongoing", "--share", "--never")
     own = deployments.intervals_of(unit.connection, [found.id])[found.id]
     plan = plan_amendment(
@@ -166,7 +194,6 @@ def _amend_deployment(
             after=after,
             reason=reason,
         )
-    return found.id
 
 
 def _write_interval(unit: Unit, deployment: int, interval: Interval) -> int:
@@ -268,10 +295,6 @@ _NOT_AMENDABLE = {
     models.ComponentRecord: (
         "a component is known by its digest, and is not amended",
         "use it under another version in the next retraining",
-    ),
-    models.VersionRecord: (
-        "what a version is made of was observed, and is not amended",
-        "register what is right as another version",
     ),
     ModelNamed: (
         "a model is no record of its own",

@@ -7,7 +7,7 @@ from typing import Any
 import graphene
 
 from backstory.api.context import Info
-from backstory.api.schema.amendment import Amendment
+from backstory.api.schema.amendment import AMENDMENTS, Amendment
 from backstory.api.schema.entity import Entity, EvidenceLevel, Node
 from backstory.api.schema.fields import (
     DEPLOYMENT,
@@ -104,6 +104,7 @@ class ModelVersion(graphene.ObjectType):
         DateTime, "Its training was not recorded before this moment; null where it is known."
     )
     deployments = many(DEPLOYMENT, "Where it was ever deployed.")
+    amendments = many(Amendment, AMENDMENTS)
     loads = one(
         LoadConnection, "Processes that loaded it, last recorded first.", args=page_arguments()
     )
@@ -136,6 +137,11 @@ class ModelVersion(graphene.ObjectType):
         limit, before = check_first(first) + 1, keyset.after(after)
         rows = await info.context.call(loading.loads, root.ref, limit=limit, before=before)
         return keyset.page(rows, first=first, after=after)
+
+    @staticmethod
+    def resolve_amendments(root: VersionRecord, info: Info) -> Awaitable[Any]:
+        """Its amendments."""
+        return info.context.loaders.amendments.load(root.id)
 
     @staticmethod
     def resolve_artifact(root: VersionRecord, _info: Info) -> VersionRecord:

@@ -153,6 +153,7 @@ def _show(session: Session, ref: str, *, as_of: datetime | None) -> None:
             *((name, json.dumps(values, sort_keys=True), TEXT) for name, values in told.items()),
             *(("composed with", f"{c.kind} {c.name}@{c.version}", TEXT) for c in found.components),
             *(("loaded", _load(load), TEXT) for load in found.loads),
+            ("amended", when_and_why(found.amended), TEXT),
         ],
     )
     session.output.result(document(found), facts)

@@ -86,6 +86,7 @@ def _(thing: VersionSummary) -> Document:
         "trainingUnknownBefore": time_or_null(thing.training_unknown_before),
         "components": documents(thing.components),
         "loads": documents(thing.loads),
+        "amended": mark_or_null(thing.amended),
     }
 
 

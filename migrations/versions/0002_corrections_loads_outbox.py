@@ -46,11 +46,12 @@ def upgrade() -> None:
     _processes()
     _loads()
     _amendments()
+    _declarations()
     _outbox()
 
 
 def downgrade() -> None:
-    for table in ("outbox", "amendment", "load", "run_process"):
+    for table in ("outbox", "declaration", "amendment", "load", "run_process"):
         op.drop_table(table)
     op.drop_index("ix_audit_leaf_at", "audit_leaf")
     op.drop_index("ix_commit_slice_batch", "commit")
@@ -116,6 +117,20 @@ def _amendments() -> None:
         sa.Column("after", _KEY),
         sa.Column("reason", sa.Text(), nullable=False),
         _recorded(),
+    )
+
+
+def _declarations() -> None:
+    op.create_table(
+        "declaration",
+        sa.Column("id", _KEY, primary_key=True),
+        sa.Column(
+            "model_version", _KEY, sa.ForeignKey("model_version.id"), nullable=False, index=True
+        ),
+        sa.Column("artifact_uri", sa.Text()),
+        sa.Column("declared_digest", sa.String(64), index=True),
+        _recorded(),
+        sa.Column("ended_seq", sa.BigInteger()),
     )
 
 

@@ -6,7 +6,7 @@ from tests.api import small_home
 from tests.api.conftest import World
 
 
-def test_amendments_stand_on_deployments_and_models(tmp_path: Path) -> None:
+def test_amendments_stand_on_what_they_are_about(tmp_path: Path) -> None:
     with small_home.make_home(tmp_path, retrainings=2) as home:
         deployed = home.amend("env:prod-eu#2", reason="a trial", share=0.5)
         home.amend("ranker@champion", reason="a slip", version="ranker@2")
@@ -17,6 +17,26 @@ def test_amendments_stand_on_deployments_and_models(tmp_path: Path) -> None:
                     amendments { reason } } }
                 model(name: "ranker") { amendments { reason changes { of before after } } } }"""
         )
+        home.add_version("ranker@9", artifact="s3://models/9")
+        home.amend("ranker@9", reason="moved", artifact="s3://archive/9")
+        version = World(home=home, interaction="").ask(
+            """{ modelVersion(ref: "ranker@9") { artifact { uri }
+                amendments { reason changes { before after } } } }"""
+        )["modelVersion"]
+    assert version == {
+        "artifact": {"uri": "s3://archive/9"},
+        "amendments": [
+            {
+                "reason": "moved",
+                "changes": [
+                    {
+                        "before": {"artifact": "s3://models/9", "digest": None},
+                        "after": {"artifact": "s3://archive/9", "digest": None},
+                    }
+                ],
+            }
+        ],
+    }
     [change] = deployed.changes
     [told] = found["deployment"]["amendments"]
     assert (told["actor"], told["reason"]) == (deployed.actor, "a trial")

@@ -113,6 +113,8 @@ amend ranker@champion --share 1 --reason x       2  an alias has no --share to b
 amend ranker@champion --version ranker@9 --reason x  3  ranker has no version 9
 amend ranker@nobody --never --reason x           3  ranker@nobody named nothing then
 amend rankr@champion --never --reason x          3  no model is called 'rankr'
+amend ranker@1 --digest abc --reason x           2  what was observed is not amended
+amend ranker@9 --digest abc --reason x           3  ranker has no version 9
 amend ranker --never --reason x                  2  a model is no record of its own
 amendments run:aaaaaaaa                          3  no run's id begins with
 amendments --limit 0                             2  1 to 1000 amendments are given at a time
