@@ -14,6 +14,7 @@ from backstory.lineage.lateness import lateness
 from backstory.lineage.parts import Parts
 from backstory.lineage.resolving import ModelNamed, resolve, resolve_version
 from backstory.lineage.store import models, names, tables, writes
+from backstory.lineage.store.amendments import Amended, amended_moves
 from backstory.lineage.store.recorded import alias_times
 from backstory.lineage.times import MAX_CLOCK_SKEW, time_text
 
@@ -25,6 +26,7 @@ class AliasMove:
     Attributes:
         at: since when.
         recorded_at: when that was first told.
+        amended: when the record of the move was last amended, and why.
     """
 
     model: str
@@ -33,6 +35,7 @@ class AliasMove:
     before: models.VersionRecord | None
     at: datetime
     recorded_at: datetime
+    amended: Amended | None = None
 
     @property
     def late(self) -> timedelta | None:
@@ -52,11 +55,7 @@ def alias(
     _check_alias(name)
     found = resolve_version(parts, version)
     since = valid_time(parts, at)
-    if since > parts.clock() + MAX_CLOCK_SKEW:  # else a ref would name the version before its time
-        raise InvalidError(
-            f"{found.model}@{name}: {time_text(since)} is in the future",
-            hint="move the alias when it is so; plan what serves with `backstory deploy --at`",
-        )
+    check_over(parts, since, f"{found.model}@{name}")
     with parts.unit("alias", f"{found.model}@{name}", reason=reason) as unit:
         moves = models.alias_rows(unit.connection, found.model, name)
         last = moves[-1] if moves else None
@@ -107,8 +106,22 @@ def aliases(
         return [move for move in _moves(conn, found.model) if move.version.id == found.id]
 
 
+def check_over(parts: Parts, since: datetime, alias: str) -> None:
+    """Refuse a move ahead of its time: a ref would name the version at once.
+
+    Raises:
+        InvalidError: the time is not over.
+    """
+    if since > parts.clock() + MAX_CLOCK_SKEW:
+        raise InvalidError(
+            f"{alias}: {time_text(since)} is in the future",
+            hint="move the alias when it is so; plan what serves with `backstory deploy --at`",
+        )
+
+
 def _moves(conn: Any, model: str) -> list[AliasMove]:
     rows = models.alias_rows(conn, model)
+    amended = amended_moves(conn, model)
     versions = models.versions(conn, sorted({row.model_version for row in rows}))
     told = alias_times(conn, model)
     moves: list[AliasMove] = []
@@ -122,6 +135,7 @@ def _moves(conn: Any, model: str) -> list[AliasMove]:
                 before=last.version if last else None,
                 at=row.from_at,
                 recorded_at=told[row.alias, row.model_version, row.from_at],
+                amended=amended.get((row.alias, row.model_version, row.from_at)),
             )
         )
     moves.reverse()

@@ -2,27 +2,35 @@
 
     amend(home, "env:prod-eu#3", reason="the roll-out began later", from_at=noon)
 
-What people said is amendable: when and with what share a version served. What was observed is not:
+What people said is amendable: when and with what share a version served, since when an alias named
+which version, and what was said of a version that no run of ours made. What was observed is not:
 runs, what they read and made, commits, loads, answers, digests and the audit log stay as they are.
 An amendment is one unit of work with one audit leaf; who amends at the same time sees what it left.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from backstory.lake.crash import crashpoint
-from backstory.lake.errors import InvalidError, LimitExceededError
+from backstory.lake.errors import InvalidError, LimitExceededError, NotFoundError
 from backstory.lineage import refs
+from backstory.lineage.aliasing import check_over
 from backstory.lineage.amendment import Correction, plan_amendment
+from backstory.lineage.declaring import snapshots_of
 from backstory.lineage.deploying import traffic, valid_time
+from backstory.lineage.deployment import Interval
+from backstory.lineage.moves import Move, corrected, in_force
 from backstory.lineage.parts import Parts
+from backstory.lineage.redeclaring import amend_version
 from backstory.lineage.resolving import (
     DeploymentNamed,
     EnvironmentNamed,
     ModelNamed,
     Resolved,
     SliceAt,
+    resolve_name,
     resolve_ref,
 )
 from backstory.lineage.store import amendments as store
@@ -45,19 +53,28 @@ def amend(
     until_at: datetime | None = None,
     ongoing: bool = False,
     share: float | None = None,
+    version: str | None = None,
+    artifact: str | None = None,
+    digest: str | None = None,
+    trained_on: Sequence[str] | None = None,
     never: bool = False,
 ) -> AmendmentRecord:
     """Supersede a wrong record by what is so instead.
 
     Args:
-        ref: a deployment, `env:prod-eu#3`.
+        ref: a deployment, `env:prod-eu#3`, an alias, `ranker@champion`, or a version that somebody
+            told of, `ranker@3`.
         reason: why the record is wrong, for whoever finds both.
-        at: which of several intervals is meant: the one in force at that time; the whole deployment
-            where nothing is said.
+        at: which of several intervals or moves is meant: the one in force at that time; the whole
+            deployment, or the alias's last move, where nothing is said.
         from_at: since when it was so.
         until_at: until when.
         ongoing: it has not ended.
         share: the share that it had.
+        version: the version that the alias named, as a ref.
+        artifact: the URI of the version's bytes.
+        digest: SHA-256 of them.
+        trained_on: the snapshots that the version was trained on, all of them; they are pinned.
         never: it did not happen.
 
     Raises:
@@ -66,18 +83,35 @@ def amend(
     """
     reason = _reason(reason)
     correction = Correction(
-        at=at, from_at=from_at, until_at=until_at, ongoing=ongoing, share=share, never=never
+        at=at,
+        from_at=from_at,
+        until_at=until_at,
+        ongoing=ongoing,
+        share=share,
+        version=version,
+        artifact=artifact,
+        digest=digest,
+        trained_on=trained_on,
+        never=never,
     )
     for time in (correction.from_at, correction.until_at):
         valid_time(parts, time)
     parsed = refs.parse_ref(ref)
+    snapshots = snapshots_of(parts, trained_on or ())
     with parts.unit("amend", str(parsed), reason=reason) as unit:
-        found = resolve_ref(unit.connection, parsed, parts.clock)
-        match found:
-            case DeploymentNamed():
-                entity = _amend_deployment(unit, found, correction, reason)
+        match parsed:
+            case refs.NameRef(at=refs.Alias()):
+                entity = _amend_alias(parts, unit, parsed, correction, reason)
             case _:
-                raise _not_amendable(found, ref)
+                found = resolve_ref(unit.connection, parsed, parts.clock)
+                entity = _id_of(found, ref)
+                if isinstance(found, DeploymentNamed):
+                    _amend_deployment(unit, found, correction, reason)
+                elif isinstance(found, models.VersionRecord):
+                    amend_version(
+                        parts, unit, found, correction, snapshots=snapshots, reason=reason
+                    )
+        unit.note(amended=correction.said)
         crashpoint("amend.recorded")
         made = unit.seq
     with parts.store.reader() as conn:
@@ -96,8 +130,8 @@ def amendments(
     """What was amended, newest first: what was recorded, and what is so instead.
 
     Args:
-        ref: a deployment, or an environment for all that is deployed there; all where nothing is
-            said.
+        ref: a deployment, a version, an environment for all that is deployed there, or a model or
+            one of its aliases for the moves of all; all where nothing is said.
         limit: how many at most.
         before: only those of an audit leaf before this one: the next page.
         as_of: as it was known then; as it is known now where nothing is said.
@@ -110,13 +144,17 @@ def amendments(
     with parts.store.reader(as_of) as conn:
         entities = None
         if ref is not None:
-            entities = _entities(conn, resolve_ref(conn, refs.parse_ref(ref), parts.clock), ref)
+            entities = _entities(parts, conn, ref)
         return store.amendments(conn, entities=entities, limit=limit, before=before)
 
 
-def _entities(conn: Any, found: Resolved, ref: str) -> Sequence[int]:
+def _entities(parts: Parts, conn: Any, ref: str) -> Sequence[int]:
+    parsed = refs.parse_ref(ref)
+    if isinstance(parsed, refs.NameRef) and isinstance(parsed.at, refs.Alias):
+        return [resolve_name(conn, parsed).id]
+    found = resolve_ref(conn, parsed, parts.clock)
     match found:
-        case DeploymentNamed(id=number):
+        case ModelNamed(id=number) | DeploymentNamed(id=number) | models.VersionRecord(id=number):
             return [number]
         case EnvironmentNamed(name=name):
             return sorted({i.deployment for i in deployments.intervals(conn, environment=name)})
@@ -124,9 +162,22 @@ def _entities(conn: Any, found: Resolved, ref: str) -> Sequence[int]:
             raise _not_amendable(found, ref)
 
 
+def _id_of(found: Resolved, ref: str) -> int:
+    """The thing that an amendment is about.
+
+    Raises:
+        InvalidError: it is none that people declare.
+    """
+    match found:
+        case DeploymentNamed(id=number) | models.VersionRecord(id=number):
+            return number
+        case _:
+            raise _not_amendable(found, ref)
+
+
 def _amend_deployment(
     unit: Unit, found: DeploymentNamed, correction: Correction, reason: str
-) -> int:
+) -> None:
     correction.only("a deployment", "--from", "--until", "--ongoing", "--share", "--never")
     own = deployments.intervals_of(unit.connection, [found.id])[found.id]
     plan = plan_amendment(
@@ -134,14 +185,7 @@ def _amend_deployment(
     )
     for change in plan:
         writes.end(unit, tables.deployment_interval, change.row)
-        after = change.after and writes.insert(
-            unit,
-            tables.deployment_interval,
-            deployment=found.id,
-            share=change.after.share,
-            from_at=change.after.from_at,
-            until_at=change.after.until_at,
-        )
+        after = _write_interval(unit, found.id, change.after) if change.after else None
         store.record(
             unit,
             found.id,
@@ -150,8 +194,83 @@ def _amend_deployment(
             after=after,
             reason=reason,
         )
-    unit.note(amended=correction.said)
-    return found.id
+
+
+def _write_interval(unit: Unit, deployment: int, interval: Interval) -> int:
+    return writes.insert(
+        unit,
+        tables.deployment_interval,
+        deployment=deployment,
+        share=interval.share,
+        from_at=interval.from_at,
+        until_at=interval.until_at,
+    )
+
+
+def _amend_alias(
+    parts: Parts, unit: Unit, ref: refs.NameRef, correction: Correction, reason: str
+) -> int:
+    correction.only("an alias", "--from", "--version", "--never")
+    named = resolve_name(unit.connection, ref)
+    alias = str(ref.at)
+    moves = [
+        Move(row=row.id, version=row.model_version, from_at=row.from_at, until_at=row.until_at)
+        for row in models.alias_rows(unit.connection, named.name, alias)
+    ]
+    wrong = in_force(moves, correction.at)
+    if wrong is None:
+        raise NotFoundError(
+            f"{ref} named nothing then", hint=f"see `backstory models aliases {named.name}`"
+        )
+    right = None if correction.never else _put_right(parts, unit, ref, wrong, correction)
+    if right == wrong:
+        raise InvalidError("that is recorded already", hint="an amendment says what was not so")
+    written = {
+        move.row: _rewrite_move(unit, named.name, alias, move)
+        for move in corrected(moves, wrong, right)
+        if move not in moves
+    }
+    for row in {wrong.row, *written}:
+        writes.end(unit, tables.alias, row)
+    store.record(
+        unit,
+        named.id,
+        tables.alias.name,
+        before=wrong.row,
+        after=written.get(wrong.row),
+        reason=reason,
+    )
+    return named.id
+
+
+def _put_right(
+    parts: Parts, unit: Unit, ref: refs.NameRef, wrong: Move, correction: Correction
+) -> Move:
+    version = wrong.version
+    if correction.version is not None:
+        named = refs.parse_ref(correction.version)
+        found = resolve_ref(unit.connection, named, parts.clock)
+        if not isinstance(found, models.VersionRecord) or found.model != ref.name:
+            raise InvalidError(
+                f"{correction.version!r} is not a version of {ref.name}",
+                hint=f"write it like {ref.name}@7",
+            )
+        version = found.id
+    since = correction.from_at or wrong.from_at
+    check_over(parts, since, str(ref))
+    return replace(wrong, version=version, from_at=since)
+
+
+def _rewrite_move(unit: Unit, model: str, alias: str, move: Move) -> int:
+    return writes.insert(
+        unit,
+        tables.alias,
+        model=model,
+        alias=alias,
+        model_version=move.version,
+        from_at=move.from_at,
+        until_at=move.until_at,
+    )
 
 
 def _not_amendable(found: Resolved, ref: str) -> InvalidError:
@@ -177,13 +296,9 @@ _NOT_AMENDABLE = {
         "a component is known by its digest, and is not amended",
         "use it under another version in the next retraining",
     ),
-    models.VersionRecord: (
-        "what a version is made of was observed, and is not amended",
-        "register what is right as another version",
-    ),
     ModelNamed: (
         "a model is no record of its own",
-        "name a deployment of it, see `backstory deployments`",
+        "name a deployment or an alias of it, like ranker@champion",
     ),
 }
 

@@ -41,6 +41,10 @@ class Correction:
         until_at: until when.
         ongoing: it has not ended.
         share: its share of the traffic.
+        version: the ref of the version that was named.
+        artifact: where a version's bytes lie.
+        digest: SHA-256 of them.
+        trained_on: the snapshots that a version was trained on, all of them.
         never: it did not happen.
     """
 
@@ -49,6 +53,10 @@ class Correction:
     until_at: datetime | None = None
     ongoing: bool = False
     share: float | None = None
+    version: str | None = None
+    artifact: str | None = None
+    digest: str | None = None
+    trained_on: Sequence[str] | None = None
     never: bool = False
 
     def __post_init__(self) -> None:
@@ -93,7 +101,7 @@ class Correction:
             )
 
 
-_OPTIONS = {"from_at": "--from", "until_at": "--until"}
+_OPTIONS = {"from_at": "--from", "until_at": "--until", "trained_on": "--trained-on"}
 
 
 def _words(options: Iterable[str]) -> str:

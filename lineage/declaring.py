@@ -91,13 +91,13 @@ def add_version(
         GoneError: a snapshot can no longer be read.
     """
     model, number = _model_and_number(ref)
-    found = _snapshots(parts, trained_on)
+    found = snapshots_of(parts, trained_on)
     kept, uri = _artifact(parts, artifact, digest)
     facts = _Facts(
         evidence=_evidence(evidence),
         artifact=kept.digest if kept else None,
         artifact_uri=uri,
-        declared_digest=None if kept else _digest(digest),
+        declared_digest=None if kept else check_digest(digest),
         training=_training(metrics, params, run),
         at=_made_at(parts, at),
         snapshots=frozenset(one.ref for one in found),
@@ -109,7 +109,7 @@ def add_version(
             return with_version_times(unit.connection, [known])[0]
         record = _add(unit, model, number, facts, kept)
         for one in found:
-            _train_on(parts, unit, one, record, facts.evidence)
+            train_on(parts, unit, one, record, facts.evidence)
         unit.note(evidence=facts.evidence.value, trained_on=sorted(facts.snapshots))
         return with_version_times(unit.connection, [record], unit.at)[0]
 
@@ -132,9 +132,10 @@ def _add(
     return models.versions(unit.connection, [version])[version]
 
 
-def _train_on(
+def train_on(
     parts: Parts, unit: Unit, found: SliceAt, version: models.VersionRecord, evidence: Evidence
 ) -> None:
+    """Pin a snapshot and say that a version was trained on it."""
     _, snapshot = hold(
         parts,
         unit,
@@ -205,7 +206,7 @@ def _model_and_number(text: str) -> tuple[str, int]:
     raise InvalidError(f"{text!r} names no version of a model", hint="write it like ranker@3")
 
 
-def _snapshots(parts: Parts, refs: Sequence[str]) -> list[SliceAt]:
+def snapshots_of(parts: Parts, refs: Sequence[str]) -> list[SliceAt]:
     """Each once, whatever it was called."""
     if len(refs) > MAX_TRAINED_ON:
         raise LimitExceededError(
@@ -220,24 +221,35 @@ def _artifact(
     parts: Parts, artifact: str | Path | None, digest: str | None
 ) -> tuple[Artifact | None, str | None]:
     """What is kept of it here, or else where it lies."""
-    if isinstance(artifact, str) and _URI.fullmatch(artifact):
-        uri = redact_url(artifact)
-        if len(uri) > MAX_URI_LENGTH:
-            raise LimitExceededError(
-                f"an artifact's URI has at most {MAX_URI_LENGTH} characters", hint="shorten it"
-            )
+    uri = None if artifact is None else uri_of(artifact)
+    if artifact is None or uri is not None:
         return None, uri
-    if artifact is None:
-        return None, None
     path = Path(artifact)
-    if digest is not None and (found := parts.lake.blobs.digest_of(path)) != _digest(digest):
+    if digest is not None and (found := parts.lake.blobs.digest_of(path)) != check_digest(digest):
         raise InvalidError(
             f"{path} has the digest {found}, not {digest}", hint="check which file it is"
         )
     return parts.lake.blobs.put(path), None
 
 
-def _digest(text: str | None) -> str | None:
+def uri_of(artifact: str | Path) -> str | None:
+    """The URI without its secrets; None where it is a path."""
+    if not (isinstance(artifact, str) and _URI.fullmatch(artifact)):
+        return None
+    uri = redact_url(artifact)
+    if len(uri) > MAX_URI_LENGTH:
+        raise LimitExceededError(
+            f"an artifact's URI has at most {MAX_URI_LENGTH} characters", hint="shorten it"
+        )
+    return uri
+
+
+def check_digest(text: str | None) -> str | None:
+    """The text, where it is a digest.
+
+    Raises:
+        InvalidError: it is none.
+    """
     if text is not None and _DIGEST.fullmatch(text) is None:
         raise InvalidError(
             f"{text[:80]!r} is no digest: 64 digits of 0-9 and a-f", hint="`sha256sum` gives one"

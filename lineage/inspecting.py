@@ -19,6 +19,7 @@ from backstory.lineage.resolving import (
     resolve_version,
 )
 from backstory.lineage.store import deployments, models, names, runs, slices, upgrade
+from backstory.lineage.store.amendments import Amended, marks
 from backstory.lineage.store.loads import LoadRecord, loads_of
 from backstory.lineage.store.recorded import with_commit_times, with_version_times
 from backstory.lineage.tracing import training_unknown_before
@@ -103,6 +104,7 @@ class VersionSummary:
         trained_on: the snapshots that it is said to be trained on, where no run of ours was there.
         training_unknown_before: its training was not recorded before; None where it is known.
         loads: the newest loads of it.
+        amended: when what was said of it was last amended, and why.
     """
 
     version: models.VersionRecord
@@ -111,6 +113,7 @@ class VersionSummary:
     training_unknown_before: datetime | None
     components: Sequence[models.ComponentRecord]
     loads: Sequence[LoadRecord]
+    amended: Amended | None
 
 
 def home_summary(parts: Parts) -> HomeSummary:
@@ -313,6 +316,7 @@ def show_version(parts: Parts, ref: str, *, as_of: datetime | None = None) -> Ve
             ),
             components=models.components_of(conn, version.id),
             loads=loads_of(conn, version.id, limit=SHOWN_LOADS),
+            amended=marks(conn, [version.id]).get(version.id),
         )
 
 

@@ -177,6 +177,26 @@ def _is_key(ref: refs.Ref) -> bool:
             return False
 
 
+def resolve_name(conn: Any, ref: refs.NameRef) -> ModelNamed:
+    """The model of a ref, whether its version or alias is there or not.
+
+    Raises:
+        InvalidError: it is a slice.
+        NotFoundError: no model has that name.
+    """
+    kind_and_id = names.named(conn, ref.name)
+    if kind_and_id is None or ref.kind == "slice":
+        known = names.names(conn, "model")
+        raise _unknown(f"no model is called {ref.name!r}", ref.name, known)
+    kind, entity = kind_and_id
+    if kind != EntityKind.MODEL:
+        raise InvalidError(
+            f"{str(ref)!r}: {ref.name} is a {kind}, which has no aliases",
+            hint="see `backstory models`",
+        )
+    return ModelNamed(name=ref.name, id=entity)
+
+
 def _node_of(found: Resolved, text: str) -> int:
     match found:
         case SliceAt(snapshot=None):

@@ -61,7 +61,7 @@ def state_of(
     with parts.store.reader(as_of) as conn:
         version = _version(conn, interaction)
         found = [
-            *_version_parts(interaction, version),
+            *_amended(conn, version, _version_parts(interaction, version)),
             *_deployment_parts(conn, interaction, version),
             *_training_parts(conn, version, parts.store.first_time(conn)),
             *_own_parts(interaction),
@@ -226,6 +226,15 @@ def _version_parts(
         late=version.late,
     )
     yield _artifact_part(version)
+
+
+def _amended(
+    conn: Any, version: models.VersionRecord | None, found: Iterable[StatePart]
+) -> Iterator[StatePart]:
+    """The parts with the mark of their version, where what was said of it was amended."""
+    told = [version.id] if version is not None and version.run is None else []
+    mark = next(iter(marks(conn, told).values()), None)
+    return (replace(part, amended=mark) for part in found)
 
 
 def _artifact_part(version: models.VersionRecord) -> StatePart:

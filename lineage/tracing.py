@@ -190,13 +190,14 @@ def _walk(
             graph = of_its_runs(graph)
         ids = _by_kind(graph.nodes)
         snapshots, pins = slices.kept_snapshots(conn, ids.get(EntityKind.SNAPSHOT, []))
+        details = _details(conn, ids)
         return Trace(
             graph=graph,
             direction=direction,
-            details={**snapshots, **_details(conn, ids)},
+            details={**snapshots, **details},
             reads=_group(runs.reads_of(conn, ids.get(EntityKind.RUN, [])), "run"),
             pins=pins,
-            amended=marks(conn, ids.get(EntityKind.DEPLOYMENT, [])),
+            amended=marks(conn, _told_of(details)),
             known_since=parts.store.first_time(conn),
         )
 
@@ -228,6 +229,16 @@ def _details(conn: Any, ids: Mapping[EntityKind, list[int]]) -> dict[int, Detail
         if kind in ids:
             found.update(read(conn, ids[kind]))
     return found
+
+
+def _told_of(details: Mapping[int, Detail]) -> list[int]:
+    """The nodes that somebody declared: only what was said of them may have been amended."""
+    return [
+        number
+        for number, detail in details.items()
+        if isinstance(detail, deployments.IntervalRecord)
+        or (isinstance(detail, models.VersionRecord) and detail.run is None)
+    ]
 
 
 def _group(records: Sequence[Any], name: str) -> dict[int, list[Any]]:

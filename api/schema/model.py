@@ -7,6 +7,7 @@ from typing import Any
 import graphene
 
 from backstory.api.context import Info
+from backstory.api.schema.amendment import AMENDMENTS, Amendment
 from backstory.api.schema.entity import Entity, EvidenceLevel, Node
 from backstory.api.schema.fields import (
     DEPLOYMENT,
@@ -109,6 +110,7 @@ class ModelVersion(graphene.ObjectType):
         DateTime, "Its training was not recorded before this moment; null where it is known."
     )
     deployments = many(DEPLOYMENT, "Where it was ever deployed.")
+    amendments = many(Amendment, AMENDMENTS)
     loads = one(
         LoadConnection, "Processes that loaded it, last recorded first.", args=page_arguments()
     )
@@ -155,6 +157,11 @@ class ModelVersion(graphene.ObjectType):
         return keyset.page(rows, first=first, after=after)
 
     @staticmethod
+    def resolve_amendments(root: VersionRecord, info: Info) -> Awaitable[Any]:
+        """Its amendments."""
+        return info.context.loaders.amendments.load(root.id)
+
+    @staticmethod
     def resolve_artifact(root: VersionRecord, _info: Info) -> VersionRecord:
         """The version itself holds what is known of its bytes."""
         return root
@@ -186,11 +193,17 @@ class Model(graphene.ObjectType):
 
     name = one(graphene.String, "Its name, in one namespace with slices.")
     versions = one(ModelVersionConnection, "Its versions, newest first.", args=page_arguments())
+    amendments = many(Amendment, "What was amended of its aliases' moves, newest first.")
 
     @staticmethod
     def resolve_name(root: GraphNode, _info: Info) -> str:
         """The key without its kind."""
         return root.key.removeprefix("model:")
+
+    @staticmethod
+    def resolve_amendments(root: GraphNode, info: Info) -> Awaitable[Any]:
+        """Its amendments."""
+        return info.context.loaders.amendments.load(root.id)
 
     @staticmethod
     async def resolve_versions(

@@ -14,18 +14,32 @@ from backstory.cli.session import Session
     "amend",
     examples=(
         "backstory amend env:prod-eu#3 --from 2026-11-14T09:41Z --reason 'rolled out late'",
+        "backstory amend ranker@champion --version ranker@6 --reason 'a slip of the pen'",
         "backstory amend env:prod-eu#4 --never --reason 'it was the test cluster'",
     ),
 )
-@click.argument("ref", type=REF_TEXT, metavar="DEPLOYMENT")
+@click.argument("ref", type=REF_TEXT, metavar="DEPLOYMENT|ALIAS|VERSION")
 @click.option("--reason", metavar="TEXT", required=True, help="Why the record is wrong.")
 @click.option(
-    "--at", metavar="TIME", type=INSTANT, help="Of several intervals, the one in force then."
+    "--at",
+    metavar="TIME",
+    type=INSTANT,
+    help="Of several intervals or moves, the one in force then.",
 )
 @click.option("--from", "from_at", metavar="TIME", type=INSTANT, help="Since when it was so.")
 @click.option("--until", "until_at", metavar="TIME", type=INSTANT, help="Until when.")
 @click.option("--ongoing", is_flag=True, help="It has not ended.")
 @click.option("--share", metavar="SHARE", type=float, help="The share that it had.")
+@click.option("--version", metavar="REF", type=REF_TEXT, help="The version that an alias named.")
+@click.option("--artifact", metavar="URI", help="Where the bytes of a version lie.")
+@click.option("--digest", metavar="SHA256", help="The digest of a version's bytes.")
+@click.option(
+    "--trained-on",
+    metavar="SNAPSHOT",
+    type=REF_TEXT,
+    multiple=True,
+    help="What a version was trained on, all of it; may be given again.",
+)
 @click.option("--never", is_flag=True, help="It did not happen.")
 def command(
     session: Session,
@@ -37,6 +51,10 @@ def command(
     until_at: datetime | None,
     ongoing: bool,
     share: float | None,
+    version: str | None,
+    artifact: str | None,
+    digest: str | None,
+    trained_on: tuple[str, ...],
     never: bool,
 ) -> None:
     """Supersede a wrong record by what is so instead.
@@ -56,6 +74,10 @@ def command(
             until_at=until_at,
             ongoing=ongoing,
             share=share,
+            version=version,
+            artifact=artifact,
+            digest=digest,
+            trained_on=trained_on or None,
             never=never,
         )
     session.output.result(document(made), amendment_table([made]))

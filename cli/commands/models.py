@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from backstory.cli.amendments import when_and_why
 from backstory.cli.command import Family, verb
 from backstory.cli.figures import (
     DIGEST,
@@ -37,7 +38,14 @@ _COLUMNS = (
     ("evidence", TEXT),
     ("late", LATE),
 )
-_MOVES = (("alias", REF), ("version", REF), ("before", REF), ("since", TIME), ("late", LATE))
+_MOVES = (
+    ("alias", REF),
+    ("version", REF),
+    ("before", REF),
+    ("since", TIME),
+    ("late", LATE),
+    ("amended", TEXT),
+)
 
 
 @verb("list", examples=("backstory models", "backstory models ranker --json"))
@@ -114,7 +122,14 @@ def _aliases(session: Session, model: str | None, *, as_of: datetime | None) -> 
     with session.home() as home:
         moves = home.aliases(model, as_of=as_of)
     rows = [
-        (f"{m.model}@{m.alias}", m.version.ref, m.before.ref if m.before else None, m.at, m.late)
+        (
+            f"{m.model}@{m.alias}",
+            m.version.ref,
+            m.before.ref if m.before else None,
+            m.at,
+            m.late,
+            when_and_why(m.amended),
+        )
         for m in moves
     ]
     session.output.result(
@@ -155,6 +170,7 @@ def _show(session: Session, ref: str, *, as_of: datetime | None) -> None:
             *((name, json.dumps(values, sort_keys=True), TEXT) for name, values in told.items()),
             *(("composed with", f"{c.kind} {c.name}@{c.version}", TEXT) for c in found.components),
             *(("loaded", _load(load), TEXT) for load in found.loads),
+            ("amended", when_and_why(found.amended), TEXT),
         ],
     )
     session.output.result(document(found), facts)

@@ -87,6 +87,7 @@ def _(thing: VersionSummary) -> Document:
         "trainingUnknownBefore": time_or_null(thing.training_unknown_before),
         "components": documents(thing.components),
         "loads": documents(thing.loads),
+        "amended": mark_or_null(thing.amended),
     }
 
 
@@ -99,6 +100,7 @@ def _(thing: AliasMove) -> Document:
         "before": thing.before.ref if thing.before else None,
         "at": time_or_null(thing.at),
         **recorded(thing.recorded_at, thing.late),
+        "amended": mark_or_null(thing.amended),
     }
 
 

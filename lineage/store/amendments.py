@@ -15,7 +15,7 @@ from sqlalchemy import Connection, bindparam, select
 
 from backstory.lake.errors import IntegrityError
 from backstory.lineage.audit.leaf import parse_body
-from backstory.lineage.graph import deployment_key
+from backstory.lineage.graph import EdgeKind, deployment_key, version_key
 from backstory.lineage.store import tables as t
 from backstory.lineage.store import writes
 from backstory.lineage.store.horizon import horizon, known_in
@@ -109,6 +109,58 @@ def marks(conn: Connection, entities: Sequence[int]) -> dict[int, Amended]:
     return {entity: Amended(at=at, reason=reason) for entity, at, reason in rows}
 
 
+_MOVES = (
+    select(
+        t.alias.c.alias,
+        t.alias.c.model_version,
+        t.alias.c.from_at,
+        t.audit_leaf.c.at,
+        t.amendment.c.reason,
+    )
+    .join(t.alias, t.alias.c.id == t.amendment.c.after)
+    .join(t.audit_leaf, t.audit_leaf.c.seq == t.amendment.c.recorded_seq)
+    .where(
+        t.amendment.c.fact == t.alias.name,
+        t.alias.c.model == bindparam("model"),
+        known_in(t.amendment),
+    )
+    .order_by(t.amendment.c.id)
+)
+
+
+def amended_moves(conn: Connection, model: str) -> dict[tuple[str, int, datetime], Amended]:
+    """The last amendment of each move of a model's aliases, by alias, version and begin.
+
+    Not by row: the next move ends a move's row and writes another one with its end.
+    """
+    return {
+        (row.alias, row.model_version, row.from_at): Amended(at=row.at, reason=row.reason)
+        for row in conn.execute(_MOVES, {"model": model, **horizon(conn)})
+    }
+
+
+def declaration_of(conn: Connection, version: int) -> int | None:
+    """The row of what is said now of a version's bytes, where that was amended."""
+    query = select(t.declaration.c.id).where(
+        t.declaration.c.model_version == version, known_in(t.declaration)
+    )
+    return conn.execute(query, horizon(conn)).scalar_one_or_none()
+
+
+def training_edges(conn: Connection, version: int) -> dict[str, int]:
+    """The edges from the snapshots that a version is said to be trained on, by their keys."""
+    query = (
+        select(t.entity.c.key, t.edge.c.id)
+        .join(t.entity, t.entity.c.id == t.edge.c.src)
+        .where(
+            t.edge.c.dst == version,
+            t.edge.c.kind == EdgeKind.TRAINED_ON.value,
+            known_in(t.edge),
+        )
+    )
+    return {row.key: row.id for row in conn.execute(query, horizon(conn))}
+
+
 def amendments(
     conn: Connection,
     *,
@@ -160,10 +212,18 @@ def _record(rows: Sequence[Any], said: Mapping[str, Mapping[int, tuple[str, Said
 def _change(row: Any, said: Mapping[int, tuple[str, Said]]) -> Change:
     of = row.key
     told = []
-    for number in (row.before, row.after):
+    for number in (_before(row), row.after):
         of, fact = said.get(number, (of, None))
         told.append(fact)
     return Change(of=of, before=told[0], after=told[1])
+
+
+def _before(row: Any) -> int | None:
+    """The row that was superseded; of a version that was not amended before, minus its own."""
+    if row.before is None and row.fact == t.declaration.name:
+        return -int(row.entity)
+    number: int | None = row.before
+    return number
 
 
 def _actor(body: bytes, seq: int) -> str:
@@ -178,7 +238,7 @@ def _actor(body: bytes, seq: int) -> str:
 
 def _said(conn: Connection, fact: str, rows: Sequence[Any]) -> dict[int, tuple[str, Said]]:
     """What rows of a table say, by their number, ended ones too."""
-    ids = {n for row in rows if row.fact == fact for n in (row.before, row.after)} - {None}
+    ids = {n for row in rows if row.fact == fact for n in (_before(row), row.after)} - {None}
     reader = _READERS.get(fact)
     if reader is None:
         raise IntegrityError(
@@ -216,6 +276,64 @@ def _intervals(conn: Connection, ids: Sequence[int]) -> dict[int, tuple[str, Sai
     }
 
 
+_ALIASES = (
+    select(
+        t.alias.c.id,
+        t.alias.c.model,
+        t.alias.c.alias,
+        t.model_version.c.number,
+        t.alias.c.from_at,
+    )
+    .join(t.model_version, t.model_version.c.id == t.alias.c.model_version)
+    .where(t.alias.c.id.in_(bindparam("ids", expanding=True)))
+)
+
+
+def _aliases(conn: Connection, ids: Sequence[int]) -> dict[int, tuple[str, Said]]:
+    return {
+        row.id: (
+            f"{row.model}@{row.alias}",
+            {"version": version_key(row.model, row.number), "from": time_text(row.from_at)},
+        )
+        for row in conn.execute(_ALIASES, {"ids": list(ids)})
+    }
+
+
+_TOLD = ("artifact_uri", "declared_digest")
+_DECLARATIONS = select(
+    t.declaration.c.id, t.entity.c.key, *(t.declaration.c[name] for name in _TOLD)
+).join(t.entity, t.entity.c.id == t.declaration.c.model_version)
+_VERSIONS = select(
+    t.model_version.c.id, t.entity.c.key, *(t.model_version.c[name] for name in _TOLD)
+).join(t.entity, t.entity.c.id == t.model_version.c.id)
+_UPSTREAM, _DOWNSTREAM = t.entity.alias("upstream"), t.entity.alias("downstream")
+
+
+def _declarations(conn: Connection, ids: Sequence[int]) -> dict[int, tuple[str, Said]]:
+    """What was said of the bytes of versions; a negative number is a version's own row."""
+    amended = _DECLARATIONS.where(t.declaration.c.id.in_([n for n in ids if n > 0]))
+    first = _VERSIONS.where(t.model_version.c.id.in_([-n for n in ids if n < 0]))
+    said = [(row.id, row) for row in conn.execute(amended)]
+    said += [(-row.id, row) for row in conn.execute(first)]
+    return {
+        number: (row.key, {"artifact": row.artifact_uri, "digest": row.declared_digest})
+        for number, row in said
+    }
+
+
+def _edges(conn: Connection, ids: Sequence[int]) -> dict[int, tuple[str, Said]]:
+    rows = conn.execute(
+        select(t.edge.c.id, _UPSTREAM.c.key.label("src"), _DOWNSTREAM.c.key.label("dst"))
+        .join(_UPSTREAM, _UPSTREAM.c.id == t.edge.c.src)
+        .join(_DOWNSTREAM, _DOWNSTREAM.c.id == t.edge.c.dst)
+        .where(t.edge.c.id.in_(ids))
+    )
+    return {row.id: (row.dst, {"trainedOn": row.src}) for row in rows}
+
+
 _READERS: Mapping[str, Callable[[Connection, Sequence[int]], dict[int, tuple[str, Said]]]] = {
     t.deployment_interval.name: _intervals,
+    t.alias.name: _aliases,
+    t.declaration.name: _declarations,
+    t.edge.name: _edges,
 }

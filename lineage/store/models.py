@@ -1,7 +1,7 @@
 """What the store knows of models: versions, artifacts, aliases and components."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -150,10 +150,32 @@ def _version_record(row: Any) -> VersionRecord:
     return VersionRecord(**fields, aliases=tuple(sorted(aliases.split(_COMMA))) if aliases else ())
 
 
+_DECLARATIONS = Prepared(
+    select(
+        t.declaration.c.model_version,
+        t.declaration.c.artifact_uri,
+        t.declaration.c.declared_digest,
+    ).where(among(t.declaration.c.model_version, "ids"), known_in(t.declaration))
+)
+
+
+def _records(conn: Connection, rows: Iterable[Any]) -> list[VersionRecord]:
+    """Versions as they are known: what was amended of them is asked for where any may have been."""
+    found = [_version_record(row) for row in rows]
+    told = [record.id for record in found if record.run is None and record.artifact is None]
+    amended = {
+        number: {"artifact_uri": uri, "declared_digest": digest}
+        for number, uri, digest in (_DECLARATIONS.rows(conn, ids=told) if told else ())
+    }
+    if not amended:
+        return found
+    return [replace(record, **amended.get(record.id, {})) for record in found]
+
+
 def versions(conn: Connection, ids: Sequence[int]) -> dict[int, VersionRecord]:
     """Model versions by id."""
     rows = _VERSIONS_BY_ID.rows(conn, ids=ids) if ids else ()
-    return {row[0]: _version_record(row) for row in rows}
+    return {record.id: record for record in _records(conn, rows)}
 
 
 def version(conn: Connection, model: str, number: int) -> VersionRecord | None:
@@ -161,7 +183,7 @@ def version(conn: Connection, model: str, number: int) -> VersionRecord | None:
     row = conn.execute(
         _VERSION_BY_NUMBER, {"model": model, "number": number, **horizon(conn)}
     ).one_or_none()
-    return _version_record(row) if row else None
+    return _records(conn, [row])[0] if row else None
 
 
 def versions_of(
@@ -175,7 +197,7 @@ def versions_of(
     )
     if before is not None:
         query = query.where(t.model_version.c.number < before)
-    return [_version_record(row) for row in conn.execute(query, horizon(conn))]
+    return _records(conn, conn.execute(query, horizon(conn)).all())
 
 
 def versions_made_by(conn: Connection, run: int) -> list[VersionRecord]:
@@ -186,11 +208,19 @@ def versions_made_by(conn: Connection, run: int) -> list[VersionRecord]:
 
 def versions_with(conn: Connection, digest: str) -> list[VersionRecord]:
     """The versions whose bytes have that digest, wherever they lie, newest first."""
+    amended = select(t.declaration.c.model_version).where(
+        t.declaration.c.declared_digest == digest, known_in(t.declaration)
+    )
     query = _VERSIONS.where(
-        or_(t.model_version.c.artifact == digest, t.model_version.c.declared_digest == digest),
+        or_(
+            t.model_version.c.artifact == digest,
+            t.model_version.c.declared_digest == digest,
+            t.model_version.c.id.in_(amended),
+        ),
         known_in(t.model_version),
     ).order_by(t.model_version.c.at.desc(), t.model_version.c.id.desc())
-    return [_version_record(row) for row in conn.execute(query, horizon(conn))]
+    found = _records(conn, conn.execute(query, horizon(conn)).all())
+    return [version for version in found if version.digest == digest]
 
 
 def external_count(conn: Connection) -> int:
@@ -242,7 +272,14 @@ def alias_rows(conn: Connection, model: str, alias: str | None = None) -> list[A
     query = (
         select(t.alias)
         .where(t.alias.c.model == model, known_in(t.alias))
-        .order_by(t.alias.c.alias, t.alias.c.from_at, t.alias.c.id)
+        # A move of no length lies before the one of the same instant that went on.
+        .order_by(
+            t.alias.c.alias,
+            t.alias.c.from_at,
+            t.alias.c.until_at.is_(None),
+            t.alias.c.until_at,
+            t.alias.c.id,
+        )
     )
     if alias is not None:
         query = query.where(t.alias.c.alias == alias)

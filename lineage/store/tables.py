@@ -297,6 +297,18 @@ model_version = Table(
     UniqueConstraint("model", "number"),
 )
 
+# What somebody says of a version's bytes in place of what its row says, once that was amended.
+declaration = Table(
+    "declaration",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("model_version", Key, ForeignKey("model_version.id"), nullable=False, index=True),
+    Column("artifact_uri", Text),
+    Column("declared_digest", String(64), index=True),
+    _recorded(),
+    _ended(),
+)
+
 component = Table(
     "component",
     metadata,

@@ -104,6 +104,7 @@ _EDGE = sa.select(tables.edge.c.id).where(
     tables.edge.c.dst == sa.bindparam("d"),
     tables.edge.c.kind == sa.bindparam("k"),
     sa.func.coalesce(tables.edge.c.run, 0) == sa.bindparam("r"),
+    tables.edge.c.ended_seq.is_(None),
 )
 
 

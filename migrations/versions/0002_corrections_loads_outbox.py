@@ -47,11 +47,20 @@ def upgrade() -> None:
     _loads()
     _interaction_links()
     _amendments()
+    _declarations()
     _outbox()
 
 
 def downgrade() -> None:
-    for table in ("outbox", "amendment", "interaction_link", "load", "retention", "run_process"):
+    for table in (
+        "outbox",
+        "declaration",
+        "amendment",
+        "interaction_link",
+        "load",
+        "retention",
+        "run_process",
+    ):
         op.drop_table(table)
     op.drop_index("ix_audit_leaf_at", "audit_leaf")
     op.drop_index("ix_commit_slice_batch", "commit")
@@ -143,6 +152,20 @@ def _amendments() -> None:
         sa.Column("after", _KEY),
         sa.Column("reason", sa.Text(), nullable=False),
         _recorded(),
+    )
+
+
+def _declarations() -> None:
+    op.create_table(
+        "declaration",
+        sa.Column("id", _KEY, primary_key=True),
+        sa.Column(
+            "model_version", _KEY, sa.ForeignKey("model_version.id"), nullable=False, index=True
+        ),
+        sa.Column("artifact_uri", sa.Text()),
+        sa.Column("declared_digest", sa.String(64), index=True),
+        _recorded(),
+        sa.Column("ended_seq", sa.BigInteger()),
     )
 
 

@@ -105,7 +105,10 @@ def test_what_is_done_has_its_shape(name: str, own_shop: Shop) -> None:
 
 def test_amendments_and_their_marks_have_their_shape(own_shop: Shop) -> None:
     run("amend", "env:prod-eu#2", "--share", "0.05", "--reason", "half", home=own_shop.home)
-    for asked in (["amendments"], ["deployments"], ["trace", "env:prod-eu#2"]):
+    champion = ("amend", "ranker@champion", "--version", "ranker@3", "--reason", "a slip")
+    run(*champion, home=own_shop.home)
+    commands = ("amendments", "deployments", "trace env:prod-eu#2", "models aliases")
+    for asked in map(str.split, commands):
         data = run(*asked, "--json", home=own_shop.home).data
         check_shape(" ".join(["amended:", *asked]), data)
 

@@ -109,6 +109,13 @@ amend env:prod-eu --never --reason x             2  is no record of its own
 amend thumbs/en@1 --never --reason x             2  was observed, and is not amended
 amend run:aaaaaaaa --never --reason x            3  no run's id begins with
 amend ext:zendesk:8812 --never --reason x        2  names an interaction
+amend ranker@champion --share 1 --reason x       2  an alias has no --share to be amended
+amend ranker@champion --version ranker@9 --reason x  3  ranker has no version 9
+amend ranker@nobody --never --reason x           3  ranker@nobody named nothing then
+amend rankr@champion --never --reason x          3  no model is called 'rankr'
+amend ranker@1 --digest abc --reason x           2  what was observed is not amended
+amend ranker@9 --digest abc --reason x           3  ranker has no version 9
+amend ranker --never --reason x                  2  a model is no record of its own
 amendments run:aaaaaaaa                          3  no run's id begins with
 amendments --limit 0                             2  1 to 1000 amendments are given at a time
 deployments prod                                 3  nothing was ever deployed to 'prod'

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 from deltalake import write_deltalake
@@ -87,7 +88,10 @@ def amend(home: Home) -> None:
     """Correct the begin and the end of two deployments in turn, so that they never overlap."""
     for step in range(AMENDMENTS):
         border = BEGAN + timedelta(hours=2 + step % 2)
-        ends = {"env:prod#1": {"until_at": border}, "env:prod#2": {"from_at": border}}
+        ends: dict[str, dict[str, Any]] = {
+            "env:prod#1": {"until_at": border},
+            "env:prod#2": {"from_at": border},
+        }
         for ref in sorted(ends, reverse=bool(step % 2)):
             with suppress(backstory.InvalidError):  # it was said before the kill
                 home.amend(ref, reason=f"step {step}", **ends[ref])

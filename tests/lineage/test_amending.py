@@ -140,6 +140,121 @@ def test_a_version_has_one_place_in_the_split(serving: Home) -> None:
         serving.amend("env:prod#2", reason="longer", at=NOON, until_at=late, share=0.1)
 
 
+def moves(home: Home, as_of: datetime | None = None) -> list[tuple[str, datetime]]:
+    return [(move.version.ref, move.at) for move in home.aliases("ranker", as_of=as_of)]
+
+
+def yesterday(at: datetime) -> datetime:
+    return at - timedelta(days=1)
+
+
+@pytest.fixture
+def named(home: Home) -> Home:
+    """The champion is version 1 since the morning, 2 since noon and 3 since the evening."""
+    for number, at in enumerate((MORNING, NOON, EVENING), start=1):
+        train(home)
+        home.alias(f"ranker@{number}", "champion", at=yesterday(at))
+    return home
+
+
+def test_an_alias_named_another_version(named: Home) -> None:
+    before, then = moves(named), named.clock()
+    made = named.amend("ranker@champion", reason="a slip", version="ranker@2")
+    assert moves(named)[0] == ("ranker@2", yesterday(EVENING))
+    assert named.model("ranker@champion").version.ref == "ranker@2"
+    assert named.model("ranker@champion", as_of=then).version.ref == "ranker@3"
+    assert moves(named, then) == before
+    [change] = made.changes
+    assert (made.key, change.of) == ("model:ranker", "ranker@champion")
+    assert change.before == {"version": "ranker@3", "from": "2026-11-23T18:00:00Z"}
+    assert change.after == {"version": "ranker@2", "from": "2026-11-23T18:00:00Z"}
+    assert named.amendments("ranker") == named.amendments("ranker@champion") == [made]
+    assert named.amendments("ranker", as_of=then) == []
+    assert named.verify().intact
+
+
+def test_the_mark_of_a_move_outlives_the_next_move(named: Home) -> None:
+    then = named.clock()
+    made = named.amend("ranker@champion", reason="a slip", version="ranker@2")
+    named.alias("ranker@1", "champion")
+    last, amended, *others = named.aliases("ranker")
+    assert last.amended is None
+    assert amended.amended is not None
+    assert (amended.amended.at, amended.amended.reason) == (made.at, "a slip")
+    assert [move.amended for move in others] == [None, None]
+    assert {move.amended for move in named.aliases("ranker", as_of=then)} == {None}
+
+
+def test_a_move_was_earlier(named: Home) -> None:
+    noon = yesterday(NOON)
+    earlier = noon - timedelta(hours=1)
+    named.amend("ranker@champion", reason="late note", at=noon, from_at=earlier)
+    assert moves(named)[1:] == [("ranker@2", earlier), ("ranker@1", yesterday(MORNING))]
+    hour = timedelta(hours=1)
+    for passing in (yesterday(EVENING) + hour, yesterday(MORNING) - hour):
+        with pytest.raises(backstory.RefusedError, match="which this one would pass") as refused:
+            named.amend("ranker@champion", reason="x", at=noon, from_at=passing)
+        assert "--at 2026-11-23T" in refused.value.hint
+    ahead = named.clock() + hour
+    with pytest.raises(backstory.InvalidError, match="is in the future"):
+        named.amend("ranker@champion", reason="x", from_at=ahead)
+
+
+def test_a_move_did_not_happen(named: Home) -> None:
+    named.amend("ranker@champion", reason="only talk", at=yesterday(NOON), never=True)
+    assert [ref for ref, _ in moves(named)] == ["ranker@3", "ranker@1"]
+    named.amend("ranker@champion", reason="only talk", never=True)
+    assert named.model("ranker@champion").version.ref == "ranker@1"
+    last = named.amend("ranker@champion", reason="only talk", never=True)
+    assert last.changes[0].after is None
+    for ask in (
+        lambda: named.model("ranker@champion"),
+        lambda: named.amend("ranker@champion", reason="again", never=True),
+    ):
+        with pytest.raises(backstory.NotFoundError):
+            ask()
+    assert len(named.amendments("ranker@champion")) == 3
+    named.alias("ranker@2", "champion")
+    assert named.model("ranker@champion").version.ref == "ranker@2"
+
+
+def test_moves_of_one_instant_stay_in_order(named: Home) -> None:
+    """A row that is written anew has a larger number than the one that follows it."""
+    evening = yesterday(EVENING)
+    named.amend("ranker@champion", reason="at once", at=yesterday(NOON), from_at=evening)
+    named.alias("ranker@1", "champion")
+    assert named.model("ranker@champion").version.ref == "ranker@1"
+    refs = [ref for ref, _ in moves(named)]
+    assert refs == ["ranker@1", "ranker@3", "ranker@2", "ranker@1"]
+
+
+@pytest.mark.parametrize(
+    ("ref", "more", "message"),
+    [
+        ("ranker@champion", {"share": 0.5}, "an alias has no --share"),
+        ("ranker@champion", {"version": "ranker@3"}, "recorded already"),
+        ("ranker@champion", {"version": "other@1"}, "not a version of ranker"),
+        ("ranker@champion", {"version": "ranker"}, "not a version of ranker"),
+        ("ranker@champion", {"version": "ranker@9"}, "no version 9"),
+        ("ranker@champion", {"never": True, "at": MORNING.replace(year=2020)}, "named nothing"),
+        ("ranker@champ", {"never": True}, "named nothing"),
+        ("rankr@champion", {"never": True}, "no model is called 'rankr'"),
+        ("thumbs/en@champion", {"never": True}, "has no aliases"),
+        ("env:prod#1", {"version": "ranker@1"}, "a deployment has no --version"),
+    ],
+)
+def test_what_cannot_be_amended_of_an_alias(
+    named: Home, ref: str, more: dict[str, Any], message: str
+) -> None:
+    feed(named)
+    train(named, model="other")
+    named.deploy("ranker@1", to="prod")
+    before = moves(named)
+    with pytest.raises(backstory.BackstoryError, match=message):
+        named.amend(ref, reason="wrong", **more)
+    assert moves(named) == before
+
+
 @pytest.mark.parametrize(
     ("ref", "more", "message"),
     [

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -89,6 +90,46 @@ class Serving(RuleBasedStateMachine):
             lambda: self.move(version, name, at),
             lambda: self.home.alias(version, name, at=minute(at)),
         )
+
+    @rule(
+        name=st.sampled_from(ALIASES),
+        at=st.none() | MINUTES,
+        said=st.one_of(
+            st.just({"never": True}),
+            st.builds(lambda version: {"version": version}, st.sampled_from(VERSIONS)),
+            st.builds(lambda since: {"from_at": minute(since)}, MINUTES),
+        ),
+    )
+    def amend_alias(self, name: str, at: int | None, said: dict[str, Any]) -> None:
+        when = None if at is None else minute(at)
+        self.alike(
+            lambda: self.amend_move(name, at, **said),
+            lambda: self.home.amend(f"ranker@{name}", reason="a slip", at=when, **said),
+        )
+
+    def amend_move(
+        self,
+        name: str,
+        at: int | None,
+        *,
+        never: bool = False,
+        version: str | None = None,
+        from_at: datetime | None = None,
+    ) -> None:
+        moves = self.moves[name]
+        places = [n for n, (begin, _) in enumerate(moves) if at is None or begin <= at]
+        if not places:
+            raise backstory.NotFoundError("it named nothing then")
+        place = places[-1]
+        begin, named = moves[place]
+        if from_at is not None:
+            begin = (from_at - minute(0)) // timedelta(minutes=1)
+        right = [] if never else [(begin, version or named)]
+        changed = [*moves[:place], *right, *moves[place + 1 :]]
+        begins = [begin for begin, _ in changed]
+        if begin > NOW or changed == moves or begins != sorted(begins):
+            raise backstory.InvalidError("not over, no change, or past another move")
+        self.moves[name] = changed
 
     def move(self, version: str, name: str, at: int) -> None:
         if at > NOW or at < max((begin for begin, _ in self.moves[name]), default=0):
