@@ -24,7 +24,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from backstory.lake.errors import ConflictError, InvalidError
-from backstory.lake.files import make_folder, sync_folder, sync_folders, write_durably
+from backstory.lake.files import make_folder, sync_folder, write_durably
 from backstory.lake.lakehouse import Lake
 from backstory.lake.location import check_openable, translate_os_error
 from backstory.lake.snapshot import Snapshot
@@ -218,7 +218,6 @@ def init(
         aside = Path(tempfile.mkdtemp(dir=above, prefix=f"{HOME_FOLDER}-"))
         try:
             _furnish(aside, database_url, lake, clock, entropy)
-            sync_folders(aside)
             _put_into_place(aside, folder)
         except BaseException:
             shutil.rmtree(aside, ignore_errors=True)
@@ -262,7 +261,7 @@ def _furnish(
     for name in ("lake", "artifacts", "spool"):
         (folder / name).mkdir(mode=0o700)
     key = create_key(folder / "keys", entropy)
-    _write_settings(folder, database_url, lake)
+    _write_settings(folder, database_url, lake)  # syncs the names so far; SQLite syncs its own
     if database_url is None:
         (folder / STORE_FILE).touch(mode=0o600)
     home = assemble(load_settings(folder), clock, entropy, must_exist=False)

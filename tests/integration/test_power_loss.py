@@ -200,7 +200,9 @@ def test_many_power_cuts_leave_whole_homes(life: Life, tmp_path: Path) -> None:
 
 
 def _drawn(life: Life, draw: random.Random, cuts: int) -> dict[int, list[Fate]]:
-    """Moments, each with one of the fates in turn."""
-    moments = draw.sample(range(1, len(life.records) + 1), cuts)
+    """Moments, each with one of the fates in turn; half of them just when a name has appeared."""
+    named = [done for done, record in enumerate(life.records, start=1) if record.kind in "RL"]
+    moments = draw.sample(range(1, len(life.records) + 1), cuts - cuts // 2)
+    moments += draw.choices(named, k=cuts // 2)
     fates = (names_first(), bytes_first(), by_chance(draw))
     return {moment: [fates[turn % 3]] for turn, moment in enumerate(moments)}

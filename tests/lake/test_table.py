@@ -250,6 +250,19 @@ def test_a_full_disk_at_the_commit_appends_nothing(table: SliceTable) -> None:
     assert append(table, rows(), offset=1).outcome is Outcome.ACCEPTED
 
 
+def test_a_checkpoint_has_no_name_before_it_is_synced(
+    table: SliceTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Path) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr("backstory.lake.checkpoints.sync_file", fail)
+    for n in range(CHECKPOINT_INTERVAL):
+        append(table, rows(1, first=n), offset=n)
+    names = {path.name for path in (table.folder / LOG_FOLDER).iterdir()}
+    assert names == {log_entry(table.folder, n).name for n in range(CHECKPOINT_INTERVAL + 1)}
+
+
 def test_the_log_settings_are_kept_and_read_back(table: SliceTable) -> None:
     found = DeltaTable(table.folder).metadata().configuration
 
