@@ -30,8 +30,8 @@ from backstory.api.graphql_endpoint import GraphQLEndpoint
 from backstory.api.loopback import LoopbackMiddleware, check_loopback
 from backstory.api.service import GraphQLService, Request
 from backstory.lake.errors import ConflictError, UnavailableError
+from backstory.lineage.forwarding import keep_sending
 from backstory.lineage.home import Home
-from backstory.lineage.sender import keep_sending
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8400

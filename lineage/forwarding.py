@@ -7,6 +7,9 @@ forgotten once it was taken; a crash between the two sends it again.
 """
 
 import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -21,13 +24,14 @@ from backstory.lineage.aside import aside
 from backstory.lineage.draining import Line
 from backstory.lineage.openlineage.receivers import SETTING
 from backstory.lineage.parts import Parts
-from backstory.lineage.sending import begin
+from backstory.lineage.sending import begin, end_begun
 from backstory.lineage.settings import SENDERS
 from backstory.lineage.store import outbox
 
 MAX_TIMEOUT_SECONDS = 86_400
 # What a run writes to a file itself when it starts or ends; a sender writes the rest.
 AT_HAND_AT_ONCE = 16
+LOOK_AGAIN = timedelta(seconds=1)
 
 _log = logging.getLogger(__name__)
 
@@ -190,6 +194,32 @@ def send_later(parts: Parts) -> None:
             _begin_sender(parts)
     except BackstoryError as exc:
         _log.warning("OpenLineage events were not sent: %s", exc)
+
+
+@contextmanager
+def keep_sending(parts: Parts) -> Iterator[None]:
+    """Have a process send what becomes due beside other work, which ends with that work."""
+    if not parts.settings.receivers or parts.settings.send != SENDERS[0]:
+        yield
+        return
+    stop = threading.Event()
+    looking = threading.Thread(target=_keep_looking, args=(parts, stop))
+    looking.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        looking.join()
+        end_begun()
+
+
+def _keep_looking(parts: Parts, stop: threading.Event) -> None:
+    while not stop.wait(LOOK_AGAIN.total_seconds()):
+        try:
+            if any_due(parts):
+                begin(parts.settings)
+        except BackstoryError as exc:
+            _log.warning("OpenLineage events were not sent: %s", exc)
 
 
 def any_due(parts: Parts) -> bool:

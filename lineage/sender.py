@@ -1,17 +1,16 @@
 """The process that sends a home's events: `python -m backstory.lineage.sender HOME`.
 
 It offers what waits until all is taken, to each receiver in a thread of its own, and ends after
-`LIFETIME`; the next event of the home, or the next command that writes, begins another one. `serve`
-does the same as long as it serves. An error of the store is met by trying again.
+`LIFETIME`; the next event of the home, the next command that writes, or `serve` begins another one.
+An error of the store is met by trying again.
 """
 
 import logging
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
 from typing import TextIO
@@ -19,15 +18,12 @@ from typing import TextIO
 from backstory.lake.errors import BackstoryError
 from backstory.lineage.aside import aside
 from backstory.lineage.draining import Line, wait_after
-from backstory.lineage.forwarding import any_due
+from backstory.lineage.forwarding import LOOK_AGAIN, any_due
 from backstory.lineage.home import open_home
 from backstory.lineage.parts import Parts
 from backstory.lineage.sending import SENDER_LOCK, alone, handed_over
-from backstory.lineage.settings import SENDERS
 
 LIFETIME = timedelta(minutes=10)
-LOOK_AGAIN = timedelta(seconds=1)
-STOP_SECONDS = 5.0
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +33,6 @@ def send_all(
     *,
     lock: AbstractContextManager[TextIO | None] | None = None,
     sleep: Callable[[float], object] = time.sleep,
-    stopped: Callable[[], bool] = lambda: False,
 ) -> None:
     """Send what waits, until nothing does or the lifetime is over; nothing where another does.
 
@@ -45,12 +40,11 @@ def send_all(
         parts: the home.
         lock: the lock of senders, where it was taken for us.
         sleep: waits so many seconds.
-        stopped: whether to end now.
     """
     until = parts.clock() + LIFETIME
 
     def over() -> bool:
-        return stopped() or parts.clock() >= until
+        return parts.clock() >= until
 
     while not over():
         with lock or alone(parts.settings, SENDER_LOCK) as held:
@@ -106,30 +100,6 @@ class _Sender:
             del self._at_work[line]
         if done and not sum(future.result() for future in ended.values()):
             self._sleep(timeout)  # somebody else sends, or it was not taken
-
-
-@contextmanager
-def keep_sending(parts: Parts) -> Iterator[None]:
-    """Send what becomes due beside other work, where the settings say so, and stop with it."""
-    if not parts.settings.receivers or parts.settings.send != SENDERS[0]:
-        yield
-        return
-    stop = threading.Event()
-    keeping = aside(_keep_sending, parts, stop)
-    try:
-        yield
-    finally:
-        stop.set()
-        wait([keeping], timeout=STOP_SECONDS)
-
-
-def _keep_sending(parts: Parts, stop: threading.Event) -> None:
-    while not stop.wait(LOOK_AGAIN.total_seconds()):
-        try:
-            if any_due(parts):
-                send_all(parts, sleep=stop.wait, stopped=stop.is_set)
-        except BackstoryError as exc:
-            _log.warning("OpenLineage events were not sent: %s", exc)
 
 
 if __name__ == "__main__":

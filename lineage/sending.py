@@ -53,6 +53,13 @@ def begun() -> list[subprocess.Popen[bytes]]:
     return [sender for sender in _begun if sender.poll() is None]
 
 
+def end_begun() -> None:
+    """End the senders that this process has begun; what they had not recorded is sent again."""
+    for sender in begun():
+        sender.terminate()
+        sender.wait()
+
+
 def begin(settings: Settings) -> None:
     """Have a process send what waits, unless one is at it.
 

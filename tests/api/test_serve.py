@@ -4,12 +4,15 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import httpx
 import pytest
 
-from backstory.lineage.home import init
+from backstory.lineage.home import init, open_home
+from tests.lineage.receiver import receiving
+from tests.lineage.test_forwarding import make_home, train
 
 SERVE = """
 import sys
@@ -53,3 +56,33 @@ def test_it_stops_gracefully(tmp_path: Path, host: str, ending: signal.Signals) 
         assert process.wait(30) == 0
         assert process.stdout.read() == "closed\n"
         assert process.stderr.read() == ""
+
+
+@pytest.mark.parametrize("trickles", [False, True])
+def test_it_sends_what_waits_and_ends_although_a_receiver_does_not_answer(
+    tmp_path: Path,
+    trickles: bool,  # noqa: FBT001
+) -> None:
+    with receiving() as receiver:
+        receiver.held = threading.Event() if trickles else None
+        make_home(tmp_path, receiver.url)
+        with open_home(tmp_path / "home") as home:
+            train(home, tmp_path)
+        settings = tmp_path / "home/backstory.toml"
+        settings.write_text(settings.read_text().replace('send = "flush"', 'send = "background"'))
+        with subprocess.Popen(
+            [sys.executable, "-c", SERVE, str(tmp_path / "home"), "127.0.0.1"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            receiver.asked.wait()
+            while len(receiver.events) < (0 if trickles else 2):
+                threading.Event().wait(0.01)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0
+            assert process.stderr.read() == ""
+        if receiver.held:
+            receiver.held.set()

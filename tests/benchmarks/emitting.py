@@ -28,7 +28,7 @@ def measure(rounds: int = ROUNDS) -> Topic:
             what: opened.enter_context(_home_telling(folder / what, opened.enter_context(url)))
             for what, url in {"down": _nobody(), "silent": _silent()}.items()
         }
-        opened.callback(_end_senders)
+        opened.callback(sending.end_begun)
         times = interleaved(
             {
                 "the receiver down": lambda at: _train(telling["down"], folder, at),
@@ -72,12 +72,6 @@ def _silent() -> Iterator[str]:
     """A URL that accepts every connection, and answers nothing."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-
-
-def _end_senders() -> None:
-    for sender in sending.begun():
-        sender.terminate()
-        sender.wait()
 
 
 def _train(home: Home, folder: Path, at: int) -> None:

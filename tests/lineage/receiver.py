@@ -39,6 +39,10 @@ class _Handler(BaseHTTPRequestHandler):
     server: Receiver
 
     def do_POST(self) -> None:
+        with suppress(OSError):  # whoever asked has gone
+            self._answer()
+
+    def _answer(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if self.headers.get("Content-Encoding") == "gzip":
             body = gzip.decompress(body)
@@ -61,11 +65,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def _trickle(self, held: threading.Event) -> None:
-        with suppress(OSError):  # whoever asked has gone
-            self.wfile.write(b"HTTP/1.1 100 Continue\r\nX-Slow: ")
-            while not held.wait(TRICKLE_SECONDS):
-                self.wfile.write(b".")
-            self.wfile.write(b"\r\n\r\n")
+        self.wfile.write(b"HTTP/1.1 100 Continue\r\nX-Slow: ")
+        while not held.wait(TRICKLE_SECONDS):
+            self.wfile.write(b".")
+        self.wfile.write(b"\r\n\r\n")
 
     def log_message(self, *_: Any) -> None:
         pass

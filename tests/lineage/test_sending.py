@@ -17,9 +17,9 @@ from backstory.lake.errors import InvalidError
 from backstory.lineage import sending
 from backstory.lineage.aside import aside
 from backstory.lineage.draining import LONGEST_WAIT, Line, wait_after
-from backstory.lineage.forwarding import any_due
+from backstory.lineage.forwarding import any_due, keep_sending
 from backstory.lineage.home import Home
-from backstory.lineage.sender import keep_sending, send_all
+from backstory.lineage.sender import send_all
 from backstory.lineage.sending import SENDER_LOCK, SENDER_MODULE, alone
 from backstory.lineage.settings import load_settings
 from backstory.lineage.store import outbox
@@ -31,9 +31,7 @@ from tests.lineage.test_forwarding import forwarding_to, make_home, telling, to_
 @pytest.fixture(autouse=True)
 def no_sender_is_left() -> Iterator[None]:
     yield
-    for sender in sending.begun():
-        sender.kill()
-        sender.wait()
+    sending.end_begun()
 
 
 def let_senders_end() -> None:
@@ -211,19 +209,18 @@ def test_a_slow_receiver_holds_up_no_other(home: Home, tmp_path: Path) -> None:
         both = telling(home, {"type": "composite", "transports": transports})
         train(both, tmp_path)
 
-        def until_the_quick_has_all(_seconds: float = 0) -> bool:
-            return len(quick.events) == 4
-
-        def train_meanwhile() -> None:
+        def train_meanwhile(held: threading.Event) -> int:
             slow.asked.wait()
             train(both, tmp_path)
+            while len(quick.events) < 4:
+                threading.Event().wait(0.01)
+            held.set()
+            return len(slow.events)
 
-        meanwhile = aside(train_meanwhile)
-        send_all(both, stopped=until_the_quick_has_all)
-        meanwhile.result()
-        assert quick.kinds() == ["START", "COMPLETE"] * 2
-        assert slow.events == []
-        slow.held.set()
+        meanwhile = aside(train_meanwhile, slow.held)
+        send_all(both)
+        assert meanwhile.result() == 0
+        assert quick.kinds() == slow.kinds() == ["START", "COMPLETE"] * 2
 
 
 @pytest.mark.parametrize("answer", ["trickle", 500, "nobody"])
@@ -272,19 +269,13 @@ def test_a_command_that_writes_sees_to_what_others_left(tmp_path: Path) -> None:
         assert receiver.kinds() == ["START", "COMPLETE"]
 
 
-def test_serving_sends_and_stops_with_the_server(home: Home, tmp_path: Path) -> None:
+def test_only_where_the_settings_say_so_a_server_sends(home: Home, tmp_path: Path) -> None:
     with receiving() as receiver:
         home = forwarding_to(home, receiver.url)
         train(home, tmp_path)
+        threads = threading.active_count()
         with keep_sending(home):
-            pass
-        assert receiver.events == []  # only where the settings say so
-        settings = dataclasses.replace(home.settings, send="background")
-        with keep_sending(dataclasses.replace(home, settings=settings)):
-            receiver.asked.wait()
-            while len(receiver.events) < 2:
-                threading.Event().wait(0.01)
-    assert receiver.kinds() == ["START", "COMPLETE"]
+            assert threading.active_count() == threads
 
 
 def test_waits_have_a_longest() -> None:
