@@ -9,17 +9,20 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from aiodataloader import DataLoader
 
 from backstory.lineage import abandoning
+from backstory.lineage.parts import Parts
+from backstory.lineage.pinning import Pinned, told
 from backstory.lineage.store import models, neighbours
 from backstory.lineage.store import slices as slice_reads
 from backstory.lineage.store.deployments import IntervalRecord, intervals_of
 from backstory.lineage.store.runs import ReadRecord, RunRecord
-from backstory.lineage.store.unit_of_work import Store
 from backstory.lineage.tracing import Trace
+from backstory.lineage.weighing import PinSize, pin_sizes
 
 _T = TypeVar("_T")
 _Read = Callable[[Any, Sequence[int]], Mapping[int, _T]]
@@ -27,7 +30,7 @@ _Read = Callable[[Any, Sequence[int]], Mapping[int, _T]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaders:
-    """One request's loaders, by what they give; all take the numbers of entities."""
+    """One request's loaders, by what they give; they take the numbers of entities, or pins."""
 
     slices: DataLoader[int, slice_reads.SliceRecord | None]
     rows_added: DataLoader[int, int]
@@ -35,6 +38,8 @@ class Loaders:
     runs: DataLoader[int, RunRecord | None]
     versions: DataLoader[int, models.VersionRecord | None]
     pins: DataLoader[int, Sequence[slice_reads.PinRecord]]
+    lives: DataLoader[slice_reads.PinRecord, Pinned]
+    sizes: DataLoader[slice_reads.PinRecord, PinSize | None]
     reads: DataLoader[int, Sequence[ReadRecord]]
     readers: DataLoader[int, Sequence[ReadRecord]]
     made: DataLoader[int, Sequence[models.VersionRecord]]
@@ -59,24 +64,27 @@ class Loaders:
         return trace
 
 
-def make_loaders(store: Store, threads: Executor) -> Loaders:
+def make_loaders(parts: Parts, threads: Executor) -> Loaders:
     """A request's loaders.
 
     Args:
-        store: what they read.
+        parts: what they read.
         threads: where they read it.
     """
 
-    def loader(read: _Read[Any], absent: Any) -> DataLoader[int, Any]:
-        def look_up(keys: list[int]) -> list[Any]:
-            with store.reader() as conn:
-                found = read(conn, keys)
-            return [found.get(key, absent) for key in keys]
-
-        async def batch(keys: list[int]) -> list[Any]:
+    def batched(look_up: Callable[[list[Any]], list[Any]]) -> DataLoader[Any, Any]:
+        async def batch(keys: list[Any]) -> list[Any]:
             return await asyncio.get_running_loop().run_in_executor(threads, look_up, keys)
 
         return DataLoader(batch)
+
+    def loader(read: _Read[Any], absent: Any) -> DataLoader[int, Any]:
+        def look_up(keys: list[int]) -> list[Any]:
+            with parts.store.reader() as conn:
+                found = read(conn, keys)
+            return [found.get(key, absent) for key in keys]
+
+        return batched(look_up)
 
     return Loaders(
         slices=loader(slice_reads.slices_by_id, None),
@@ -85,6 +93,8 @@ def make_loaders(store: Store, threads: Executor) -> Loaders:
         runs=loader(abandoning.runs_by_id, None),
         versions=loader(models.versions, None),
         pins=loader(slice_reads.pins_of, ()),
+        lives=batched(partial(_lives, parts)),
+        sizes=batched(partial(_sizes, parts)),
         reads=loader(neighbours.reads, ()),
         readers=loader(neighbours.readers, ()),
         made=loader(neighbours.versions_made, ()),
@@ -94,6 +104,20 @@ def make_loaders(store: Store, threads: Executor) -> Loaders:
         deployments=loader(neighbours.deployments, ()),
         intervals=loader(intervals_of, ()),
     )
+
+
+def _lives(parts: Parts, pins: list[slice_reads.PinRecord]) -> list[Pinned]:
+    with parts.store.reader() as conn:
+        return told(parts, conn, pins, parts.clock())
+
+
+def _sizes(parts: Parts, pins: list[slice_reads.PinRecord]) -> list[PinSize | None]:
+    """What pins keep, each of their tables weighed once; None for one that has ended meanwhile."""
+    with parts.store.reader() as conn:
+        snapshots = slice_reads.snapshots(conn, sorted({pin.snapshot for pin in pins}))
+    names = {snapshot.slice_name for snapshot in snapshots.values()}
+    found = {size.pinned.pin_id: size for size in pin_sizes(parts, slices=names)}
+    return [found.get(pin.pin_id) for pin in pins]
 
 
 def _of_type(trace: Trace, kind: type[Any]) -> Iterable[int]:

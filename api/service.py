@@ -180,7 +180,7 @@ class GraphQLService:
         context = RequestContext(
             home=self._home,
             request_id=request_id,
-            loaders=make_loaders(self._home.store, self._threads),
+            loaders=make_loaders(self._home, self._threads),
             threads=self._threads,
         )
         result = execute(
