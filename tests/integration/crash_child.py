@@ -11,12 +11,15 @@ from pathlib import Path
 
 import backstory
 from backstory.lineage.home import Home
+from backstory.lineage.settings import SETTINGS_FILE
 
 SLICE = "thumbs"
 MODEL = "ranker"
 BATCHES = 10
 TRAININGS = 4
 CANARIES = 30
+RETAINED = 30
+CLASSES = ("short", "audit")
 BATCH_ROWS = 500
 CONTRACT = """
 slice: thumbs
@@ -70,11 +73,19 @@ def deploy(home: Home) -> None:
     home.alias(f"{MODEL}@2", "champion")
 
 
+def retain(home: Home) -> None:
+    """Give the version's snapshot one class after the other."""
+    for step in range(RETAINED):
+        home.retain(f"{MODEL}@1", retention=CLASSES[step % 2], reason=f"step {step}")
+        say(f"gave {CLASSES[step % 2]}")
+
+
 OPERATIONS: dict[str, Callable[[Home], None]] = {
     "ingest": ingest,
     "pin": pin,
     "train": train,
     "deploy": deploy,
+    "retain": retain,
 }
 
 
@@ -88,8 +99,12 @@ def prepare(home: Home, operation: str) -> None:
     home.create_slice(CONTRACT)
     if operation != "ingest":
         ingest(home)
-    if operation == "deploy":
+    if operation in {"deploy", "retain"}:
         train(home)
+    if operation == "retain":
+        path = home.settings.home / SETTINGS_FILE
+        given = '[retention.classes]\nshort = "30 days"\naudit = "3650 days"'
+        path.write_text(path.read_text().replace("[retention.classes]", given))
 
 
 def main() -> None:

@@ -28,6 +28,7 @@ PLACES = {
     "pin": ("pin.manifest", "pin.checkpoint", "pin.holder"),
     "train": ("blob.written", "blob.renamed", "run.started", "run.artifacts", "run.completed"),
     "deploy": ("unit.before_commit", "unit.after_commit", "deploy.recorded"),
+    "retain": ("unit.before_commit", "unit.after_commit"),
 }
 # tests/lake/test_table.py, test_backup_races.py and tests/lineage/test_forwarding.py kill there
 ELSEWHERE = {"slice.built", "slice.created", "backup.copied", "restore.built", "outbox.sent"}
