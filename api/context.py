@@ -96,7 +96,7 @@ class RequestContexts:
             self._by_time[as_of] = RequestContext(
                 home=self._home,
                 as_of=as_of,
-                loaders=make_loaders(self._home.store, self._threads, as_of),
+                loaders=make_loaders(self._home, self._threads, as_of),
                 threads=self._threads,
             )
         self._by_root[root.key] = self._by_time[as_of]

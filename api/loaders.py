@@ -11,18 +11,21 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeVar
 
 from aiodataloader import DataLoader
 
 from backstory.lineage import abandoning
+from backstory.lineage.parts import Parts
+from backstory.lineage.pinning import Pinned, told
 from backstory.lineage.store import models, neighbours, recorded
 from backstory.lineage.store import slices as slice_reads
 from backstory.lineage.store.amendments import AmendmentRecord, amendments_of
 from backstory.lineage.store.deployments import IntervalRecord, intervals_of
 from backstory.lineage.store.runs import ReadRecord, RunRecord
-from backstory.lineage.store.unit_of_work import Store
 from backstory.lineage.tracing import Trace
+from backstory.lineage.weighing import PinSize, pin_sizes
 
 _T = TypeVar("_T")
 _Read = Callable[[Any, Sequence[int]], Mapping[int, _T]]
@@ -38,6 +41,8 @@ class Loaders:
     runs: DataLoader[int, RunRecord | None]
     versions: DataLoader[int, models.VersionRecord | None]
     pins: DataLoader[int, Sequence[slice_reads.PinRecord]]
+    lives: DataLoader[slice_reads.PinRecord, Pinned]
+    sizes: DataLoader[slice_reads.PinRecord, PinSize | None]
     reads: DataLoader[int, Sequence[ReadRecord]]
     readers: DataLoader[int, Sequence[ReadRecord]]
     made: DataLoader[int, Sequence[models.VersionRecord]]
@@ -66,25 +71,28 @@ class Loaders:
         return trace
 
 
-def make_loaders(store: Store, threads: Executor, as_of: datetime | None = None) -> Loaders:
+def make_loaders(parts: Parts, threads: Executor, as_of: datetime | None = None) -> Loaders:
     """A request's loaders for one time.
 
     Args:
-        store: what they read.
+        parts: what they read.
         threads: where they read it.
         as_of: they give what was known then; what is known now where nothing is said.
     """
 
-    def loader(read: _Read[Any], absent: Any) -> DataLoader[int, Any]:
-        def look_up(keys: list[int]) -> list[Any]:
-            with store.reader(as_of) as conn:
-                found = read(conn, keys)
-            return [found.get(key, absent) for key in keys]
-
-        async def batch(keys: list[int]) -> list[Any]:
+    def batched(look_up: Callable[[list[Any]], list[Any]]) -> DataLoader[Any, Any]:
+        async def batch(keys: list[Any]) -> list[Any]:
             return await asyncio.get_running_loop().run_in_executor(threads, look_up, keys)
 
         return DataLoader(batch)
+
+    def loader(read: _Read[Any], absent: Any) -> DataLoader[int, Any]:
+        def look_up(keys: list[int]) -> list[Any]:
+            with parts.store.reader(as_of) as conn:
+                found = read(conn, keys)
+            return [found.get(key, absent) for key in keys]
+
+        return batched(look_up)
 
     return Loaders(
         slices=loader(slice_reads.slices_by_id, None),
@@ -93,6 +101,8 @@ def make_loaders(store: Store, threads: Executor, as_of: datetime | None = None)
         runs=loader(abandoning.runs_by_id, None),
         versions=loader(models.versions, None),
         pins=loader(slice_reads.pins_of, ()),
+        lives=batched(partial(_lives, parts, as_of)),
+        sizes=batched(partial(_sizes, parts, as_of)),
         reads=loader(neighbours.reads, ()),
         readers=loader(neighbours.readers, ()),
         made=loader(neighbours.versions_made, ()),
@@ -106,6 +116,22 @@ def make_loaders(store: Store, threads: Executor, as_of: datetime | None = None)
         leaf_times=loader(recorded.leaf_times, None),
         amendments=loader(amendments_of, ()),
     )
+
+
+def _lives(parts: Parts, as_of: datetime | None, pins: list[slice_reads.PinRecord]) -> list[Pinned]:
+    with parts.store.reader(as_of) as conn:
+        return told(parts, conn, pins, as_of or parts.clock())
+
+
+def _sizes(
+    parts: Parts, as_of: datetime | None, pins: list[slice_reads.PinRecord]
+) -> list[PinSize | None]:
+    """What pins keep, each of their tables weighed once; None for one that has ended since."""
+    with parts.store.reader(as_of) as conn:
+        snapshots = slice_reads.snapshots(conn, sorted({pin.snapshot for pin in pins}))
+    names = {snapshot.slice_name for snapshot in snapshots.values()}
+    found = {size.pinned.pin_id: size for size in pin_sizes(parts, slices=names)}
+    return [found.get(pin.pin_id) for pin in pins]
 
 
 def _of_type(trace: Trace, kind: type[Any]) -> Iterable[int]:

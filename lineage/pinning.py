@@ -241,10 +241,20 @@ def pins(parts: Parts, ref: str | None = None, *, as_of: datetime | None = None)
     """
     wanted = resolve_slice_at(parts, ref, as_of).slice.name if ref else None
     with parts.store.reader(as_of) as conn:
-        ids = slices.pinned_snapshots(conn, wanted)
-        held = slices.pins_of(conn, ids)
-        found = [pin for snapshot in ids for pin in held.get(snapshot, ())]
-        return told(parts, conn, found, as_of or parts.clock())
+        return told(parts, conn, _records(conn, wanted), as_of or parts.clock())
+
+
+def pin_records(parts: Parts, ref: str | None = None) -> list[slices.PinRecord]:
+    """The pins that hold now as they were recorded, of one slice or of all."""
+    wanted = resolve_slice_at(parts, ref).slice.name if ref else None
+    with parts.store.reader() as conn:
+        return _records(conn, wanted)
+
+
+def _records(conn: Any, slice_name: str | None) -> list[slices.PinRecord]:
+    ids = slices.pinned_snapshots(conn, slice_name)
+    held = slices.pins_of(conn, ids)
+    return [pin for snapshot in ids for pin in held.get(snapshot, ())]
 
 
 def told(parts: Parts, conn: Any, found: Sequence[slices.PinRecord], at: datetime) -> list[Pinned]:

@@ -6,6 +6,7 @@ keep, so a pin that watches keeps nothing.
 """
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from backstory.lake.manifest import Manifest
@@ -30,8 +31,14 @@ class PinSize:
     alone: int
 
 
-def pin_sizes(parts: Parts, ref: str | None = None) -> list[PinSize]:
+def pin_sizes(
+    parts: Parts, ref: str | None = None, *, slices: Collection[str] | None = None
+) -> list[PinSize]:
     """The pins that hold now, of one slice or of all, each with what it keeps.
+
+    Args:
+        ref: one slice; all where nothing is said.
+        slices: only the pins of these are weighed and given.
 
     Raises:
         NotFoundError: there is no such slice.
@@ -39,7 +46,9 @@ def pin_sizes(parts: Parts, ref: str | None = None) -> list[PinSize]:
     """
     by_slice: dict[str, list[Pinned]] = {}
     for pinned in pins(parts, ref):
-        by_slice.setdefault(pinned.snapshot.slice_name, []).append(pinned)
+        name = pinned.snapshot.slice_name
+        if slices is None or name in slices:
+            by_slice.setdefault(name, []).append(pinned)
     return [
         weighed
         for name, held in by_slice.items()
@@ -48,27 +57,36 @@ def pin_sizes(parts: Parts, ref: str | None = None) -> list[PinSize]:
 
 
 def _weighed(table: Table, held: list[Pinned]) -> list[PinSize]:
-    manifests = {
-        digest: read_manifest(pins_folder(table) / digest)
-        for digest in {pinned.snapshot.digest for pinned in held}
-    }
-    kept = [_files(pinned, manifests[pinned.snapshot.digest]) for pinned in held]
-    needed = Counter(path for files in kept for path in files)
+    """Many pins keep one snapshot: what it has is read and added up once, not for each of them."""
+    holders = Counter(map(_kept_by, held))
+    kept = {way: _files(way, read_manifest(pins_folder(table) / way[0])) for way in holders}
+    needed: Counter[str] = Counter()
+    for way, files in kept.items():
+        needed.update(dict.fromkeys(files, holders[way]))
     if any(pinned.strength == Strength.HELD for pinned in held):
         needed.update(file.path for file in open_snapshot(table).manifest.files)
-    return [
-        PinSize(
-            pinned=pinned,
-            size=sum(files.values()),
-            alone=sum(size for path, size in files.items() if needed[path] == 1),
+    sizes = {
+        way: (
+            sum(files.values()),
+            sum(size for path, size in files.items() if needed[path] == 1),
         )
-        for pinned, files in zip(held, kept, strict=True)
+        for way, files in kept.items()
+    }
+    return [
+        PinSize(pinned=pinned, size=sizes[_kept_by(pinned)][0], alone=sizes[_kept_by(pinned)][1])
+        for pinned in held
     ]
 
 
-def _files(pinned: Pinned, manifest: Manifest) -> dict[str, int]:
-    """The files that a pin keeps, by what tells them apart, with their bytes."""
-    if pinned.strength == Strength.WATCHED:
+def _kept_by(pinned: Pinned) -> tuple[str, str]:
+    """What a pin keeps, and how: the snapshot's digest and the strength."""
+    return pinned.snapshot.digest, pinned.strength
+
+
+def _files(way: tuple[str, str], manifest: Manifest) -> dict[str, int]:
+    """The files that are kept, by what tells them apart, with their bytes."""
+    _, strength = way
+    if strength == Strength.WATCHED:
         return {}
-    beside = f"{manifest.digest}/" if pinned.strength == Strength.COPIED else ""
+    beside = f"{manifest.digest}/" if strength == Strength.COPIED else ""
     return {beside + file.path: file.size for file in manifest.files}

@@ -23,10 +23,10 @@ from backstory.api.schema.paging import Keyset, Page, check_first, page_argument
 from backstory.api.schema.run import Run, RunConnection
 from backstory.api.schema.scalars import DateTime
 from backstory.api.schema.slice import HistoryConnection, Slice, SliceVersion, history_page
-from backstory.api.schema.snapshot import Snapshot
+from backstory.api.schema.snapshot import PinConnection, Snapshot
 from backstory.api.schema.state import Absence, StateResult
 from backstory.lake.errors import NotFoundError
-from backstory.lineage import comparing, deploying, entities, inspecting, stating, tracing
+from backstory.lineage import comparing, deploying, entities, inspecting, pinning, stating, tracing
 from backstory.lineage.graph import Node as GraphNode
 from backstory.lineage.resolving import SliceAt, resolve_slice_at, resolve_version
 from backstory.lineage.state import ModelState
@@ -132,6 +132,11 @@ class Data:
         "A slice at a version; null where nobody has used that version.",
         args={"ref": _text("Such as thumbs/en@58, or with a time.")} | as_of_argument(),
     )
+    pins = one(
+        PinConnection,
+        "The pins that hold now, by slice and version.",
+        args={"slice": argument(graphene.String, "Only those of this slice.")} | page_arguments(),
+    )
     history = one(
         HistoryConnection,
         "A slice's commits up to a version, newest first.",
@@ -197,6 +202,16 @@ class Data:
     ) -> comparing.SnapshotDiff:
         """By two refs."""
         return await info.context.call(comparing.diff, base, head, as_of=as_of)
+
+    @staticmethod
+    async def resolve_pins(_root: None, info: Info, **asked: Any) -> Page:
+        """A page of pins."""
+        name, first, after = asked.get("slice"), asked["first"], asked.get("after")
+        keyset = Keyset(
+            name=f"pins of {name}", key=lambda pin: pin.id, secret=info.context.cursor_secret
+        )
+        rows = await info.context.call(pinning.pin_records, name)
+        return keyset.page_of(rows, first=first, after=after)
 
 
 class Models:

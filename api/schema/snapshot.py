@@ -3,17 +3,19 @@
 Rows stay out of the API until it knows who is asking; digests, counts and uses are here.
 """
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
+from datetime import datetime
 from typing import Any
 
 import graphene
 
 from backstory.api.context import Info
 from backstory.api.schema.entity import Entity, Node
-from backstory.api.schema.fields import READ, SLICE, enum, many, maybe, one
+from backstory.api.schema.fields import READ, SLICE, SNAPSHOT, enum, many, maybe, one
+from backstory.api.schema.paging import connection
 from backstory.api.schema.scalars import DateTime, Digest, Long
 from backstory.lake.pinned import Strength
-from backstory.lineage.store.slices import SnapshotRecord
+from backstory.lineage.store.slices import PinRecord, SnapshotRecord
 
 PinStrength = enum(
     Strength,
@@ -33,8 +35,56 @@ class Pin(graphene.ObjectType):
     holder = one(graphene.String, "Who holds it.")
     reason = one(graphene.String, "Why.")
     strength = one(PinStrength, "What it can promise.")
-    until = maybe(DateTime, "When it ends by itself; null where it does not.")
+    until = maybe(DateTime, "When its time is over; null where nothing ends it yet.")
     at = one(DateTime, "Since when.")
+    retention = maybe(graphene.String, "The class that decides its end; null where none does.")
+    class_given = one(graphene.Boolean, "Whether somebody gave that class, or the settings do.")
+    in_use = many(
+        graphene.String, "Deployments, aliases and runs that it must not end before, by ref."
+    )
+    snapshot = one(SNAPSHOT, "What it keeps.")
+    bytes = maybe(Long, "Bytes of all files that it keeps now; null where it has ended since.")
+    bytes_alone = maybe(Long, "Bytes that would be free if it ended: nothing else keeps them.")
+
+    @staticmethod
+    async def resolve_until(root: PinRecord, info: Info) -> datetime | None:
+        """By its circumstances."""
+        return (await info.context.loaders.lives.load(root)).until
+
+    @staticmethod
+    async def resolve_retention(root: PinRecord, info: Info) -> str | None:
+        """By its circumstances."""
+        return (await info.context.loaders.lives.load(root)).retention
+
+    @staticmethod
+    async def resolve_class_given(root: PinRecord, info: Info) -> bool:
+        """By its circumstances."""
+        return (await info.context.loaders.lives.load(root)).class_given
+
+    @staticmethod
+    async def resolve_in_use(root: PinRecord, info: Info) -> Sequence[str]:
+        """By its circumstances."""
+        return (await info.context.loaders.lives.load(root)).in_use
+
+    @staticmethod
+    def resolve_snapshot(root: PinRecord, info: Info) -> Awaitable[Any]:
+        """Its snapshot."""
+        return info.context.loaders.snapshots.load(root.snapshot)
+
+    @staticmethod
+    async def resolve_bytes(root: PinRecord, info: Info) -> int | None:
+        """By its manifest."""
+        found = await info.context.loaders.sizes.load(root)
+        return found.size if found else None
+
+    @staticmethod
+    async def resolve_bytes_alone(root: PinRecord, info: Info) -> int | None:
+        """By the manifests of all pins of its table."""
+        found = await info.context.loaders.sizes.load(root)
+        return found.alone if found else None
+
+
+PinConnection = connection(Pin)
 
 
 class Snapshot(graphene.ObjectType):

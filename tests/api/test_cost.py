@@ -77,6 +77,12 @@ def test_depth_fields_and_aliases_are_counted_after_expansion() -> None:
     assert found == Cost(depth=2, fields=6, aliases=6, nodes=2)
 
 
+def test_leaves_that_read_files_count_as_objects() -> None:
+    asked = "{ pins(first: 7) { edges { node { holder %s } } } }"
+    assert cost(asked % "until").nodes == 7 * 3
+    assert cost(asked % "bytes bytesAlone").nodes == 7 * 3 + 7 * 20
+
+
 def test_introspection_goes_as_deep_as_it_needs_to() -> None:
     deep = "{ __schema { types { fields { args { type " + "{ ofType " * 9 + "{ name }" + "}" * 9
     found = cost(deep + "} } } } }")

@@ -231,3 +231,29 @@ def test_an_interaction_that_nobody_recorded_is_an_outcome(world: World) -> None
     told = world.ask(STATE, ref="int:ffffffff")["state"]
     assert told["__typename"] == "InteractionNotFound"
     assert "int:ffffffff" in told["message"]
+
+
+def test_pins_with_their_life_and_their_bytes(world: World) -> None:
+    query = """query($after: String) { pins(slice: "thumbs/en", first: 1, after: $after) {
+        edges { node { pinId holder reason strength until retention classGiven inUse
+            bytes bytesAlone snapshot { key } } }
+        pageInfo { hasNextPage endCursor } } }"""
+    page = world.ask(query)["pins"]
+    pages = [page]
+    while page["pageInfo"]["hasNextPage"]:
+        page = world.ask(query, after=page["pageInfo"]["endCursor"])["pins"]
+        pages.append(page)
+    told = [edge["node"] for page in pages for edge in page["edges"]]
+    found = world.home.pin_sizes("thumbs/en")
+    assert [pin["pinId"] for pin in told] == [size.pinned.pin_id for size in found]
+    for pin, size in zip(told, found, strict=True):
+        assert (pin["bytes"], pin["bytesAlone"]) == (size.size, size.alone)
+        assert pin["retention"] == size.pinned.retention == "standard"
+        assert pin["inUse"] == list(size.pinned.in_use)
+        assert pin["snapshot"]["key"] == size.pinned.snapshot.ref
+        assert (pin["until"], pin["classGiven"]) == (None, False)
+
+
+def test_the_pins_of_a_slice_that_is_none(world: World) -> None:
+    [error] = world.errors('{ pins(slice: "thumb") { edges { cursor } } }')
+    assert "no slice or model is called 'thumb'" in error["message"]

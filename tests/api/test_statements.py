@@ -24,6 +24,8 @@ QUERIES = {
     "models": """{ models { versions(first: 50) { edges { node { trainedBy { key }
         deployments { modelVersion { key } intervals { share } } } } } } }""",
     "history": '{ history(ref: "thumbs/en") { edges { node { runs snapshot { pins { at } } } } } }',
+    "pins": """{ pins(first: 50) { edges { node { holder until retention inUse bytes bytesAlone
+        snapshot { slice { name } } } } } }""",
     "deployments": "{ deployments { edges { node { deployment { modelVersion { key } } } } } }",
     "recorded": """{ models { versions(first: 50) { edges { node { recordedAt
         deployments { intervals { recordedAt endLateSeconds } } } } } }

@@ -29,6 +29,7 @@ ASKED = {
     "models show": ["models", "show", "ranker@1"],
     "path": ["path", "thumbs/en@1", "ranker@3"],
     "pin --list": ["pin", "--list"],
+    "pins": ["pins"],
     "runs": ["runs"],
     "runs show": ["runs", "show", "RUN"],
     "show": ["show", "thumbs/en@1"],
@@ -55,6 +56,7 @@ DONE = {
     "models add": ["models", "add", "ranker@9", "--trained-on", "thumbs/en@1", "--run", "r"],
     "models alias": ["models", "alias", "ranker@3", "champion"],
     "pin": ["pin", "thumbs/en@1", "--reason", "audit"],
+    "retain": ["retain", "ranker@1", "--class", "standard", "--reason", "audit"],
     "version-of": ["version-of", "WEIGHTS"],
     "undeploy": ["undeploy", "ranker@2"],
 }

@@ -17,6 +17,7 @@ from deltalake import write_deltalake
 
 import backstory
 from backstory.lineage.home import Home
+from backstory.lineage.settings import SETTINGS_FILE
 
 SLICE = "thumbs"
 MODEL = "ranker"
@@ -27,6 +28,8 @@ AMENDMENTS = 20
 BEGAN = datetime(2026, 11, 14, tzinfo=UTC)
 LINKS = 8
 COLUMNS = {"id": "order", "at": "ts"}
+RETAINED = 30
+CLASSES = ("short", "audit")
 BATCH_ROWS = 500
 CONTRACT = """
 slice: thumbs
@@ -105,6 +108,13 @@ def link(home: Home) -> None:
         say(f"linked {number}")
 
 
+def retain(home: Home) -> None:
+    """Give the version's snapshot one class after the other."""
+    for step in range(RETAINED):
+        home.retain(f"{MODEL}@1", retention=CLASSES[step % 2], reason=f"step {step}")
+        say(f"gave {CLASSES[step % 2]}")
+
+
 OPERATIONS: dict[str, Callable[[Home], None]] = {
     "ingest": ingest,
     "pin": pin,
@@ -112,6 +122,7 @@ OPERATIONS: dict[str, Callable[[Home], None]] = {
     "deploy": deploy,
     "amend": amend,
     "link": link,
+    "retain": retain,
 }
 
 
@@ -125,7 +136,7 @@ def prepare(home: Home, operation: str) -> None:
     home.create_slice(CONTRACT)
     if operation != "ingest":
         ingest(home)
-    if operation in {"deploy", "amend", "link"}:
+    if operation in {"deploy", "amend", "link", "retain"}:
         train(home)
     if operation == "amend":
         home.deploy(f"{MODEL}@1", to="prod", at=BEGAN)
@@ -134,6 +145,10 @@ def prepare(home: Home, operation: str) -> None:
         at = pa.array([datetime(2026, 11, 20, tzinfo=UTC)], pa.timestamp("us", "UTC"))
         folder = home.settings.home / "spool" / f"theirs-{number}"
         write_deltalake(folder, pa.table({"order": [f"o-{number}"], "ts": at}))
+    if operation == "retain":
+        path = home.settings.home / SETTINGS_FILE
+        given = '[retention.classes]\nshort = "30 days"\naudit = "3650 days"'
+        path.write_text(path.read_text().replace("[retention.classes]", given))
 
 
 def main() -> None:

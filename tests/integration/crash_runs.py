@@ -22,6 +22,7 @@ from backstory.lineage.home import Home
 from tests.integration.crash_child import (
     BATCH_ROWS,
     BATCHES,
+    CLASSES,
     LINKS,
     MODEL,
     OPERATIONS,
@@ -159,6 +160,7 @@ def check_healed(operation: str, folder: Path, killed: Killed) -> None:
     with backstory.open(folder) as home:
         _check_rows(home, operation, killed)
         check_whole(home)
+        _check_class(home, operation, killed)
         OPERATIONS[operation](home)
         _check_finished(home, operation)
         assert home.verify().findings == ()
@@ -210,6 +212,16 @@ def _check_links(home: Home) -> None:
         assert home.nearest_interaction(MODEL, "shop", home.clock())
 
 
+def _check_class(home: Home, operation: str, killed: Killed) -> None:
+    """The snapshot of version 1 has the class that was given last, or the one after it."""
+    if operation != "retain":
+        return
+    said = [line.split()[1] for line in killed.said if line.startswith("gave ")]
+    [pinned] = [pin for pin in home.pins(SLICE) if pin.snapshot.version == 1]
+    follows = CLASSES[len(said) % len(CLASSES)]
+    assert pinned.retention in {said[-1] if said else "standard", follows}
+
+
 def _check_finished(home: Home, operation: str) -> None:
     found = home.slice(SLICE).at().arrow(["event_id"])["event_id"].to_pylist()
     assert len(found) == len(set(found)) == BATCHES * BATCH_ROWS
@@ -222,6 +234,9 @@ def _check_finished(home: Home, operation: str) -> None:
         assert held.link
         assert held.link.uri.endswith(f"theirs-{LINKS - 1}")
         assert home.state_of(f"ext:shop:o-{LINKS - 1}").linked
+    if operation == "retain":
+        [pinned] = [pin for pin in home.pins(SLICE) if pin.snapshot.version == 1]
+        assert (pinned.retention, pinned.class_given) == (CLASSES[1], True)
     if operation == "deploy":
         serving = [i for i in home.deployments("prod", at=home.clock()) if i.share > 0]
         assert [(i.version, i.share) for i in serving] == [(2, 1.0)]

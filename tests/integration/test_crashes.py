@@ -30,6 +30,7 @@ PLACES = {
     "deploy": ("unit.before_commit", "unit.after_commit", "deploy.recorded"),
     "amend": ("amend.recorded",),
     "link": ("unit.before_commit", "unit.after_commit", "link.written"),
+    "retain": ("unit.before_commit", "unit.after_commit"),
 }
 # tests/lake/test_table.py, test_backup_races.py and tests/lineage/test_forwarding.py kill there
 ELSEWHERE = {"slice.built", "slice.created", "backup.copied", "restore.built", "outbox.sent"}

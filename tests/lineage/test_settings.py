@@ -1,3 +1,4 @@
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from backstory.lake.errors import (
     NotFoundError,
     RefusedError,
 )
+from backstory.lineage.retention_settings import Retention
 from backstory.lineage.settings import (
     MAX_SETTINGS_BYTES,
     SETTINGS_FILE,
@@ -15,6 +17,8 @@ from backstory.lineage.settings import (
     find_home,
     load_settings,
 )
+
+MANY_CLASSES = "[retention.classes]\n" + "".join(f'c{n} = "1 day"\n' for n in range(101))
 
 
 def write(folder: Path, text: str) -> Path:
@@ -58,12 +62,30 @@ def test_a_file_transport_is_anchored(tmp_path: Path) -> None:
         ("[openlineage]\nnamespace = 1", InvalidError),
         ("[openlineage]\ntransport = 1", InvalidError),
         ('[openlineage.transport]\ntype = "http"', InvalidError),
+        ('[retention]\nfailed_runs = "-1 days"', InvalidError),
+        ('[retention]\nversions = "audit"', InvalidError),
+        ('[retention]\nclasses = "audit"', InvalidError),
+        ('[retention.classes]\naudit = "-1 days"', InvalidError),
+        ('[retention.classes]\naudit = "36526 days"', InvalidError),
+        ('[retention.classes]\naudit = "10 years"', InvalidError),
+        ("[retention.classes]\naudit = 10", InvalidError),
+        ('[retention.classes]\nAudit = "1 day"', InvalidError),
+        (f'[retention.classes]\n{"a" * 64} = "1 day"', InvalidError),
+        (MANY_CLASSES, LimitExceededError),
         ("#" * (MAX_SETTINGS_BYTES + 1), LimitExceededError),
     ],
 )
 def test_settings_that_are_none(tmp_path: Path, text: str, error: type[Exception]) -> None:
     with pytest.raises(error):
         load_settings(write(tmp_path, text))
+
+
+def test_retention_classes(tmp_path: Path) -> None:
+    text = '[retention]\nversions = "a"\n[retention.classes]\na = "0 days"\nb = "forever"\n'
+    found = load_settings(write(tmp_path, text)).retention
+    assert found.classes == {"standard": None, "a": timedelta(), "b": None}
+    assert found.versions == "a"
+    assert load_settings(write(tmp_path, TEMPLATE)).retention == Retention()
 
 
 def test_where_the_home_is(tmp_path: Path) -> None:
