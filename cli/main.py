@@ -45,6 +45,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "undeploy": "Record that a version serves no longer.",
         "deployments": "Show what serves, or served, where.",
         "load": "Print the path of a version's artifact, verified.",
+        "loads": "List what processes really loaded.",
         "version-of": "Say which model version a file or folder is.",
     },
     "Asking": {
