@@ -49,6 +49,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "amendments": "Show what was amended, newest first.",
         "interactions": "List the tables that hold interactions.",
         "load": "Print the path of a version's artifact, verified.",
+        "loads": "List what processes really loaded.",
         "version-of": "Say which model version a file or folder is.",
     },
     "Asking": {

@@ -95,7 +95,7 @@ BOUNDS = {
         "lineage.declaring.MAX_TRAINED_ON": "snapshots that an added version was trained on",
         "lineage.declaring.MAX_URI_LENGTH": "characters of an artifact's URI",
         "lineage.declaring.MAX_RUN_NAME": "characters of another system's name for a run",
-        "lineage.loading.MAX_LOADS": "loads of a version that are given at a time",
+        "lineage.loading.MAX_LOADS": "loads that are given at a time",
         "lineage.metrics.MAX_PARAMS": "parameters of a run",
         "lineage.metrics.MAX_METRICS": "metrics of a run",
         "lineage.running.MAX_MESSAGE": "characters of a failed run's message; the rest is cut",

@@ -20,7 +20,7 @@ from backstory.lineage.resolving import (
 )
 from backstory.lineage.store import deployments, models, names, runs, slices, upgrade
 from backstory.lineage.store.amendments import Amended, marks
-from backstory.lineage.store.loads import LoadRecord, loads_of
+from backstory.lineage.store.loads import LoadRecord, newest_loads
 from backstory.lineage.store.recorded import with_commit_times, with_version_times
 from backstory.lineage.tracing import training_unknown_before
 
@@ -315,7 +315,7 @@ def show_version(parts: Parts, ref: str, *, as_of: datetime | None = None) -> Ve
                 version, known_since, trained=bool(said)
             ),
             components=models.components_of(conn, version.id),
-            loads=loads_of(conn, version.id, limit=SHOWN_LOADS),
+            loads=newest_loads(conn, version=version.id, limit=SHOWN_LOADS),
             amended=marks(conn, [version.id]).get(version.id),
         )
 

@@ -16,13 +16,13 @@ from typing import Any
 
 from backstory.lake.errors import ConflictError, InvalidError, LimitExceededError, NotFoundError
 from backstory.lake.location import check_name
-from backstory.lineage.observing import undeclared
+from backstory.lineage.observing import SeenLoad, seen, undeclared
 from backstory.lineage.parts import Parts
 from backstory.lineage.process import this_process
 from backstory.lineage.redaction import redact_text
-from backstory.lineage.resolving import resolve_version
+from backstory.lineage.resolving import ModelNamed, resolve, resolve_version
 from backstory.lineage.store import deployments, models, tables, writes
-from backstory.lineage.store.loads import LoadRecord, loads_of
+from backstory.lineage.store.loads import newest_loads
 from backstory.lineage.store.unit_of_work import Unit
 
 DEFAULT_LOADS = 50
@@ -100,16 +100,18 @@ def version_of(
 
 def loads(
     parts: Parts,
-    ref: str,
+    ref: str | None = None,
     *,
+    environment: str | None = None,
     limit: int = DEFAULT_LOADS,
     before: int | None = None,
     as_of: datetime | None = None,
-) -> list[LoadRecord]:
-    """The loads of a model version, the last recorded first.
+) -> list[SeenLoad]:
+    """What processes loaded, the last recorded first, and whether that was declared there then.
 
     Args:
-        ref: a model version.
+        ref: a model version, or a model; all of them where nothing is said.
+        environment: only what was loaded there.
         limit: how many at most.
         before: only those recorded before the load of that id: the next page behind it.
         as_of: as it was known then; as it is known now where nothing is said.
@@ -118,9 +120,20 @@ def loads(
         raise LimitExceededError(
             f"1 to {MAX_LOADS} loads are given at a time", hint="ask for a number in between"
         )
-    version = resolve_version(parts, ref, as_of)
+    _check_environment(environment)
+    found = resolve(parts, ref, as_of) if ref is not None else None
+    if found is not None and not isinstance(found, ModelNamed | models.VersionRecord):
+        raise InvalidError(f"{ref!r} is not a model", hint="see `backstory models`")
     with parts.store.reader(as_of) as conn:
-        return loads_of(conn, version.id, limit=limit, before=before)
+        known = newest_loads(
+            conn,
+            version=found.id if isinstance(found, models.VersionRecord) else None,
+            model=found.name if isinstance(found, ModelNamed) else None,
+            environment=environment,
+            limit=limit,
+            before=before,
+        )
+        return seen(conn, known)
 
 
 def _copied(parts: Parts, version: models.VersionRecord, to: Path) -> Path:
@@ -165,7 +178,7 @@ def _disagreements(
     if environment is None:
         return []
     declared = _declared(unit.connection, version.model, environment, unit.at)
-    [recorded] = loads_of(unit.connection, version.id, limit=1, before=key + 1)
+    [recorded] = newest_loads(unit.connection, version=version.id, limit=1, before=key + 1)
     return list(undeclared(environment, declared, [recorded]))
 
 

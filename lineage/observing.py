@@ -12,7 +12,7 @@ from typing import Any
 
 from backstory.lineage.store import models
 from backstory.lineage.store.amendments import Amended, marks
-from backstory.lineage.store.deployments import IntervalRecord
+from backstory.lineage.store.deployments import IntervalRecord, intervals
 from backstory.lineage.store.loads import LoadRecord, last_loads
 from backstory.lineage.times import time_text
 
@@ -33,19 +33,53 @@ class Served(IntervalRecord):
     amended: Amended | None = None
 
 
-def served(conn: Any, intervals: Sequence[IntervalRecord], at: datetime) -> list[Served]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenLoad(LoadRecord):
+    """A load beside what was declared where and when it happened.
+
+    Attributes:
+        agrees: whether that was declared to serve there then; None where the process did not say
+            where it serves.
+    """
+
+    agrees: bool | None
+
+
+def seen(conn: Any, loads: Sequence[LoadRecord]) -> list[SeenLoad]:
+    """The loads, each compared with the deployments of its environment at its time."""
+    places = sorted({load.environment for load in loads if load.environment is not None})
+    serving = [i for place in places for i in intervals(conn, environment=place)]
+    versions = models.versions(conn, sorted({i.model_version for i in serving}))
+
+    def agrees(load: LoadRecord) -> bool | None:
+        if load.environment is None:
+            return None
+        return any(
+            same_bytes(load, versions[interval.model_version])
+            for interval in serving
+            if (interval.environment, interval.model) == (load.environment, load.model)
+            and interval.covers(load.at)
+        )
+
+    return [
+        SeenLoad(**{f.name: getattr(load, f.name) for f in fields(load)}, agrees=agrees(load))
+        for load in loads
+    ]
+
+
+def served(conn: Any, found: Sequence[IntervalRecord], at: datetime) -> list[Served]:
     """The intervals, and beside those that serve at a time what was observed until then."""
-    serving = [i for i in intervals if i.covers(at)]
+    serving = [i for i in found if i.covers(at)]
     loads = last_loads(conn, sorted({i.environment for i in serving}), at) if serving else {}
     versions = models.versions(conn, [i.model_version for i in serving]) if loads else {}
     declared: dict[tuple[str, str], list[models.VersionRecord]] = {}
     for interval in serving if loads else ():
         place = interval.environment, interval.model
         declared.setdefault(place, []).append(versions[interval.model_version])
-    amended = marks(conn, sorted({i.deployment for i in intervals}))
+    amended = marks(conn, sorted({i.deployment for i in found}))
     return [
         replace(_beside(i, loads, declared, versions, at), amended=amended.get(i.deployment))
-        for i in intervals
+        for i in found
     ]
 
 

@@ -10,7 +10,7 @@ from backstory.cli.documents.dispatch import (
     time_or_null,
 )
 from backstory.lineage.interaction import Interaction
-from backstory.lineage.observing import Served
+from backstory.lineage.observing import SeenLoad, Served
 from backstory.lineage.state import ModelState, StatePart
 from backstory.lineage.store.deployments import IntervalRecord
 from backstory.lineage.store.loads import LoadRecord
@@ -45,7 +45,16 @@ def _recorded(thing: IntervalRecord) -> Document:
 
 
 @document.register
+def _(thing: SeenLoad) -> Document:
+    return {**_load(thing), "agrees": thing.agrees}
+
+
+@document.register
 def _(thing: LoadRecord) -> Document:
+    return _load(thing)
+
+
+def _load(thing: LoadRecord) -> Document:
     return {
         "version": thing.ref,
         "at": time_or_null(thing.at),

@@ -56,11 +56,27 @@ _LOADS = (
 )
 
 
-def loads_of(
-    conn: Connection, version: int, *, limit: int, before: int | None = None
+def newest_loads(
+    conn: Connection,
+    *,
+    limit: int,
+    version: int | None = None,
+    model: str | None = None,
+    environment: str | None = None,
+    before: int | None = None,
 ) -> list[LoadRecord]:
-    """The loads of a version, newest first; only those recorded before one of them."""
-    query = _LOADS.where(t.load.c.model_version == version).order_by(t.load.c.id.desc())
+    """Loads, the last recorded first: of a version, of a model, in an environment, or all.
+
+    Args:
+        before: only those recorded before the load of that id.
+    """
+    query = _LOADS.order_by(t.load.c.id.desc())
+    if version is not None:
+        query = query.where(t.load.c.model_version == version)
+    if model is not None:
+        query = query.where(t.model_version.c.model == model)
+    if environment is not None:
+        query = query.where(t.load.c.environment == environment)
     if before is not None:
         query = query.where(t.load.c.id < before)
     return [LoadRecord(**row) for row in conn.execute(query.limit(limit), horizon(conn)).mappings()]

@@ -138,6 +138,11 @@ def test_triggers_have_their_shape(own_shop: Shop) -> None:
     check_shape("triggers", run("triggers", "--json", home=own_shop.home).data)
 
 
+def test_loads_have_their_shape(own_shop: Shop) -> None:
+    run("load", "ranker@1", "--environment", "prod-eu", home=own_shop.home)
+    check_shape("loads", run("loads", "--json", home=own_shop.home).data)
+
+
 def test_names_are_camel_case() -> None:
     text = (GOLDEN / "json_shapes.json").read_text()
     commands = json.loads(text)

@@ -164,6 +164,25 @@ def test_a_version_with_a_past_is_added(own_shop: Shop, tmp_path: Path) -> None:
     assert (taken.code, "is recorded already" in taken.err) == (1, True)
 
 
+def test_loads_are_listed(own_shop: Shop) -> None:
+    home = own_shop.home
+    assert "no load is recorded" in run("loads", home=home).err + run("loads", home=home).out
+    run("load", "ranker@3", "--environment", "prod-eu", home=home)
+    run("load", "ranker@champion", "--environment", "prod-eu", home=home)
+    rows = run("loads", "ranker", home=home).rows
+    assert [row[2:] for row in rows] == [
+        ["ranker@2", "ranker@champion", "prod-eu", "yes"],
+        ["ranker@3", "ranker@3", "prod-eu", "no"],
+    ]
+    assert {row[1] for row in rows} == {socket.gethostname()}
+    drawn = draw("loads", "--environment", "prod-eu", "--limit", "1", home=home)
+    assert "✓ yes" in drawn[1]
+    assert "--limit" in run("loads", "--limit", "1", home=home).err
+    wrong = run("loads", "rankr", home=home)
+    assert wrong.code == 3
+    assert "did you mean 'ranker'?" in wrong.err
+
+
 def test_a_version_elsewhere_has_no_size(own_shop: Shop) -> None:
     added = run("models", "add", "ranker@9", "--artifact", "s3://a/b", home=own_shop.home)
     assert added.code == 0, added.err

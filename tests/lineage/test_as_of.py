@@ -32,6 +32,8 @@ def test_every_question_answers_as_it_did_then(home: Home) -> None:
         lambda as_of: home.diff("thumbs/en@0", "thumbs/en", as_of=as_of),
         lambda as_of: _shown(home, "thumbs/en", as_of),
         lambda as_of: _shown(home, "thumbs/en@1", as_of),
+        lambda as_of: home.loads(as_of=as_of),
+        lambda as_of: home.loads("ranker@1", environment="prod", as_of=as_of),
         lambda as_of: home.pins(as_of=as_of),
         lambda as_of: home.pins("thumbs/en", as_of=as_of),
         lambda as_of: home.models(as_of=as_of),

@@ -216,6 +216,43 @@ def test_loads_come_in_pages(home: Home) -> None:
         home.loads("ranker@1", limit=0)
 
 
+def test_loads_are_listed_beside_what_was_declared_then(home: Home) -> None:
+    train(home), train(home, content="other"), train(home, content="other", model="reader")
+    home.load("ranker@1", environment="prod")
+    home.deploy("ranker@1", to="prod")
+    home.load("ranker@1", environment="prod")
+    home.deploy("ranker@2", to="prod")
+    home.load("ranker@1", environment="prod")
+    home.load("ranker@1", environment="test")
+    home.load("reader@1")
+    told = [(load.ref, load.environment, load.agrees) for load in home.loads()]
+    assert told == [
+        ("reader@1", None, None),
+        ("ranker@1", "test", False),
+        ("ranker@1", "prod", False),
+        ("ranker@1", "prod", True),
+        ("ranker@1", "prod", False),
+    ]
+    assert [load.ref for load in home.loads("reader")] == ["reader@1"]
+    assert len(home.loads("ranker", environment="prod")) == 3
+    assert home.loads("ranker@2") == home.loads("reader", environment="prod") == []
+    with pytest.raises(backstory.InvalidError, match="is not a model"):
+        home.loads("env:prod")
+
+
+def test_what_was_declared_afterwards_counts_from_then_on(home: Home) -> None:
+    train(home)
+    home.load("ranker@1", environment="prod")
+    [before] = home.loads()
+    home.deploy("ranker@1", to="prod", at=before.at)
+    then = home.clock()
+    home.load("ranker@1")
+    assert not before.agrees
+    assert [load.agrees for load in home.loads()] == [None, True]
+    assert [load.agrees for load in home.loads(as_of=then)] == [True]
+    assert home.loads(as_of=before.at) == [before]
+
+
 @pytest.mark.parametrize(
     ("ref", "environment", "message"),
     [
