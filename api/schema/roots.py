@@ -23,9 +23,9 @@ from backstory.api.schema.run import Run, RunConnection
 from backstory.api.schema.scalars import DateTime
 from backstory.api.schema.slice import HistoryConnection, Slice, SliceVersion, history_page
 from backstory.api.schema.snapshot import Snapshot
-from backstory.api.schema.state import Absence, StateResult
+from backstory.api.schema.state import Absence, Near, StateResult
 from backstory.lake.errors import NotFoundError
-from backstory.lineage import comparing, deploying, entities, inspecting, stating, tracing
+from backstory.lineage import comparing, deploying, entities, inspecting, seeking, tracing
 from backstory.lineage.graph import Node as GraphNode
 from backstory.lineage.resolving import SliceAt, resolve_slice_at, resolve_version
 from backstory.lineage.state import ModelState
@@ -264,7 +264,10 @@ class Lineage:
     state = maybe(
         StateResult,
         "What stood behind one interaction.",
-        ref=_text("int: with an id or at least 6 characters of one, or ext:SYSTEM:ID."),
+        ref=argument(
+            graphene.String, "int: with an id or at least 6 characters of one, or ext:SYSTEM:ID."
+        ),
+        near=argument(Near, "The one nearest to a time in an environment, in place of a ref."),
         verify=_flag("Whether to hash every part within reach again."),
     )
 
@@ -294,11 +297,17 @@ class Lineage:
 
     @staticmethod
     async def resolve_state(
-        _root: None, info: Info, ref: str, *, verify: bool
+        _root: None,
+        info: Info,
+        ref: str | None = None,
+        near: Near | None = None,
+        *,
+        verify: bool,
     ) -> ModelState | Absence:
         """The state, or why there is none."""
+        place = (near.model, near.environment, near.at) if near else None
         try:
-            return await info.context.call(stating.state_of, ref, verify=verify)
+            return await info.context.call(seeking.state_asked, ref, place, verify=verify)
         except NotFoundError as exc:
             return Absence(message=exc.message, hint=exc.hint or None)
 
