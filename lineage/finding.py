@@ -7,7 +7,7 @@ ours, so what is found is as good as its source: imported, or declared.
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -112,6 +112,31 @@ def by_external_id(parts: Parts, texts: Sequence[str], as_of: datetime | None) -
         BackstoryError: a table cannot be read, and no other one holds any.
     """
     return _everywhere(parts, as_of, lambda place: _by_name(parts, place, texts), needed=True)
+
+
+def subject_columns(conn: Any, slice_id: int) -> set[str]:
+    """The columns of a linked slice that name people, as links say that hold."""
+    return {
+        column
+        for link in links(conn)
+        if link.slice == slice_id
+        if (column := link.mapping["columns"].get("subject")) is not None
+    }
+
+
+def hidden(
+    parts: Parts, rows: list[dict[str, Any]], columns: Collection[str]
+) -> list[dict[str, Any]]:
+    """Rows with pseudonyms in the columns that name people."""
+    return [
+        {
+            name: parts.key.pseudonym(str(value))
+            if name in columns and value is not None
+            else value
+            for name, value in row.items()
+        }
+        for row in rows
+    ]
 
 
 def nearest_id(

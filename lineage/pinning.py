@@ -244,10 +244,12 @@ def pins(parts: Parts, ref: str | None = None, *, as_of: datetime | None = None)
         return told(parts, conn, _records(conn, wanted), as_of or parts.clock())
 
 
-def pin_records(parts: Parts, ref: str | None = None) -> list[slices.PinRecord]:
+def pin_records(
+    parts: Parts, ref: str | None = None, *, as_of: datetime | None = None
+) -> list[slices.PinRecord]:
     """The pins that hold now as they were recorded, of one slice or of all."""
-    wanted = resolve_slice_at(parts, ref).slice.name if ref else None
-    with parts.store.reader() as conn:
+    wanted = resolve_slice_at(parts, ref, as_of).slice.name if ref else None
+    with parts.store.reader(as_of) as conn:
         return _records(conn, wanted)
 
 

@@ -17,6 +17,8 @@ from backstory.lineage import finding
 from backstory.lineage.ids import id_bounds
 from backstory.lineage.parts import Parts
 from backstory.lineage.resolving import ModelNamed, resolve
+from backstory.lineage.state import ModelState
+from backstory.lineage.stating import state_of
 from backstory.lineage.store import slices
 from backstory.lineage.times import in_utc, time_text
 from backstory.lineage.tracing import known_versions
@@ -63,6 +65,34 @@ def nearest_interaction(
         f"no interaction of {model} in {environment} is known, near {time_text(when)} or elsewhere",
         hint="see where its interactions lie with `backstory interactions`",
     )
+
+
+def state_asked(
+    parts: Parts,
+    ref: str | None = None,
+    near: tuple[str, str, datetime] | None = None,
+    *,
+    verify: bool = False,
+    as_of: datetime | None = None,
+) -> ModelState:
+    """What stood behind the interaction that a ref names, or that lies nearest to a time.
+
+    Args:
+        ref: the interaction, where it is known.
+        near: else its model, environment and time.
+        verify: hash every part within reach again.
+        as_of: as it was known then; as it is known now where nothing is said.
+
+    Raises:
+        InvalidError: both are named, or neither is.
+    """
+    if (ref is None) == (near is None):
+        raise InvalidError(
+            "name an interaction, or where and when it was answered",
+            hint="for example int:019a8f3c, or near ranker prod-eu 2026-11-14T09:41Z",
+        )
+    named = nearest_interaction(parts, *near, as_of=as_of) if near else ref
+    return state_of(parts, str(named), verify=verify, as_of=as_of)
 
 
 def _places(

@@ -24,9 +24,9 @@ from backstory.api.schema.run import Run, RunConnection
 from backstory.api.schema.scalars import DateTime
 from backstory.api.schema.slice import HistoryConnection, Slice, SliceVersion, history_page
 from backstory.api.schema.snapshot import PinConnection, Snapshot
-from backstory.api.schema.state import Absence, StateResult
+from backstory.api.schema.state import Absence, Near, StateResult
 from backstory.lake.errors import NotFoundError
-from backstory.lineage import comparing, deploying, entities, inspecting, pinning, stating, tracing
+from backstory.lineage import comparing, deploying, entities, inspecting, pinning, seeking, tracing
 from backstory.lineage.graph import Node as GraphNode
 from backstory.lineage.resolving import SliceAt, resolve_slice_at, resolve_version
 from backstory.lineage.state import ModelState
@@ -135,7 +135,9 @@ class Data:
     pins = one(
         PinConnection,
         "The pins that hold now, by slice and version.",
-        args={"slice": argument(graphene.String, "Only those of this slice.")} | page_arguments(),
+        args={"slice": argument(graphene.String, "Only those of this slice.")}
+        | page_arguments()
+        | as_of_argument(),
     )
     history = one(
         HistoryConnection,
@@ -210,7 +212,7 @@ class Data:
         keyset = Keyset(
             name=f"pins of {name}", key=lambda pin: pin.id, secret=info.context.cursor_secret
         )
-        rows = await info.context.call(pinning.pin_records, name)
+        rows = await info.context.call(pinning.pin_records, name, as_of=asked.get("as_of"))
         return keyset.page_of(rows, first=first, after=after)
 
 
@@ -339,7 +341,11 @@ class Lineage:
         StateResult,
         "What stood behind one interaction.",
         args={
-            "ref": _text("int: with an id or at least 6 characters of one, or ext:SYSTEM:ID."),
+            "ref": argument(
+                graphene.String,
+                "int: with an id or at least 6 characters of one, or ext:SYSTEM:ID.",
+            ),
+            "near": argument(Near, "The one nearest to a time in an environment, not by a ref."),
             "verify": _flag("Whether to hash every part within reach again, as it is now."),
         }
         | as_of_argument(),
@@ -371,11 +377,20 @@ class Lineage:
 
     @staticmethod
     async def resolve_state(
-        _root: None, info: Info, ref: str, *, verify: bool, as_of: datetime | None = None
+        _root: None,
+        info: Info,
+        ref: str | None = None,
+        near: Near | None = None,
+        *,
+        verify: bool,
+        as_of: datetime | None = None,
     ) -> ModelState | Absence:
         """The state, or why there is none."""
+        place = (near.model, near.environment, near.at) if near else None
         try:
-            return await info.context.call(stating.state_of, ref, verify=verify, as_of=as_of)
+            return await info.context.call(
+                seeking.state_asked, ref, place, verify=verify, as_of=as_of
+            )
         except NotFoundError as exc:
             await info.context.check_known()
             return Absence(message=exc.message, hint=exc.hint or None)

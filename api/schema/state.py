@@ -10,12 +10,15 @@ from typing import Any
 import graphene
 
 from backstory.api.context import Info
+from backstory.api.schema.entity import EvidenceLevel
 from backstory.api.schema.errors import InteractionNotFound
 from backstory.api.schema.fields import LOAD, MODEL_VERSION, enum, many, maybe, one, seconds
 from backstory.api.schema.scalars import DateTime, Digest, Long
+from backstory.lineage import finding
 from backstory.lineage import interaction as interactions
 from backstory.lineage import state as states
 from backstory.lineage.entities import Entity, entity
+from backstory.lineage.graph import Evidence
 
 StateSection = enum(states.Section, name="StateSection")
 PartStatus = enum(
@@ -68,6 +71,34 @@ class Interaction(graphene.ObjectType):
         return seconds(root.ahead)
 
 
+class Near(graphene.InputObjectType):
+    """Where and when an interaction was answered, where its id is not known."""
+
+    model = graphene.NonNull(graphene.String, description="The model that answered.")
+    environment = graphene.NonNull(graphene.String, description="Where.")
+    at = graphene.NonNull(
+        DateTime, description="When: of two as near, before and after, the earlier is told."
+    )
+
+
+class Linked(graphene.ObjectType):
+    """The table of others that an interaction was read from."""
+
+    slice = one(graphene.String, "The linked slice, at the version that was read.", source="ref")
+    evidence = one(EvidenceLevel, "How its rows are known.")
+    unmapped = many(graphene.String, "What of an interaction the table does not say.")
+
+    @staticmethod
+    def resolve_evidence(root: finding.Linked, _info: Info) -> Evidence:
+        """As the link says."""
+        return Evidence(root.link.evidence)
+
+    @staticmethod
+    def resolve_unmapped(root: finding.Linked, _info: Info) -> tuple[str, ...]:
+        """As the link says."""
+        return root.mapping.unmapped
+
+
 class StatePart(graphene.ObjectType):
     """One thing that determined the answer."""
 
@@ -113,6 +144,7 @@ class ModelState(graphene.ObjectType):
     disagreements = many(
         graphene.String, "Where what was declared and what was observed differ, in words."
     )
+    linked = maybe(Linked, "The table of others that it was read from; null for one of ours.")
     remarks = many(
         graphene.String,
         "What became of the version's run where it did not go well, and what of its training "

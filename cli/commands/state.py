@@ -24,7 +24,6 @@ from backstory.cli.figures import (
 from backstory.cli.parameters import AS_OF, INSTANT
 from backstory.cli.session import Session
 from backstory.cli.views import Facts, Sentence, Table, View
-from backstory.lake.errors import InvalidError
 
 if TYPE_CHECKING:
     from backstory.lineage.interaction import Interaction
@@ -83,15 +82,10 @@ def command(
     differs gives exit code 5.
     """
     from backstory.cli.documents import document
+    from backstory.lineage.seeking import state_asked
 
-    if (ref is None) == (near is None):
-        raise InvalidError(
-            "name an interaction, or where and when it was answered",
-            hint="for example int:019a8f3c, or --near ranker prod-eu 2026-11-14T09:41Z",
-        )
     with session.home() as home, session.output.working("looking for the interaction"):
-        named = home.nearest_interaction(*near, as_of=as_of) if near else ref
-        found = home.state_of(str(named), verify=verify, as_of=as_of)
+        found = state_asked(home, ref, near, verify=verify, as_of=as_of)
     rows = [
         (
             part.section.value,

@@ -34,6 +34,8 @@ assert isinstance(QUERY, GraphQLObjectType)
 
 # They tell of the program and the store that answer, not of anything that was recorded.
 TIMELESS = {"home"}
+NOW = {"bytesOfPin", "bytesAloneOfPin"}
+NEAREST = 'near: {model: "ranker", environment: "prod-eu", at: "2026-11-14T12:00Z"}'
 # Some of them name what is not there until somewhere in the story, and {run} is its first run.
 QUESTIONS: Mapping[str, list[str]] = {
     "node": [f'id: "{id_of("ranker@1")}"'],
@@ -42,6 +44,7 @@ QUESTIONS: Mapping[str, list[str]] = {
     "slice": ['name: "thumbs/en"'],
     "sliceVersion": ['ref: "thumbs/en"'],
     "snapshot": ['ref: "thumbs/en@2"'],
+    "pins": ["first: 3", 'slice: "thumbs/en"'],
     "history": ['ref: "thumbs/en", first: 3'],
     "diff": ['base: "thumbs/en@0", head: "thumbs/en"'],
     "models": [""],
@@ -53,7 +56,7 @@ QUESTIONS: Mapping[str, list[str]] = {
     "trace": ['ref: "ranker@champion"', 'ref: "thumbs/en"'],
     "impact": ['ref: "thumbs/en@2"'],
     "path": ['src: "thumbs/en@2", dst: "env:prod-eu#1"'],
-    "state": ['ref: "ext:zendesk:1"'],
+    "state": ['ref: "ext:zendesk:1"', NEAREST],
 }
 ASKED = [(name, asked) for name, questions in QUESTIONS.items() for asked in questions]
 # How many types deep all is asked: in some, pages of what is of interest lie behind others.
@@ -151,7 +154,7 @@ class Asking:
         given = {called: time for called, time in times.items() if time is not None}
         request = service.Request(query=document, variables=given)
         body = self.runner.run(self.graphql.answer(request)).body
-        return body["data"] if "errors" not in body else _refusal(body["errors"])
+        return _then(body["data"]) if "errors" not in body else _refusal(body["errors"])
 
     def of(self, name: str, asked: str, time: str | None = None) -> Any:
         """The answer of a root field, or why there is none."""
@@ -165,6 +168,13 @@ def asking(home: Home) -> Iterator[Asking]:
     with asyncio.Runner() as runner:
         yield Asking(graphql=graphql, runner=runner)
     graphql.close()
+
+
+def _then(answer: Any) -> Any:
+    """An answer without what a field says to be so now."""
+    if isinstance(answer, dict):
+        return {name: _then(value) for name, value in answer.items() if name not in NOW}
+    return [_then(value) for value in answer] if isinstance(answer, list) else answer
 
 
 def _refusal(errors: list[Any]) -> dict[str, Any]:

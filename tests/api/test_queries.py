@@ -227,6 +227,26 @@ def test_an_interaction_is_found_by_what_others_call_it(world: World) -> None:
     assert told["interaction"]["key"] == f"int:{world.interaction}"
 
 
+def test_the_nearest_interaction_has_its_state(world: World) -> None:
+    query = """
+    query Near($near: Near, $ref: String) {
+      state(near: $near, ref: $ref) {
+        ... on ModelState { interaction { key aheadSeconds } linked { slice evidence unmapped } }
+        ... on Error { message }
+      }
+    }
+    """
+    answered = world.home.state_of(f"int:{world.interaction}").interaction
+    near = {"model": "ranker", "environment": answered.environment, "at": time_text(answered.at)}
+    told = world.ask(query, near=near)["state"]
+    assert told == {
+        "interaction": {"key": f"int:{world.interaction}", "aheadSeconds": None},
+        "linked": None,
+    }
+    nowhere = world.ask(query, near={**near, "environment": "mars"})["state"]
+    assert "in mars is known" in nowhere["message"]
+
+
 def test_an_interaction_that_nobody_recorded_is_an_outcome(world: World) -> None:
     told = world.ask(STATE, ref="int:ffffffff")["state"]
     assert told["__typename"] == "InteractionNotFound"

@@ -68,6 +68,14 @@ def test_an_interaction_of_others_has_its_state(home: Home, theirs: Path) -> Non
         assert home.state_of(ref).digest == state.digest
 
 
+def test_a_person_is_a_pseudonym_where_rows_are_shown(home: Home, theirs: Path) -> None:
+    made = home.link_interactions("ranker", str(theirs), columns=COLUMNS)
+    shown = home.show("ranker/interactions", where="\"order\" = 'o-4'")
+    assert [row["user"] for row in shown.rows] == [home.key.pseudonym("ann-4")]
+    assert [row["order"] for row in shown.rows] == ["o-4"]
+    assert made.snapshot.arrow(["user"])["user"][0].as_py().startswith("ann-")  # as it lies there
+
+
 def test_their_own_uuids_and_numbers_are_taken(home: Home, theirs: Path, tmp_path: Path) -> None:
     uuid = "019a8f3c-5b1e-7000-8000-000000000001"
     write_deltalake(tmp_path / "a", rows(0, 1, order=[uuid]))
