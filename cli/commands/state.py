@@ -52,8 +52,7 @@ _LOADS = (
 @verb(
     "state",
     examples=(
-        "backstory state int:019a8f3c-5b1e",
-        "backstory state ext:zendesk:8812 --verify",
+        "backstory state int:019a8f3c-5b1e --verify",
         "backstory state --near ranker prod-eu 2026-11-14T09:41Z",
     ),
 )
