@@ -94,29 +94,7 @@ def amend(
         trained_on=trained_on,
         never=never,
     )
-    for time in (correction.from_at, correction.until_at):
-        valid_time(parts, time)
-    parsed = refs.parse_ref(ref)
-    snapshots = snapshots_of(parts, trained_on or ())
-    with parts.unit("amend", str(parsed), reason=reason) as unit:
-        match parsed:
-            case refs.NameRef(at=refs.Alias()):
-                entity = _amend_alias(parts, unit, parsed, correction, reason)
-            case _:
-                found = resolve_ref(unit.connection, parsed, parts.clock)
-                entity = _id_of(found, ref)
-                if isinstance(found, DeploymentNamed):
-                    _amend_deployment(unit, found, correction, reason)
-                elif isinstance(found, models.VersionRecord):
-                    amend_version(
-                        parts, unit, found, correction, snapshots=snapshots, reason=reason
-                    )
-        unit.note(amended=correction.said)
-        crashpoint("amend.recorded")
-        made = unit.seq
-    with parts.store.reader() as conn:
-        [told] = store.amendments(conn, entities=[entity], limit=1, before=made + 1)
-    return told
+    return _carried_out(parts, ref, correction, reason)
 
 
 def amendments(
@@ -146,6 +124,28 @@ def amendments(
         if ref is not None:
             entities = _entities(parts, conn, ref)
         return store.amendments(conn, entities=entities, limit=limit, before=before)
+
+
+def _carried_out(parts: Parts, ref: str, correction: Correction, reason: str) -> AmendmentRecord:
+    for time in (correction.from_at, correction.until_at):
+        valid_time(parts, time)
+    parsed = refs.parse_ref(ref)
+    snapshots = snapshots_of(parts, correction.trained_on or ())
+    with parts.unit("amend", str(parsed), reason=reason) as unit:
+        if isinstance(parsed, refs.NameRef) and isinstance(parsed.at, refs.Alias):
+            entity = _amend_alias(parts, unit, parsed, correction, reason)
+        else:
+            found = resolve_ref(unit.connection, parsed, parts.clock)
+            entity = _id_of(found, ref)
+            if isinstance(found, DeploymentNamed):
+                _amend_deployment(unit, found, correction, reason)
+            elif isinstance(found, models.VersionRecord):
+                amend_version(parts, unit, found, correction, snapshots=snapshots, reason=reason)
+        unit.note(amended=correction.said)
+        crashpoint("amend.recorded")
+    with parts.store.reader() as conn:
+        [told] = store.amendments(conn, entities=[entity], limit=1, before=unit.seq + 1)
+    return told
 
 
 def _entities(parts: Parts, conn: Any, ref: str) -> Sequence[int]:

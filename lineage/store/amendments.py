@@ -210,12 +210,9 @@ def _record(rows: Sequence[Any], said: Mapping[str, Mapping[int, tuple[str, Said
 
 
 def _change(row: Any, said: Mapping[int, tuple[str, Said]]) -> Change:
-    of = row.key
-    told = []
-    for number in (_before(row), row.after):
-        of, fact = said.get(number, (of, None))
-        told.append(fact)
-    return Change(of=of, before=told[0], after=told[1])
+    before, after = (None if n is None else said[n] for n in (_before(row), row.after))
+    of, _ = after or before or (row.key, None)
+    return Change(of=of, before=before and before[1], after=after and after[1])
 
 
 def _before(row: Any) -> int | None:
@@ -238,14 +235,14 @@ def _actor(body: bytes, seq: int) -> str:
 
 def _said(conn: Connection, fact: str, rows: Sequence[Any]) -> dict[int, tuple[str, Said]]:
     """What rows of a table say, by their number, ended ones too."""
-    ids = {n for row in rows if row.fact == fact for n in (_before(row), row.after)} - {None}
+    numbers = {n for row in rows if row.fact == fact for n in (_before(row), row.after)}
     reader = _READERS.get(fact)
     if reader is None:
         raise IntegrityError(
             f"an amendment is of the unknown fact {fact!r}",
             hint="`backstory verify` says which rows were changed",
         )
-    return reader(conn, sorted(ids))
+    return reader(conn, sorted(n for n in numbers if n is not None))
 
 
 _INTERVALS = (

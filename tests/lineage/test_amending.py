@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 import backstory
 from backstory.lineage.home import Home
@@ -48,6 +49,22 @@ def test_a_wrong_time_is_superseded_and_both_stay(serving: Home) -> None:
     assert serving.amendments("env:prod") == [made]
     assert serving.amendments(as_of=then) == serving.amendments("env:prod#1") == []
     assert serving.verify().intact
+
+
+def test_the_way_of_our_own_runs_asks_for_no_amendment(serving: Home) -> None:
+    serving.amend("env:prod#2", reason="rolled out late", from_at=EVENING)
+    seen: list[str] = []
+
+    def note(_conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        seen.append(statement)
+
+    event.listen(serving.store.engine, "before_cursor_execute", note)
+    serving.trace("ranker@2")
+    assert seen
+    assert not [text for text in seen if "amendment" in text or "declaration" in text]
+    assert serving.trace("env:prod#2").amended
+    assert len([text for text in seen if "amendment" in text]) == 1
+    event.remove(serving.store.engine, "before_cursor_execute", note)
 
 
 def test_an_amendment_is_one_entry_of_the_log(serving: Home) -> None:

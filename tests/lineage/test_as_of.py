@@ -44,6 +44,10 @@ def test_every_question_answers_as_it_did_then(home: Home) -> None:
         lambda as_of: home.models("ranker@champion", as_of=as_of),
         lambda as_of: home.model("ranker@1", as_of=as_of),
         lambda as_of: home.model("ranker@3", as_of=as_of),
+        lambda as_of: home.amendments(as_of=as_of),
+        lambda as_of: home.amendments("ranker", as_of=as_of),
+        lambda as_of: home.aliases("ranker", as_of=as_of),
+        lambda as_of: home.trace("env:prod#1", as_of=as_of),
         lambda as_of: home.runs(as_of=as_of),
         lambda as_of: home.runs("ranker", limit=1, as_of=as_of),
         lambda as_of: home.run(first, as_of=as_of),
@@ -65,6 +69,9 @@ def test_every_question_answers_as_it_did_then(home: Home) -> None:
         lambda: home.deploy("ranker@1", to="prod", at=MORNING - timedelta(days=9)),
         lambda: train(home, "thumbs/en"),
         lambda: home.undeploy("env:prod#1"),
+        lambda: home.amend("env:prod#1", reason="half of it", share=0.5),
+        lambda: home.amend("env:prod#1", reason="only a trial", never=True),
+        lambda: home.amend("ranker@champion", reason="a slip", version="ranker@2"),
         lambda: home.release(_pinned_by_hand(home), reason="the audit is over"),
     ]
     for step in steps:
