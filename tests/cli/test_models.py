@@ -122,7 +122,7 @@ def test_a_load_of_something_else_is_a_warning(own_shop: Shop) -> None:
     assert "warning: prod-eu: declared ranker@1 and ranker@2, host" in loaded.err
     run("load", "ranker@2", "--environment", "prod-eu", home=home)
     shown = run("deployments", "prod-eu", home=home)
-    assert socket.gethostname() in shown.rows[-1][-1]
+    assert socket.gethostname() in shown.rows[-1][-2]
     run("load", "ranker@3", "--environment", "prod-eu", home=home)
     shown = run("deployments", "prod-eu", home=home)
     assert "loaded ranker@3" in shown.err
