@@ -15,7 +15,6 @@ from backstory.cli.session import Session
     examples=(
         "backstory amend env:prod-eu#3 --from 2026-11-14T09:41Z --reason 'rolled out late'",
         "backstory amend ranker@champion --version ranker@6 --reason 'a slip of the pen'",
-        "backstory amend env:prod-eu#4 --never --reason 'it was the test cluster'",
     ),
 )
 @click.argument("ref", type=REF_TEXT, metavar="DEPLOYMENT|ALIAS|VERSION")

@@ -35,7 +35,8 @@ def test_a_trace_is_a_tree(shop: Shop) -> None:
 def test_a_trace_in_a_pipe_is_exact(shop: Shop) -> None:
     traced = run("trace", "ranker@3", home=shop.home)
     assert traced.out.splitlines()[0] == (
-        "depth\trelation\tref\tkind\tevidence\trows\tshare\tdigest\trepeated\tanswers\tmore\tdetail"
+        "depth\trelation\tref\tkind\tevidence\trows\tshare\tdigest\trepeated\tamended\tanswers\tmore"
+        "\tdetail"
     )
     depths = [row[0] for row in traced.rows]
     assert depths == ["0", "1", "2", "3", "4", "5", "4", "1"]
