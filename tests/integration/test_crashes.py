@@ -32,6 +32,7 @@ PLACES = {
     "link": ("unit.before_commit", "unit.after_commit", "link.written"),
     "retain": ("unit.before_commit", "unit.after_commit"),
 }
+TOO_SHORT = {"link"}  # to be met at a moment by chance: it dies at its named places only
 # tests/lake/test_table.py, test_backup_races.py and tests/lineage/test_forwarding.py kill there
 ELSEWHERE = {"slice.built", "slice.created", "backup.copied", "restore.built", "outbox.sent"}
 
@@ -59,7 +60,8 @@ def test_killed_at_a_named_place(
 
 def _kill_many(templates: dict[str, Path], folder: Path, kills: int, seed: int) -> None:
     draw = random.Random(seed)
-    parts = kills // len(OPERATIONS)
+    templates = {name: home for name, home in templates.items() if name not in TOO_SHORT}
+    parts = kills // len(templates)
     killed: list[Killed] = []
     fractions: list[float] = []
     for operation, template in templates.items():
