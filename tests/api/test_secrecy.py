@@ -47,7 +47,7 @@ def _by_member(of: GraphQLOutputType) -> list[str]:
     """Every field of a type, of each member of a union by itself: one request has few aliases."""
     found = get_named_type(of)
     if not isinstance(found, GraphQLUnionType):
-        return [everything(found, 1)]
+        return [everything(of, 1)]
     return [f"{{ ... on {member.name} {everything(member, 1)} }}" for member in found.types]
 
 
