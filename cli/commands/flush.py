@@ -20,7 +20,6 @@ _COLUMNS = (
 @verb(
     "flush",
     examples=(
-        "backstory flush",
         "backstory flush --timeout 30 --retry-refused --json",
         "backstory flush --forget marquez",
     ),

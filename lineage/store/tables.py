@@ -250,7 +250,6 @@ retention = Table(
     Column("reason", Text, nullable=False),
     _recorded(),
     _ended(),
-    CheckConstraint("(holder IS NULL) <> (pin IS NULL)", name="one"),
 )
 
 openlineage_event = Table(

@@ -107,7 +107,6 @@ def _retention() -> None:
         sa.Column("reason", sa.Text(), nullable=False),
         _recorded(),
         sa.Column("ended_seq", sa.BigInteger()),
-        sa.CheckConstraint("(holder IS NULL) <> (pin IS NULL)", name="one"),
     )
 
 

@@ -98,7 +98,7 @@ def test_who_records_late_is_told(name: str, own_shop: Shop) -> None:
 def test_a_pipe_gets_exact_seconds(late_shop: Shop) -> None:
     asked = run("deployments", "prod-us", home=late_shop.home)
     header = asked.out.splitlines()[0].split("\t")
-    assert header[-2:] == ["late", "end late"]
+    assert header[-3:] == ["late", "end late", "amended"]
     late = float(asked.rows[0][header.index("late")])
     data = run("deployments", "prod-us", "--json", home=late_shop.home).data
     assert late == data[0]["lateSeconds"]
