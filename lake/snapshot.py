@@ -14,7 +14,7 @@ Opening reads the log, not the data. Versions whose log is gone reopen from a pi
 
 import importlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -39,6 +39,7 @@ from backstory.lake.errors import (
     UnavailableError,
 )
 from backstory.lake.expressions import check_expression, unknown_column
+from backstory.lake.leases import Reader
 from backstory.lake.linked import LinkedTable
 from backstory.lake.location import inside
 from backstory.lake.manifest import Manifest
@@ -78,6 +79,7 @@ class Snapshot:
             columns, and statistics in its files can be relied on.
         needs_engine: whether rows must be read through Delta's own engine.
         at: when the version was committed, if the opener knows.
+        reader: who holds a lease while reading; None where a pin, or nothing, keeps the files.
     """
 
     slice: str
@@ -88,6 +90,7 @@ class Snapshot:
     ours: bool
     needs_engine: bool = False
     at: datetime | None = None
+    reader: Reader | None = field(default=None, repr=False, compare=False)
 
     def __str__(self) -> str:
         return f"{self.slice}@{self.version}"
@@ -244,6 +247,8 @@ class Snapshot:
         self, schema: pa.Schema, where: str | None, *, repeatable: bool = False
     ) -> DuckDBPyRelation:
         condition = check_expression(where, self.full_schema) if where is not None else None
+        if self.reader is not None:
+            self.reader.renew()
         files = [(inside(self.folder, f.path), f) for f in self.manifest.files]
         for path, file in files:
             check_present(self, path, file.size)

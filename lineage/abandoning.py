@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from backstory.lineage.process import all_gone
+from backstory.lake.process import all_gone
 from backstory.lineage.run import OPEN, RunState
 from backstory.lineage.store import runs
 from backstory.lineage.store.horizon import is_now

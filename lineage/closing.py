@@ -6,10 +6,10 @@ It is our conclusion and releases nothing: whatever the run itself tells of its 
 from dataclasses import replace
 
 from backstory.lake.errors import InvalidError, RefusedError
+from backstory.lake.process import runs_here
 from backstory.lineage import abandoning, forwarding
 from backstory.lineage.graph import run_key
 from backstory.lineage.parts import Parts
-from backstory.lineage.process import runs_here
 from backstory.lineage.resolving import resolve
 from backstory.lineage.resuming import refuse_ended, restored
 from backstory.lineage.running import TrainingRun

@@ -27,13 +27,13 @@ from backstory.lake.errors import (
     NotFoundError,
 )
 from backstory.lake.location import translate_os_error
+from backstory.lake.process import process
 from backstory.lineage.graph import run_key
 from backstory.lineage.input_text import Component, Input
 from backstory.lineage.leaving import Expected
 from backstory.lineage.offering import offer
 from backstory.lineage.openlineage.events import RunDescription
 from backstory.lineage.parts import Parts
-from backstory.lineage.process import process
 from backstory.lineage.registering import Registration
 from backstory.lineage.resolving import resolve_slice_at
 from backstory.lineage.resuming import RUN_VARIABLE, restored

@@ -41,6 +41,7 @@ from backstory.lineage import (
     forwarding,
     ingest,
     inspecting,
+    leasing,
     linking,
     loading,
     mending,
@@ -97,6 +98,7 @@ class Home(Parts):
     pin = pinning.pin
     pins = pinning.pins
     pin_sizes = weighing.pin_sizes
+    leases = leasing.leases
     release = pinning.release
     retain = retaining.retain
     retraining = retraining.retraining
@@ -180,12 +182,15 @@ class Slice:
     def at(self, version: int | datetime | None = None) -> Snapshot:
         """The slice at a version or a time, or as it is now, to be read.
 
+        This process then holds a lease on that version; see `backstory.lineage.leasing`.
+
         Raises:
             NotFoundError: there is no such version, or the slice did not exist then.
         """
         at = version.isoformat() if isinstance(version, datetime) else version
         ref = self.name if at is None else f"{self.name}@{at}"
-        return pinning.open_at(self.home, resolve_slice_at(self.home, ref))
+        snapshot = pinning.open_at(self.home, resolve_slice_at(self.home, ref))
+        return leasing.under_lease(self.home, snapshot)
 
 
 def init(

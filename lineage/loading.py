@@ -16,9 +16,9 @@ from typing import Any
 
 from backstory.lake.errors import ConflictError, InvalidError, LimitExceededError, NotFoundError
 from backstory.lake.location import check_name
+from backstory.lake.process import this_process
 from backstory.lineage.observing import SeenLoad, seen, undeclared
 from backstory.lineage.parts import Parts
-from backstory.lineage.process import this_process
 from backstory.lineage.redaction import redact_text
 from backstory.lineage.resolving import ModelNamed, resolve, resolve_version
 from backstory.lineage.store import deployments, models, tables, writes

@@ -17,11 +17,11 @@ from typing import Any, Self
 
 from backstory.lake.errors import InvalidError, NotFoundError, RefusedError
 from backstory.lake.pinned import reopen
+from backstory.lake.process import this_process
 from backstory.lineage.capturing import Code, Environment
 from backstory.lineage.graph import run_key
 from backstory.lineage.openlineage import events
 from backstory.lineage.parts import Parts
-from backstory.lineage.process import this_process
 from backstory.lineage.resolving import resolve
 from backstory.lineage.run import OPEN
 from backstory.lineage.running import TrainingRun

@@ -20,12 +20,12 @@ from typing import Self
 
 from backstory.lake.crash import crashpoint
 from backstory.lake.location import check_name
+from backstory.lake.process import this_process
 from backstory.lineage import forwarding, triggering
 from backstory.lineage.capturing import capture_code, capture_environment
 from backstory.lineage.graph import run_key
 from backstory.lineage.openlineage import events
 from backstory.lineage.parts import Parts
-from backstory.lineage.process import this_process
 from backstory.lineage.registering import add_artifact, claim_model
 from backstory.lineage.retaining import give_at_start
 from backstory.lineage.run import training_job

@@ -15,6 +15,7 @@ from typing import Any
 from backstory.lake.blobs import Artifact
 from backstory.lake.crash import crashpoint
 from backstory.lake.errors import BackstoryError, RefusedError
+from backstory.lake.process import Process
 from backstory.lake.reading import Reading
 from backstory.lake.rows import digest_frame
 from backstory.lineage import forwarding
@@ -23,7 +24,6 @@ from backstory.lineage.metrics import check_metrics, check_params
 from backstory.lineage.model import ComponentUse
 from backstory.lineage.openlineage import events, receive
 from backstory.lineage.parts import Parts
-from backstory.lineage.process import Process
 from backstory.lineage.reading import Selection, record_read
 from backstory.lineage.redaction import redact_text
 from backstory.lineage.registering import Registration, add_artifact, add_version, check_component

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Text, exists, func, select, type_coerce
 
-from backstory.lineage.process import Process
+from backstory.lake.process import Process
 from backstory.lineage.run import RunState, StateChange, last_change, not_captured
 from backstory.lineage.store import tables as t
 from backstory.lineage.store.column_types import Json

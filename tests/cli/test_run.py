@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 import backstory
+from backstory.lake.process import Process, all_gone
 from backstory.lineage.commanding import MAX_COMPONENTS
 from backstory.lineage.home import Home
-from backstory.lineage.process import Process, all_gone
 from backstory.lineage.store.engine import describe
 from backstory.lineage.store.runs import processes_of
 from tests.cli.running import PROGRAM, Ran, environment, process

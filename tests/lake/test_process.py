@@ -4,7 +4,7 @@ import subprocess
 import sys
 from dataclasses import replace
 
-from backstory.lineage.process import all_gone, is_gone, process, this_process
+from backstory.lake.process import all_gone, is_gone, process, this_process
 
 
 def test_a_process_that_runs_is_not_gone() -> None:

@@ -40,15 +40,19 @@ def process(pid: int) -> Process:
     return Process(host=socket.gethostname(), pid=pid, started=_started(pid) or "")
 
 
-def is_gone(found: Process) -> bool:
-    """Whether a process runs no longer; False where that cannot be told from here."""
+def can_be_told(found: Process) -> bool:
+    """Whether it can be told from here if a process runs."""
     if found.host != socket.gethostname() or not found.started:
         return False
     if found.started.startswith("linux:") and _BOOT_ID.exists():
         _, boot, space, _ = found.started.split(":", 3)
-        if boot == _boot() and space != _space():
-            return False
-    return _started(found.pid) != found.started
+        return boot != _boot() or space == _space()
+    return True
+
+
+def is_gone(found: Process) -> bool:
+    """Whether a process runs no longer; False where that cannot be told from here."""
+    return can_be_told(found) and _started(found.pid) != found.started
 
 
 def runs_here(found: Process) -> bool:
