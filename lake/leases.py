@@ -33,6 +33,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
+from typing import ClassVar
 
 from backstory.lake.errors import BackstoryError, IntegrityError
 from backstory.lake.files import TEMPORARY_PREFIX
@@ -58,6 +59,8 @@ class Lease:
     """A version that a process reads.
 
     Attributes:
+        strength: what stands for it beside the strengths of pins.
+        reason: what stands for it beside the reasons of pins.
         lease_id: its id: the version and who reads.
         slice: the table's name.
         version: the Delta version.
@@ -67,6 +70,9 @@ class Lease:
         began: when it first read the version.
         until: when the lease ends where nobody can tell whether the process lives.
     """
+
+    strength: ClassVar[str] = "lease"
+    reason: ClassVar[str] = "reading"
 
     lease_id: str
     slice: str
@@ -169,8 +175,9 @@ def sweep(folder: Path, now: datetime, *, looked_at: int | None = None) -> int:
     Returns:
         How many were removed.
     """
-    removed = 0
-    for path in islice(_files(folder), looked_at):
+    removed, mine = 0, f"-{_who(this_process())}"
+    others = (path for path in _files(folder) if not path.stem.endswith(mine))
+    for path in islice(others, looked_at):
         lease = _read(path)
         if lease is not None and not lease.is_live(now):
             path.unlink(missing_ok=True)
@@ -183,9 +190,13 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _path(folder: Path, version: int, process: Process) -> Path:
-    who = f"{process.host}\n{process.pid}\n{process.started}"
-    name = f"{version}-{hashlib.sha256(who.encode()).hexdigest()[:_WHO_DIGITS]}.json"
-    return folder / LEASES_FOLDER / name
+    return folder / LEASES_FOLDER / f"{version}-{_who(process)}.json"
+
+
+def _who(process: Process) -> str:
+    """What tells a process from every other, short enough for a file's name."""
+    told = f"{process.host}\n{process.pid}\n{process.started}"
+    return hashlib.sha256(told.encode()).hexdigest()[:_WHO_DIGITS]
 
 
 def _read(path: Path) -> Lease | None:

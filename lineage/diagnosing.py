@@ -18,7 +18,7 @@ from backstory.lake.location import translate_os_error
 from backstory.lake.pinned import pin_folders, pins_of, read_manifest, snapshot_kept
 from backstory.lake.presence import MAX_FILES_LOOKED_AT, look_at_files
 from backstory.lake.snapshot import Table, open_snapshot
-from backstory.lineage import abandoning, linking, pinning, recording
+from backstory.lineage import abandoning, leasing, linking, pinning, recording
 from backstory.lineage.catch_up import unregistered
 from backstory.lineage.graph import run_key
 from backstory.lineage.keys import load_key
@@ -169,6 +169,18 @@ def _pins(parts: Parts) -> Check:
     )
     return Check(
         name="pins", health=Health.OK, found=f"{_count(len(held), 'pin')} held{_looked(files)}"
+    )
+
+
+def _leases(parts: Parts) -> Check:
+    """Readers that hold a version, and what those left that were killed."""
+    live, ended = len(leasing.leases(parts)), len(leasing.ended_leases(parts))
+    said = f"{_count(live, 'lease')} held by readers" if live else "no reader holds a lease"
+    return Check(
+        name="leases",
+        health=Health.OK,
+        found=f"{said}, {ended:,} of readers that are gone" if ended else said,
+        remedy="they hold nothing; `backstory doctor --fix` removes them" if ended else "",
     )
 
 
@@ -375,6 +387,7 @@ _CHECKS: dict[str, Callable[[Parts], Check]] = {
     "lake": _lake,
     "commits": _commits,
     "pins": _pins,
+    "leases": _leases,
     "retention": _retention,
     "runs": _runs,
     "outbox": _outbox,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from backstory.lake import pins as lake_pins
 from backstory.lake.errors import BackstoryError
 from backstory.lake.location import translate_os_error
-from backstory.lineage import pinning
+from backstory.lineage import leasing, pinning
 from backstory.lineage.catch_up import catch_up
 from backstory.lineage.parts import Parts
 from backstory.lineage.surroundings import left_behind, open_to_others
@@ -72,6 +72,11 @@ def _spare_pins(parts: Parts) -> Iterator[str]:
         yield f"removed pin {pin.pin_id} of {pin.slice}, which a killed command left"
 
 
+def _ended_leases(parts: Parts) -> Iterator[str]:
+    if removed := leasing.sweep_leases(parts):
+        yield f"removed {removed} leases of readers that are gone"
+
+
 def _leftovers(parts: Parts) -> Iterator[str]:
     for path in left_behind(parts.settings, parts.clock()):
         if path.is_dir() and not path.is_symlink():
@@ -86,5 +91,6 @@ _MENDERS: dict[str, Callable[[Parts], Iterator[str]]] = {
     "commits": _commits,
     "pins": _spare_pins,
     "retention": _ended_pins,
+    "leases": _ended_leases,
     "leftovers": _leftovers,
 }

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from backstory.cli.documents.dispatch import Document, document, documents, recorded, time_or_null
 from backstory.cli.figures import json_value
 from backstory.lake.diff import FileDiff
+from backstory.lake.leases import Lease
 from backstory.lake.manifest import ManifestFile
 from backstory.lake.table import Receipt
 from backstory.lineage.comparing import SnapshotDiff
@@ -101,6 +102,32 @@ def _(thing: Pinned) -> Document:
 @document.register
 def _(thing: PinSize) -> Document:
     return {**document(thing.pinned), "bytes": thing.size, "bytesAlone": thing.alone}
+
+
+@document.register
+def _(thing: Lease) -> Document:
+    """In the shape of a pin with its bytes; what a lease does not know is null."""
+    return {
+        "id": thing.lease_id,
+        "holder": thing.holder,
+        "reason": thing.reason,
+        "strength": thing.strength,
+        "until": time_or_null(thing.until),
+        "at": time_or_null(thing.began),
+        "retention": None,
+        "classGiven": False,
+        "inUse": [],
+        "snapshot": {
+            "ref": f"{thing.slice}@{thing.version}",
+            "digest": None,
+            "rows": None,
+            "bytes": thing.size,
+            "files": None,
+            "at": None,
+        },
+        "bytes": thing.size,
+        "bytesAlone": None,
+    }
 
 
 @document.register

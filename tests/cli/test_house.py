@@ -78,6 +78,27 @@ def test_what_is_pinned_and_how_much(shop: Shop) -> None:
     assert len(run("pins", home=shop.home).rows) == len(sizes)
 
 
+def test_pins_tell_who_reads_and_of_what(own_shop: Shop) -> None:
+    with open_home(own_shop.home) as home:
+        home.slice("thumbs/en").at(1).arrow()
+        [lease] = home.leases()
+    pins = run("pin", "--list", "--json", home=own_shop.home).data
+    *kept, last = run("pins", "thumbs/en", "--json", home=own_shop.home).data
+    assert [one["id"] for one in kept] == [one["id"] for one in pins]
+    assert (last["id"], last["holder"]) == (lease.lease_id, lease.holder)
+    assert (last["strength"], last["reason"]) == ("lease", "reading")
+    assert (last["bytes"], last["bytesAlone"]) == (lease.size, None)
+    assert (last["snapshot"]["ref"], bool(last["until"])) == ("thumbs/en@1", True)
+    assert set(kept[0]) == set(last)
+    assert set(kept[0]["snapshot"]) == set(last["snapshot"])
+    assert run("pins", home=own_shop.home).rows[-1][:4] == [
+        lease.lease_id,
+        "thumbs/en@1",
+        "lease",
+        lease.holder,
+    ]
+
+
 def test_the_store_is_at_the_revision_that_is_needed(shop: Shop) -> None:
     current = run("db", "current", "--json", home=shop.home).data
     assert current["current"] == current["needed"] == upgrade.HEAD

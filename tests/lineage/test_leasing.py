@@ -7,6 +7,7 @@ import pytest
 
 from backstory.lake.errors import NotFoundError
 from backstory.lake.leases import LEASES_FOLDER
+from backstory.lineage.diagnosing import Health
 from backstory.lineage.home import Home
 from backstory.lineage.leasing import ended_leases
 from tests.lineage.homes import feed, link, train
@@ -62,3 +63,24 @@ def test_a_killed_reader_holds_nothing(home: Home) -> None:
     [ended] = ended_leases(home)
     assert (ended.slice, ended.version) == ("thumbs/en", 1)
     assert ended.until - ended.began >= timedelta(hours=1)
+
+
+def test_doctor_counts_leases_and_removes_those_of_readers_that_are_gone(home: Home) -> None:
+    feed(home)
+    assert told(home) == "no reader holds a lease"
+    read_and_be_killed(home)
+    assert told(home) == "no reader holds a lease, 1 of readers that are gone"
+    home.slice("thumbs/en").at(0)  # sweeps
+    assert told(home) == "1 lease held by readers"
+    read_and_be_killed(home)
+    assert told(home) == "1 lease held by readers, 1 of readers that are gone"
+    assert [(one.name, one.succeeded) for one in home.mend()] == [("leases", True)]
+    assert told(home) == "1 lease held by readers"
+    assert home.mend() == []
+
+
+def told(home: Home) -> str:
+    [check] = [check for check in home.doctor() if check.name == "leases"]
+    assert check.health is Health.OK
+    assert bool(check.remedy) == ("gone" in check.found)
+    return check.found
