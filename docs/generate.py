@@ -124,7 +124,7 @@ BOUNDS = {
         "lineage.audit.leaf.MAX_MARKS": "changed rows of one entry that are marked one by one",
     },
     "OpenLineage events": {
-        "lineage.forwarding.MAX_TIMEOUT_SECONDS": "seconds of a `flush --timeout`",
+        "lineage.flushing.MAX_TIMEOUT_SECONDS": "seconds of a `flush --timeout`",
         "lineage.openlineage.transport.MAX_ERROR_CHARS": "characters of why one was not sent",
         "lineage.openlineage.transport.MAX_SEND_SECONDS": "seconds that sending one may take",
         "lineage.openlineage.receivers.MAX_RECEIVERS": "receivers of a `composite` transport",

@@ -38,6 +38,7 @@ from backstory.lineage import (
     declaring,
     deploying,
     diagnosing,
+    flushing,
     forwarding,
     ingest,
     inspecting,
@@ -134,8 +135,8 @@ class Home(Parts):
     state_of = stating.state_of
     nearest_interaction = seeking.nearest_interaction
     verify = verifying.verify
-    flush = forwarding.flush
-    forget_receiver = forwarding.forget_receiver
+    flush = flushing.flush
+    forget_receiver = flushing.forget_receiver
     doctor = diagnosing.diagnose
     mend = mending.mend
     backup = taking.backup

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TextIO
 
 from backstory.lake.errors import BackstoryError
-from backstory.lineage.aside import aside
+from backstory.lineage.daemon_thread import in_daemon_thread
 from backstory.lineage.draining import Line, wait_after
 from backstory.lineage.forwarding import LOOK_AGAIN, any_due
 from backstory.lineage.home import open_home
@@ -85,7 +85,7 @@ class _Sender:
         waiting = {line: at for line in self._lines if (at := line.next_at()) is not None}
         for line, at in waiting.items():
             if at <= now and line not in self._at_work:
-                self._at_work[line] = aside(line.drain, self._over)
+                self._at_work[line] = in_daemon_thread(line.drain, self._over)
         if self._at_work:
             self._await_one()
         elif waiting:

@@ -6,7 +6,7 @@ from backstory.cli.documents.dispatch import Document, document, documents, time
 from backstory.lake.findings import Finding
 from backstory.lineage.backup.taking import Backup
 from backstory.lineage.diagnosing import Check
-from backstory.lineage.forwarding import Flushed, Forgotten
+from backstory.lineage.flushing import Flushed, Forgotten
 from backstory.lineage.mending import Mended
 from backstory.lineage.verifying import Verification
 
@@ -57,5 +57,16 @@ def _(thing: Backup) -> Document:
 
 
 @document.register
-def _(thing: Flushed | Forgotten) -> Document:
+def _(thing: Flushed) -> Document:
+    return {
+        "sent": thing.sent,
+        "waiting": thing.waiting,
+        "refused": thing.refused,
+        "error": thing.error,
+        "receivers": [asdict(one) for one in thing.receivers],
+    }
+
+
+@document.register
+def _(thing: Forgotten) -> Document:
     return asdict(thing)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from backstory.lake.errors import BackstoryError, InvalidError, RefusedError, UnavailableError
-from backstory.lineage.aside import aside
+from backstory.lineage.daemon_thread import in_daemon_thread
 from backstory.lineage.openlineage.kafka import open_topic
 from backstory.lineage.openlineage.receivers import SETTING, Receiver
 from backstory.lineage.redaction import redact_text, secrets_in
@@ -96,7 +96,7 @@ def _patient(emit: Callable[["RunEvent"], Any], seconds: float) -> Callable[["Ru
     def within(event: "RunEvent") -> None:
         if under_way and not under_way[0].done():
             raise UnavailableError("an event that was sent before has no answer yet")
-        under_way[:] = [aside(emit, event)]
+        under_way[:] = [in_daemon_thread(emit, event)]
         try:
             under_way[0].result(timeout=seconds)
         except TimeoutError as exc:

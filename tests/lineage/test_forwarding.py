@@ -15,7 +15,7 @@ import sqlalchemy as sa
 import backstory
 from backstory.lake.errors import InvalidError, LimitExceededError, NotFoundError, RefusedError
 from backstory.lineage.draining import lock_of
-from backstory.lineage.forwarding import Flushed
+from backstory.lineage.flushing import Flushed
 from backstory.lineage.home import Home
 from backstory.lineage.openlineage.receivers import read_receivers
 from backstory.lineage.store import tables

@@ -15,7 +15,7 @@ import pytest
 import backstory
 from backstory.lake.errors import InvalidError
 from backstory.lineage import sending
-from backstory.lineage.aside import aside
+from backstory.lineage.daemon_thread import in_daemon_thread
 from backstory.lineage.draining import LONGEST_WAIT, Line, wait_after
 from backstory.lineage.forwarding import any_due, keep_sending
 from backstory.lineage.home import Home
@@ -217,7 +217,7 @@ def test_a_slow_receiver_holds_up_no_other(home: Home, tmp_path: Path) -> None:
             held.set()
             return len(slow.events)
 
-        meanwhile = aside(train_meanwhile, slow.held)
+        meanwhile = in_daemon_thread(train_meanwhile, slow.held)
         send_all(both)
         assert meanwhile.result() == 0
         assert quick.kinds() == slow.kinds() == ["START", "COMPLETE"] * 2

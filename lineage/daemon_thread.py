@@ -1,6 +1,6 @@
-"""Work done aside, in a thread that the end of the process does not wait for.
+"""Work done in a daemon thread: the end of the process does not wait for it.
 
->>> aside(len, "abc").result(timeout=60)
+>>> in_daemon_thread(len, "abc").result(timeout=60)
 3
 """
 
@@ -13,7 +13,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def aside(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+def in_daemon_thread(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Future[R]:
     """Begin some work; what it gives or raises is in the future."""
     future = Future[R]()
 
