@@ -73,7 +73,7 @@ def _redeclare(
     }
     if said == {name: getattr(version, name) for name in said}:
         return False
-    before = amendments.declaration_of(unit.connection, version.id)
+    before = models.declaration_of(unit.connection, version.id)
     if before is not None:
         writes.end(unit, tables.declaration, before)
     after = writes.insert(unit, tables.declaration, model_version=version.id, **said)
@@ -100,7 +100,7 @@ def _retrain(
     snapshots: Sequence[SliceAt],
     reason: str,
 ) -> bool:
-    before = amendments.training_edges(unit.connection, version.id)
+    before = models.training_edges(unit.connection, version.id)
     right = {one.ref for one in snapshots}
     for ref in sorted(before.keys() - right):
         writes.end(unit, tables.edge, before[ref])
@@ -108,7 +108,7 @@ def _retrain(
     for one in snapshots:
         if one.ref not in before:
             train_on(parts, unit, one, version, Evidence.DECLARED)
-    after = amendments.training_edges(unit.connection, version.id)
+    after = models.training_edges(unit.connection, version.id)
     for ref in sorted(after.keys() - before.keys()):
         _record_edge(unit, version.id, after=after[ref], reason=reason)
     return before.keys() != right

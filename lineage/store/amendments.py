@@ -5,7 +5,7 @@ audit leaf belong together. The superseded rows stay where they were, ended, and
 whatever the horizon; an amendment itself is hidden before it was recorded.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -15,16 +15,13 @@ from sqlalchemy import Connection, bindparam, select
 
 from backstory.lake.errors import IntegrityError
 from backstory.lineage.audit.leaf import parse_body
-from backstory.lineage.graph import EdgeKind, deployment_key, version_key
 from backstory.lineage.store import tables as t
 from backstory.lineage.store import writes
+from backstory.lineage.store.amended_facts import READERS, Facts, Said
 from backstory.lineage.store.horizon import horizon, known_in
 from backstory.lineage.store.number_list import among
 from backstory.lineage.store.prepared import Prepared
 from backstory.lineage.store.unit_of_work import Unit
-from backstory.lineage.times import time_text
-
-Said = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,28 +136,6 @@ def amended_moves(conn: Connection, model: str) -> dict[tuple[str, int, datetime
     }
 
 
-def declaration_of(conn: Connection, version: int) -> int | None:
-    """The row of what is said now of a version's bytes, where that was amended."""
-    query = select(t.declaration.c.id).where(
-        t.declaration.c.model_version == version, known_in(t.declaration)
-    )
-    return conn.execute(query, horizon(conn)).scalar_one_or_none()
-
-
-def training_edges(conn: Connection, version: int) -> dict[str, int]:
-    """The edges from the snapshots that a version is said to be trained on, by their keys."""
-    query = (
-        select(t.entity.c.key, t.edge.c.id)
-        .join(t.entity, t.entity.c.id == t.edge.c.src)
-        .where(
-            t.edge.c.dst == version,
-            t.edge.c.kind == EdgeKind.TRAINED_ON.value,
-            known_in(t.edge),
-        )
-    )
-    return {row.key: row.id for row in conn.execute(query, horizon(conn))}
-
-
 def amendments(
     conn: Connection,
     *,
@@ -196,7 +171,7 @@ def _page(limit: int, before: int | None, entities: Sequence[int] | None) -> Any
     return leaves.order_by(t.amendment.c.recorded_seq.desc()).limit(limit)
 
 
-def _record(rows: Sequence[Any], said: Mapping[str, Mapping[int, tuple[str, Said]]]) -> Any:
+def _record(rows: Sequence[Any], said: Mapping[str, Facts]) -> AmendmentRecord:
     first = rows[0]
     return AmendmentRecord(
         seq=first.recorded_seq,
@@ -209,7 +184,7 @@ def _record(rows: Sequence[Any], said: Mapping[str, Mapping[int, tuple[str, Said
     )
 
 
-def _change(row: Any, said: Mapping[int, tuple[str, Said]]) -> Change:
+def _change(row: Any, said: Facts) -> Change:
     before, after = (None if n is None else said[n] for n in (_before(row), row.after))
     of, _ = after or before or (row.key, None)
     return Change(of=of, before=before and before[1], after=after and after[1])
@@ -233,104 +208,13 @@ def _actor(body: bytes, seq: int) -> str:
     return name
 
 
-def _said(conn: Connection, fact: str, rows: Sequence[Any]) -> dict[int, tuple[str, Said]]:
+def _said(conn: Connection, fact: str, rows: Sequence[Any]) -> Facts:
     """What rows of a table say, by their number, ended ones too."""
     numbers = {n for row in rows if row.fact == fact for n in (_before(row), row.after)}
-    reader = _READERS.get(fact)
+    reader = READERS.get(fact)
     if reader is None:
         raise IntegrityError(
             f"an amendment is of the unknown fact {fact!r}",
             hint="`backstory verify` says which rows were changed",
         )
     return reader(conn, sorted(n for n in numbers if n is not None))
-
-
-_INTERVALS = (
-    select(
-        t.deployment_interval.c.id,
-        t.deployment.c.environment,
-        t.deployment.c.number,
-        t.deployment_interval.c.share,
-        t.deployment_interval.c.from_at,
-        t.deployment_interval.c.until_at,
-    )
-    .join(t.deployment, t.deployment.c.id == t.deployment_interval.c.deployment)
-    .where(t.deployment_interval.c.id.in_(bindparam("ids", expanding=True)))
-)
-
-
-def _intervals(conn: Connection, ids: Sequence[int]) -> dict[int, tuple[str, Said]]:
-    return {
-        row.id: (
-            deployment_key(row.environment, row.number),
-            {
-                "share": row.share,
-                "from": time_text(row.from_at),
-                "until": time_text(row.until_at) if row.until_at else None,
-            },
-        )
-        for row in conn.execute(_INTERVALS, {"ids": list(ids)})
-    }
-
-
-_ALIASES = (
-    select(
-        t.alias.c.id,
-        t.alias.c.model,
-        t.alias.c.alias,
-        t.model_version.c.number,
-        t.alias.c.from_at,
-    )
-    .join(t.model_version, t.model_version.c.id == t.alias.c.model_version)
-    .where(t.alias.c.id.in_(bindparam("ids", expanding=True)))
-)
-
-
-def _aliases(conn: Connection, ids: Sequence[int]) -> dict[int, tuple[str, Said]]:
-    return {
-        row.id: (
-            f"{row.model}@{row.alias}",
-            {"version": version_key(row.model, row.number), "from": time_text(row.from_at)},
-        )
-        for row in conn.execute(_ALIASES, {"ids": list(ids)})
-    }
-
-
-_TOLD = ("artifact_uri", "declared_digest")
-_DECLARATIONS = select(
-    t.declaration.c.id, t.entity.c.key, *(t.declaration.c[name] for name in _TOLD)
-).join(t.entity, t.entity.c.id == t.declaration.c.model_version)
-_VERSIONS = select(
-    t.model_version.c.id, t.entity.c.key, *(t.model_version.c[name] for name in _TOLD)
-).join(t.entity, t.entity.c.id == t.model_version.c.id)
-_UPSTREAM, _DOWNSTREAM = t.entity.alias("upstream"), t.entity.alias("downstream")
-
-
-def _declarations(conn: Connection, ids: Sequence[int]) -> dict[int, tuple[str, Said]]:
-    """What was said of the bytes of versions; a negative number is a version's own row."""
-    amended = _DECLARATIONS.where(t.declaration.c.id.in_([n for n in ids if n > 0]))
-    first = _VERSIONS.where(t.model_version.c.id.in_([-n for n in ids if n < 0]))
-    said = [(row.id, row) for row in conn.execute(amended)]
-    said += [(-row.id, row) for row in conn.execute(first)]
-    return {
-        number: (row.key, {"artifact": row.artifact_uri, "digest": row.declared_digest})
-        for number, row in said
-    }
-
-
-def _edges(conn: Connection, ids: Sequence[int]) -> dict[int, tuple[str, Said]]:
-    rows = conn.execute(
-        select(t.edge.c.id, _UPSTREAM.c.key.label("src"), _DOWNSTREAM.c.key.label("dst"))
-        .join(_UPSTREAM, _UPSTREAM.c.id == t.edge.c.src)
-        .join(_DOWNSTREAM, _DOWNSTREAM.c.id == t.edge.c.dst)
-        .where(t.edge.c.id.in_(ids))
-    )
-    return {row.id: (row.dst, {"trainedOn": row.src}) for row in rows}
-
-
-_READERS: Mapping[str, Callable[[Connection, Sequence[int]], dict[int, tuple[str, Said]]]] = {
-    t.deployment_interval.name: _intervals,
-    t.alias.name: _aliases,
-    t.declaration.name: _declarations,
-    t.edge.name: _edges,
-}

@@ -308,3 +308,25 @@ def components(conn: Connection, ids: Sequence[int]) -> dict[int, ComponentRecor
     """Components by id."""
     found = _COMPONENTS_BY_ID.records(conn, ComponentRecord, ids=ids) if ids else []
     return {component.id: component for component in found}
+
+
+def declaration_of(conn: Connection, version: int) -> int | None:
+    """The row of what is said now of a version's bytes, where that was amended."""
+    query = select(t.declaration.c.id).where(
+        t.declaration.c.model_version == version, known_in(t.declaration)
+    )
+    return conn.execute(query, horizon(conn)).scalar_one_or_none()
+
+
+def training_edges(conn: Connection, version: int) -> dict[str, int]:
+    """The edges from the snapshots that a version is said to be trained on, by their keys."""
+    query = (
+        select(t.entity.c.key, t.edge.c.id)
+        .join(t.entity, t.entity.c.id == t.edge.c.src)
+        .where(
+            t.edge.c.dst == version,
+            t.edge.c.kind == EdgeKind.TRAINED_ON.value,
+            known_in(t.edge),
+        )
+    )
+    return {row.key: row.id for row in conn.execute(query, horizon(conn))}
