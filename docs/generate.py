@@ -75,8 +75,7 @@ BOUNDS = {
         "lake.expressions.MAX_EXPRESSION_DEPTH": "levels of a condition",
         "lineage.deploying.MAX_AHEAD": "how far ahead a valid time lies",
         "lineage.times.MAX_CLOCK_SKEW": "how far ahead the time in `thumbs@TIME` lies",
-        "lineage.pinning.MAX_REASON": "characters of a pin's reason",
-        "lineage.amending.MAX_REASON": "characters of an amendment's reason",
+        "lineage.reasons.MAX_REASON": "characters of a pin's or an amendment's reason",
     },
     "What is shown at once": {
         "lineage.inspecting.MAX_ROWS": "rows of `show`",

@@ -1,9 +1,9 @@
 """A folder that appears whole or not at all.
 
 It is filled beside its place, under a name that says so, with files that whoever fills it has
-synced; its folders are synced, and it is renamed. Killed anywhere, it
-leaves that other folder, which whoever builds the same one next empties first; two builders of one
-folder do not meet, since the first holds a lock on it.
+synced; its folders are synced, and it is renamed. Killed anywhere, it leaves that other folder,
+which whoever builds the same one next empties first; two builders of one folder do not meet, since
+the first holds a lock on it.
 
 >>> import tempfile
 >>> with tempfile.TemporaryDirectory() as folder:

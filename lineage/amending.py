@@ -19,10 +19,10 @@ from backstory.lineage import refs
 from backstory.lineage.aliasing import check_over
 from backstory.lineage.amendment import Correction, plan_amendment
 from backstory.lineage.declaring import snapshots_of
-from backstory.lineage.deploying import traffic, valid_time
-from backstory.lineage.deployment import Interval
+from backstory.lineage.deploying import traffic, valid_time, write_interval
 from backstory.lineage.moves import Move, corrected, in_force
 from backstory.lineage.parts import Parts
+from backstory.lineage.reasons import check_reason
 from backstory.lineage.redeclaring import amend_version
 from backstory.lineage.resolving import (
     DeploymentNamed,
@@ -38,9 +38,9 @@ from backstory.lineage.store import deployments, models, runs, tables, writes
 from backstory.lineage.store.amendments import AmendmentRecord
 from backstory.lineage.store.unit_of_work import Unit
 
-MAX_REASON = 2000
 MAX_AMENDMENTS = 1000
 DEFAULT_AMENDMENTS = 50
+_HINT = "say why the record is wrong, e.g. --reason 'the roll-out began an hour later'"
 
 
 def amend(
@@ -81,7 +81,7 @@ def amend(
         InvalidError: no reason, nothing to correct, or what was observed.
         RefusedError: what is so instead does not fit beside what is recorded of others.
     """
-    reason = _reason(reason)
+    check_reason(reason, of="an amendment", hint=_HINT)
     correction = Correction(
         at=at,
         from_at=from_at,
@@ -120,9 +120,7 @@ def amendments(
             hint="ask for a number in between",
         )
     with parts.store.reader(as_of) as conn:
-        entities = None
-        if ref is not None:
-            entities = _entities(parts, conn, ref)
+        entities = None if ref is None else _entities(parts, conn, ref)
         return store.amendments(conn, entities=entities, limit=limit, before=before)
 
 
@@ -136,11 +134,15 @@ def _carried_out(parts: Parts, ref: str, correction: Correction, reason: str) ->
             entity = _amend_alias(parts, unit, parsed, correction, reason)
         else:
             found = resolve_ref(unit.connection, parsed, parts.clock)
-            entity = _id_of(found, ref)
-            if isinstance(found, DeploymentNamed):
-                _amend_deployment(unit, found, correction, reason)
-            elif isinstance(found, models.VersionRecord):
-                amend_version(parts, unit, found, correction, snapshots=snapshots, reason=reason)
+            match found:
+                case DeploymentNamed(id=entity):
+                    _amend_deployment(unit, found, correction, reason)
+                case models.VersionRecord(id=entity):
+                    amend_version(
+                        parts, unit, found, correction, snapshots=snapshots, reason=reason
+                    )
+                case _:
+                    raise _not_amendable(found, ref)
         unit.note(amended=correction.said)
         crashpoint("amend.recorded")
     with parts.store.reader() as conn:
@@ -162,19 +164,6 @@ def _entities(parts: Parts, conn: Any, ref: str) -> Sequence[int]:
             raise _not_amendable(found, ref)
 
 
-def _id_of(found: Resolved, ref: str) -> int:
-    """The thing that an amendment is about.
-
-    Raises:
-        InvalidError: it is none that people declare.
-    """
-    match found:
-        case DeploymentNamed(id=number) | models.VersionRecord(id=number):
-            return number
-        case _:
-            raise _not_amendable(found, ref)
-
-
 def _amend_deployment(
     unit: Unit, found: DeploymentNamed, correction: Correction, reason: str
 ) -> None:
@@ -185,7 +174,7 @@ def _amend_deployment(
     )
     for change in plan:
         writes.end(unit, tables.deployment_interval, change.row)
-        after = _write_interval(unit, found.id, change.after) if change.after else None
+        after = write_interval(unit, found.id, change.after) if change.after else None
         store.record(
             unit,
             found.id,
@@ -194,17 +183,6 @@ def _amend_deployment(
             after=after,
             reason=reason,
         )
-
-
-def _write_interval(unit: Unit, deployment: int, interval: Interval) -> int:
-    return writes.insert(
-        unit,
-        tables.deployment_interval,
-        deployment=deployment,
-        share=interval.share,
-        from_at=interval.from_at,
-        until_at=interval.until_at,
-    )
 
 
 def _amend_alias(
@@ -301,12 +279,3 @@ _NOT_AMENDABLE = {
         "name a deployment or an alias of it, like ranker@champion",
     ),
 }
-
-
-def _reason(text: str) -> str:
-    if not text.strip() or len(text) > MAX_REASON:
-        raise InvalidError(
-            f"an amendment's reason has 1 to {MAX_REASON} characters",
-            hint="say why the record is wrong, e.g. --reason 'the roll-out began an hour later'",
-        )
-    return text

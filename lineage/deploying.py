@@ -235,14 +235,19 @@ def _carry_out(unit: Unit, changes: Sequence[Change], deployment: int) -> None:
         if change.before is not None and change.before.row is not None:
             writes.end(unit, tables.deployment_interval, change.before.row)
         for piece in change.after:
-            writes.insert(
-                unit,
-                tables.deployment_interval,
-                deployment=piece.deployment or deployment,
-                share=piece.share,
-                from_at=piece.from_at,
-                until_at=piece.until_at,
-            )
+            write_interval(unit, piece.deployment or deployment, piece)
+
+
+def write_interval(unit: Unit, deployment: int, interval: Interval) -> int:
+    """Write a row for an interval of a deployment; give its number."""
+    return writes.insert(
+        unit,
+        tables.deployment_interval,
+        deployment=deployment,
+        share=interval.share,
+        from_at=interval.from_at,
+        until_at=interval.until_at,
+    )
 
 
 def traffic(unit: Unit, environment: str, model: str) -> list[Interval]:

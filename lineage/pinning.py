@@ -4,9 +4,9 @@ A pin is written to the lake first and registered after: a crash in between leav
 is kept without need, never one that is needed and not kept.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,13 +16,13 @@ from backstory.lake.pinned import Pin, Strength, pins_of, reopen
 from backstory.lake.snapshot import Snapshot, Table, open_snapshot
 from backstory.lineage.graph import EntityKind
 from backstory.lineage.parts import Parts
+from backstory.lineage.reasons import check_reason
 from backstory.lineage.resolving import SliceAt, lost_table, resolve_slice_at
-from backstory.lineage.retention import Life, life_of
+from backstory.lineage.retention import Circumstances, Life, life_of
 from backstory.lineage.store import retention, slices, tables, writes
 from backstory.lineage.store.unit_of_work import Unit
 from backstory.lineage.times import time_text
 
-MAX_REASON = 2000
 RECORDED_WITHIN = timedelta(days=1)  # a pin of the lake is recorded in the same command
 
 
@@ -153,7 +153,8 @@ def pin(
         RefusedError: the table cannot promise that strength.
     """
     found = resolve_slice_at(parts, ref)
-    check_reason(reason, "say why this snapshot must be kept, e.g. --reason 'audit 2026-Q4'")
+    hint = "say why this snapshot must be kept, e.g. --reason 'audit 2026-Q4'"
+    check_reason(reason, of="a pin", hint=hint)
     if until is not None and until <= parts.clock():
         raise InvalidError(
             f"a pin until {time_text(until)} has ended already", hint="name a later time, or none"
@@ -185,7 +186,8 @@ def release(parts: Parts, pin_id: str, *, reason: str) -> None:
     """
     with parts.unit("pin.release", f"pin:{pin_id}", reason=reason) as unit:
         found = _held(parts, unit, pin_id)
-        check_reason(reason, "say why it may go, e.g. --reason 'the audit is over'")
+        hint = "say why it may go, e.g. --reason 'the audit is over'"
+        check_reason(reason, of="a pin", hint=hint)
         _check_life(unit, found)
         writes.end(unit, tables.pin, found.id)
     lake_pins.release(parts.lake.table(found.snapshot.slice_name), pin_id)
@@ -261,8 +263,19 @@ def _records(conn: Any, slice_name: str | None) -> list[slices.PinRecord]:
 
 def told(parts: Parts, conn: Any, found: Sequence[slices.PinRecord], at: datetime) -> list[Pinned]:
     """Pins with what they keep and how long they hold, as it looks at an instant."""
-    snapshots = slices.snapshots(conn, sorted({pin.snapshot for pin in found}))
     about = retention.circumstances(conn, found)
+    return told_of(parts, conn, found, about, at)
+
+
+def told_of(
+    parts: Parts,
+    conn: Any,
+    found: Sequence[slices.PinRecord],
+    about: Mapping[int, Circumstances],
+    at: datetime,
+) -> list[Pinned]:
+    """The same, of pins whose circumstances are known."""
+    snapshots = slices.snapshots(conn, sorted({pin.snapshot for pin in found}))
     return [
         _pinned(pin, snapshots[pin.snapshot], life_of(about[pin.id], parts.settings.retention, at))
         for pin in found
@@ -286,16 +299,6 @@ def unrecorded(parts: Parts) -> list[tuple[Table, Pin]]:
     return [(table, pin) for table, pin in found if pin.pin_id not in known and pin.at < limit]
 
 
-def check_reason(reason: str, hint: str) -> None:
-    """Refuse to keep or to release without a reason that others can read.
-
-    Raises:
-        InvalidError: there is none, or it is too long.
-    """
-    if not reason.strip() or len(reason) > MAX_REASON:
-        raise InvalidError(f"a pin's reason has 1 to {MAX_REASON} characters", hint=hint)
-
-
 def _strength(text: str | None) -> Strength | None:
     try:
         return None if text is None else Strength(text)
@@ -313,9 +316,11 @@ def _pinned(record: slices.PinRecord, snapshot: slices.SnapshotRecord, life: Lif
         holder=record.holder,
         reason=record.reason,
         strength=record.strength,
-        until=life.until,
         at=record.at,
-        retention=life.retention,
-        class_given=life.class_given,
-        in_use=life.in_use,
+        **asdict(life),
     )
+
+
+def with_life(pinned: Pinned, life: Life) -> Pinned:
+    """The pin as it is with another life."""
+    return replace(pinned, **asdict(life))

@@ -13,7 +13,8 @@ from typing import Any
 
 from backstory.lake.errors import InvalidError, NotFoundError
 from backstory.lineage.parts import Parts
-from backstory.lineage.pinning import Pinned, check_reason, told
+from backstory.lineage.pinning import Pinned, told_of, with_life
+from backstory.lineage.reasons import check_reason
 from backstory.lineage.refs import parse_ref
 from backstory.lineage.resolving import SliceAt, resolve_ref
 from backstory.lineage.retention import life_of
@@ -72,7 +73,7 @@ def retain(
     if dry_run:
         with parts.store.reader() as conn:
             return _foreseen(parts, conn, _target(parts, conn, ref), retention, parts.clock())
-    check_reason(reason, _HINT)
+    check_reason(reason, of="a pin", hint=_HINT)
     with parts.unit("retain", ref, reason=reason) as unit:
         target = _target(parts, unit.connection, ref)
         foreseen = _foreseen(parts, unit.connection, target, retention, unit.at)
@@ -115,7 +116,7 @@ def _foreseen(parts: Parts, conn: Any, target: _Target, name: str, now: datetime
     """The pins of a target as they are, and as they are with a class."""
     about = classes.circumstances(conn, target.pins)
     found = []
-    for before in told(parts, conn, target.pins, now):
+    for before in told_of(parts, conn, target.pins, about, now):
         was = about[before.id]
         given = (
             replace(was, own_class=name)
@@ -123,15 +124,8 @@ def _foreseen(parts: Parts, conn: Any, target: _Target, name: str, now: datetime
             else replace(was, holders_class=name)
         )
         life = life_of(given, parts.settings.retention, now)
-        after = replace(
-            before,
-            until=life.until,
-            retention=life.retention,
-            class_given=life.class_given,
-            in_use=life.in_use,
-        )
         over = life.until is not None and life.until <= now
-        found.append(Retained(pinned=after, before=before, over=over))
+        found.append(Retained(pinned=with_life(before, life), before=before, over=over))
     return found
 
 

@@ -5,7 +5,7 @@ import pytest
 import backstory
 from backstory.lake.pinned import pins_of
 from backstory.lineage.home import Home
-from backstory.lineage.pinning import MAX_REASON
+from backstory.lineage.reasons import MAX_REASON
 from tests.lineage.homes import feed, link, train
 
 

@@ -12,7 +12,8 @@ import backstory
 from backstory.lake.pinned import pin_folders
 from backstory.lineage import pinning
 from backstory.lineage.home import Home, open_home
-from backstory.lineage.pinning import MAX_REASON, Pinned
+from backstory.lineage.pinning import Pinned
+from backstory.lineage.reasons import MAX_REASON
 from backstory.lineage.settings import SETTINGS_FILE
 from tests.lineage.homes import backstory_error, feed, names_of, train
 from tests.lineage.store.recording import START, ticking
