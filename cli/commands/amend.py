@@ -1,6 +1,6 @@
 """`backstory amend`: supersede a wrong record."""
 
-from datetime import datetime
+from typing import Any
 
 import click
 
@@ -40,22 +40,7 @@ from backstory.cli.session import Session
     help="What a version was trained on, all of it; may be given again.",
 )
 @click.option("--never", is_flag=True, help="It did not happen.")
-def command(
-    session: Session,
-    *,
-    ref: str,
-    reason: str,
-    at: datetime | None,
-    from_at: datetime | None,
-    until_at: datetime | None,
-    ongoing: bool,
-    share: float | None,
-    version: str | None,
-    artifact: str | None,
-    digest: str | None,
-    trained_on: tuple[str, ...],
-    never: bool,
-) -> None:
+def command(session: Session, /, ref: str, *, trained_on: tuple[str, ...], **said: Any) -> None:
     """Supersede a wrong record by what is so instead.
 
     Both stay: `backstory amendments` shows them, and `--as-of` a time before answers as then. No
@@ -65,18 +50,5 @@ def command(
     from backstory.cli.documents import document
 
     with session.home() as home:
-        made = home.amend(
-            ref,
-            reason=reason,
-            at=at,
-            from_at=from_at,
-            until_at=until_at,
-            ongoing=ongoing,
-            share=share,
-            version=version,
-            artifact=artifact,
-            digest=digest,
-            trained_on=trained_on or None,
-            never=never,
-        )
+        made = home.amend(ref, trained_on=trained_on or None, **said)
     session.output.result(document(made), amendment_table([made]))
