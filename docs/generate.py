@@ -107,7 +107,9 @@ BOUNDS = {
         "lineage.interaction.MAX_WORD_BYTES": "any other text of an interaction",
         "lineage.interaction.MAX_PARTS": "parts of an answer",
         "lineage.answer_text.MAX_ANSWERS": "lines of `interactions record`",
-        "lineage.finding.MAX_ROWS_LOOKED_AT": "rows of others that the beginning of an id may name",
+        "lineage.linked_interactions.MAX_ROWS_LOOKED_AT": (
+            "rows of others that the beginning of an id may name"
+        ),
         "lineage.interaction.MAX_ATTRIBUTES": "attributes of an interaction",
     },
     "Artifacts": {

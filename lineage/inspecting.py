@@ -8,7 +8,7 @@ from typing import Any
 from backstory.lake.contract import Contract
 from backstory.lake.errors import InvalidError, LimitExceededError
 from backstory.lake.snapshot import Snapshot
-from backstory.lineage import abandoning, finding
+from backstory.lineage import abandoning, linked_interactions
 from backstory.lineage.parts import Parts
 from backstory.lineage.pinning import open_at
 from backstory.lineage.resolving import (
@@ -234,7 +234,7 @@ def show(
         if found.commit is not None:
             [commit] = with_commit_times(conn, [found.commit])
             found = replace(found, commit=commit)
-        subjects = finding.subject_columns(conn, found.slice.id)
+        subjects = linked_interactions.subject_columns(conn, found.slice.id)
     return Shown(
         at=found,
         snapshot=snapshot,
@@ -242,7 +242,9 @@ def show(
         if contract
         else parts.lake.table(found.slice.name).contract,
         pins=pins,
-        rows=finding.hidden(parts, snapshot.head(rows, columns, where, system=system), subjects),
+        rows=linked_interactions.hidden(
+            parts, snapshot.head(rows, columns, where, system=system), subjects
+        ),
         matching=snapshot.count(where),
     )
 

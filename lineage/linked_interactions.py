@@ -19,7 +19,7 @@ from backstory.lake.reading import Reading
 from backstory.lake.snapshot import Snapshot, open_snapshot
 from backstory.lake.types import describe_type
 from backstory.lineage.interaction import Interaction
-from backstory.lineage.mapping import InteractionMapping
+from backstory.lineage.interaction_mapping import InteractionMapping
 from backstory.lineage.parts import Parts
 from backstory.lineage.store import slices
 from backstory.lineage.store.interaction_links import LinkRecord, links

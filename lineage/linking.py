@@ -16,10 +16,10 @@ from backstory.lake.errors import BackstoryError, InvalidError, NotFoundError
 from backstory.lake.linked import LinkedTable
 from backstory.lake.location import check_name, local_path
 from backstory.lake.snapshot import open_snapshot
-from backstory.lineage.finding import Linked, open_link, types_of
 from backstory.lineage.graph import Evidence
 from backstory.lineage.ingest import link_slice
-from backstory.lineage.mapping import InteractionMapping
+from backstory.lineage.interaction_mapping import InteractionMapping
+from backstory.lineage.linked_interactions import Linked, open_link, types_of
 from backstory.lineage.parts import Parts
 from backstory.lineage.resolving import ModelNamed, resolve, resolve_version
 from backstory.lineage.store import names, slices, tables, writes

@@ -12,7 +12,7 @@ from backstory.lake.contract import Role
 from backstory.lake.pinned import reopen
 from backstory.lake.reading import Reading, read
 from backstory.lake.snapshot import open_snapshot
-from backstory.lineage import finding
+from backstory.lineage import linked_interactions
 from backstory.lineage.graph import EdgeKind, Evidence
 from backstory.lineage.openlineage.events import InputDescription
 from backstory.lineage.parts import Parts
@@ -106,7 +106,9 @@ def _loop_shares(parts: Parts, unit: Unit, reading: Reading) -> dict[tuple[str, 
         ).items()
         if version is not None
     }
-    theirs = finding.counted_answers(parts, links(unit.connection), reading, column.name)
+    theirs = linked_interactions.counted_answers(
+        parts, links(unit.connection), reading, column.name
+    )
     return {place: ours.get(place, 0) + theirs.get(place, 0) for place in {**ours, **theirs}}
 
 

@@ -13,7 +13,7 @@ from backstory.lake import lookup
 from backstory.lake.errors import InvalidError, NotFoundError
 from backstory.lake.location import check_name, interactions_of
 from backstory.lake.snapshot import Snapshot, open_snapshot
-from backstory.lineage import finding
+from backstory.lineage import linked_interactions
 from backstory.lineage.ids import id_bounds
 from backstory.lineage.parts import Parts
 from backstory.lineage.resolving import ModelNamed, resolve
@@ -104,8 +104,8 @@ def _places(
     if name in (known if as_of else parts.lake.names()):
         snapshot = open_snapshot(parts.lake.table(name), known.get(name))
         yield partial(_ours, parts, snapshot, environment, at, as_of=as_of)
-    for opened in finding.openings(parts, as_of, model):
-        yield partial(finding.nearest_id, opened(), environment, at)
+    for opened in linked_interactions.openings(parts, as_of, model):
+        yield partial(linked_interactions.nearest_id, opened(), environment, at)
 
 
 def _ours(

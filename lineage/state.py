@@ -24,8 +24,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from backstory.lineage.finding import Linked
 from backstory.lineage.interaction import Interaction, PartStatus
+from backstory.lineage.linked_interactions import Linked
 from backstory.lineage.store.amendments import Amended
 from backstory.lineage.store.loads import LoadRecord
 

@@ -18,7 +18,7 @@ from backstory.lake.errors import BackstoryError, IntegrityError, InvalidError, 
 from backstory.lake.pinned import reopen
 from backstory.lake.snapshot import open_snapshot
 from backstory.lake.verify import verify_snapshot
-from backstory.lineage import finding
+from backstory.lineage import linked_interactions
 from backstory.lineage.fate import fate_of
 from backstory.lineage.interaction import (
     INTERACTION_COLUMNS,
@@ -102,18 +102,20 @@ def find_interaction(parts: Parts, ref: str, as_of: datetime | None = None) -> I
 
 def _find(
     parts: Parts, ref: str, as_of: datetime | None
-) -> tuple[Interaction, finding.Linked | None]:
+) -> tuple[Interaction, linked_interactions.Linked | None]:
     """The one that a ref names, and the table of others that tells of it; of two, ours counts."""
     parsed = parse_ref(ref)
     if isinstance(parsed, InteractionRef):
         low, high = _id_range(parsed.prefix)
         rows = _rows_by_id(parts, low, high, as_of)
         theirs = (
-            [] if rows and low == high else finding.by_id(parts, low, high, as_of, needed=not rows)
+            []
+            if rows and low == high
+            else linked_interactions.by_id(parts, low, high, as_of, needed=not rows)
         )
     elif isinstance(parsed, ExternalRef):
         rows = _rows_by_external_id(parts, parsed, as_of)
-        theirs = [] if rows else finding.by_external_id(parts, _names(parsed), as_of)
+        theirs = [] if rows else linked_interactions.by_external_id(parts, _names(parsed), as_of)
     else:
         raise InvalidError(
             f"{ref!r} is not an interaction", hint="write it like int:019a8f3c or ext:zendesk:8812"
@@ -432,7 +434,7 @@ def _own_parts(interaction: Interaction) -> Iterator[StatePart]:
         )
 
 
-def _unmapped_parts(linked: finding.Linked | None) -> Iterator[StatePart]:
+def _unmapped_parts(linked: linked_interactions.Linked | None) -> Iterator[StatePart]:
     """What the table of others says nothing of."""
     if linked is not None and "parts" in linked.mapping.unmapped:
         part = _not_captured(Section.PART, "parts", linked.link.slice_name)

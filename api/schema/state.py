@@ -14,8 +14,8 @@ from backstory.api.schema.entity import EvidenceLevel
 from backstory.api.schema.errors import InteractionNotFound
 from backstory.api.schema.fields import LOAD, MODEL_VERSION, enum, many, maybe, one, seconds
 from backstory.api.schema.scalars import DateTime, Digest, Long
-from backstory.lineage import finding
 from backstory.lineage import interaction as interactions
+from backstory.lineage import linked_interactions
 from backstory.lineage import state as states
 from backstory.lineage.entities import Entity, entity
 from backstory.lineage.graph import Evidence
@@ -89,12 +89,12 @@ class Linked(graphene.ObjectType):
     unmapped = many(graphene.String, "What of an interaction the table does not say.")
 
     @staticmethod
-    def resolve_evidence(root: finding.Linked, _info: Info) -> Evidence:
+    def resolve_evidence(root: linked_interactions.Linked, _info: Info) -> Evidence:
         """As the link says."""
         return Evidence(root.link.evidence)
 
     @staticmethod
-    def resolve_unmapped(root: finding.Linked, _info: Info) -> tuple[str, ...]:
+    def resolve_unmapped(root: linked_interactions.Linked, _info: Info) -> tuple[str, ...]:
         """As the link says."""
         return root.mapping.unmapped
 

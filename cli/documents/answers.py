@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from backstory.cli.documents.dispatch import Document, document, seconds_or_null, time_or_null
-from backstory.lineage.finding import Linked
+from backstory.lineage.linked_interactions import Linked
 from backstory.lineage.linking import InteractionTable
 from backstory.lineage.recording import Recorded
 from backstory.lineage.store.interaction_links import LinkRecord

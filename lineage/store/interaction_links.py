@@ -17,7 +17,7 @@ class LinkRecord:
     Attributes:
         slice: the linked slice that it is read through.
         uri: where it lies.
-        mapping: which column says what; see `backstory.lineage.mapping`.
+        mapping: which column says what; see `backstory.lineage.interaction_mapping`.
         evidence: how its rows are known: declared or imported.
     """
 
