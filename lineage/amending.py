@@ -198,7 +198,8 @@ def _amend_alias(
     wrong = in_force(moves, correction.at)
     if wrong is None:
         raise NotFoundError(
-            f"{ref} named nothing then", hint=f"see `backstory models aliases {named.name}`"
+            f"{ref} named nothing then",
+            hint=f"see `backstory models aliases {named.name}`; `backstory models alias` names one",
         )
     right = None if correction.never else _put_right(parts, unit, ref, wrong, correction)
     if right == wrong:

@@ -195,8 +195,8 @@ def _retention(parts: Parts) -> Check:
     said, remedies = [], []
     if over:
         classes = Counter(f"class {pin.retention}" if pin.retention else "no class" for pin in over)
-        verb = "is" if len(over) == 1 else "are"
-        said.append(f"{_count(len(over), 'pin')} {verb} beyond their time ({_counts(classes)})")
+        verb = "is beyond its" if len(over) == 1 else "are beyond their"
+        said.append(f"{_count(len(over), 'pin')} {verb} time ({_counts(classes)})")
         remedies.append("`backstory doctor --fix` releases what is beyond its time")
     if lost:
         said.append(f"the settings lack classes whose pins hold for ever ({_counts(lost)})")

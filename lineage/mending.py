@@ -74,7 +74,8 @@ def _spare_pins(parts: Parts) -> Iterator[str]:
 
 def _ended_leases(parts: Parts) -> Iterator[str]:
     if removed := leasing.sweep_leases(parts):
-        yield f"removed {removed} leases of readers that are gone"
+        leases = "1 lease" if removed == 1 else f"{removed} leases"
+        yield f"removed {leases} of readers that are gone"
 
 
 def _leftovers(parts: Parts) -> Iterator[str]:

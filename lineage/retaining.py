@@ -73,7 +73,7 @@ def retain(
     if dry_run:
         with parts.store.reader() as conn:
             return _foreseen(parts, conn, _target(parts, conn, ref), retention, parts.clock())
-    check_reason(reason, of="a pin", hint=_HINT)
+    check_reason(reason, of="a class", hint=_HINT)
     with parts.unit("retain", ref, reason=reason) as unit:
         target = _target(parts, unit.connection, ref)
         foreseen = _foreseen(parts, unit.connection, target, retention, unit.at)

@@ -135,7 +135,7 @@ def _aliases(session: Session, model: str | None, *, as_of: datetime | None) -> 
     session.output.result(
         documents(moves),
         Table(columns=_MOVES, rows=rows),
-        empty="no alias was ever given; `backstory models alias` gives one",
+        empty="no alias names a version, or did; `backstory models alias` gives one",
     )
 
 

@@ -30,7 +30,9 @@ _COLUMNS = (
 @click.option(
     "--class", "retention", metavar="NAME", required=True, help="A class of the settings."
 )
-@click.option("--reason", metavar="TEXT", default="", help="Why, for the audit log.")
+@click.option(
+    "--reason", metavar="TEXT", default="", help="Why, for the audit log; a dry run needs none."
+)
 @click.option("--dry-run", is_flag=True, help="Change nothing, and show what would be.")
 def command(session: Session, ref: str, *, retention: str, reason: str, dry_run: bool) -> None:
     """Give a retention class to what a version was trained on.

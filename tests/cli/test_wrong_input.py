@@ -74,7 +74,7 @@ pin thumbs/en@1 --reason x --until 2020-01-01    2  has ended already
 pin thumbs/en@1 --reason x --strength strong     2  'strong' is not one of
 pin --release nothing --reason x                 3  no pin nothing holds now
 retain ranker@1 --class audits --reason x        3  no retention class is called 'audits'
-retain ranker@1 --class standard                 2  a pin's reason has 1 to 2000 characters
+retain ranker@1 --class standard                 2  a class's reason has 1 to 2000 characters
 retain ranker@9 --class standard --reason x      3  ranker has no version 9
 retain pin:nothing --class standard --reason x   3  no pin:nothing holds now
 retain ranker --class standard --reason x        2  is neither a model version nor a snapshot

@@ -211,7 +211,7 @@ def test_a_shortened_class_is_shown_before_it_releases(kept: Home) -> None:
         kept.retain("ranker@1", retention="audit", reason="the regulator asks")
     with with_classes(kept, CLASSES.replace("3650", "10"), days=20) as home:
         [found] = [check for check in home.doctor() if check.name == "retention"]
-        assert found.found == "1 pin is beyond their time (class audit: 1)"
+        assert found.found == "1 pin is beyond its time (class audit: 1)"
         assert len(home.pins()) == 1
 
 
