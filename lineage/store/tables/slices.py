@@ -1,0 +1,89 @@
+"""Slices with their contracts, commits, snapshots and pins."""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from backstory.lineage.store.column_types import Instant, Key
+from backstory.lineage.store.tables.columns import ended, entity_key, metadata, recorded
+
+slice_ = Table(
+    "slice",
+    metadata,
+    entity_key(),
+    Column("name", String(255), nullable=False, unique=True),
+    Column("flavour", String(16), nullable=False),  # managed, linked, interactions
+    Column("table_id", String(64), nullable=False),
+    Column("uri", Text),  # where a linked table lies; NULL for our own
+    recorded(),
+)
+
+contract = Table(
+    "contract",
+    metadata,
+    Column("slice", Key, ForeignKey("slice.id"), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("body", Text, nullable=False),
+    recorded(),
+    PrimaryKeyConstraint("slice", "version"),
+)
+
+commit = Table(
+    "commit",
+    metadata,
+    Column("slice", Key, ForeignKey("slice.id"), nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("operation", String(64), nullable=False),
+    Column("source", Text),
+    Column("offset", BigInteger),
+    Column("batch", String(64)),
+    Column("rows", BigInteger),
+    Column("contract_version", Integer),
+    Column("actor", Text),
+    Column("log_digest", String(64), nullable=False),
+    recorded(),
+    PrimaryKeyConstraint("slice", "version"),
+    Index(None, "slice", "at"),
+    Index(None, "slice", "source", "offset"),
+    Index(None, "slice", "batch"),
+)
+
+snapshot = Table(
+    "snapshot",
+    metadata,
+    entity_key(),
+    Column("slice", Key, ForeignKey("slice.id"), nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("digest", String(64), nullable=False, index=True),
+    Column("rows", BigInteger, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("files", Integer, nullable=False),
+    recorded(),
+    UniqueConstraint("slice", "version"),
+)
+
+pin = Table(
+    "pin",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("pin_id", String(36), nullable=False, unique=True),
+    Column("snapshot", Key, ForeignKey("snapshot.id"), nullable=False, index=True),
+    Column("holder", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("strength", String(16), nullable=False),
+    Column("until", Instant),
+    Column("at", Instant, nullable=False),
+    recorded(),
+    ended(),
+)
