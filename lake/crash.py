@@ -27,6 +27,8 @@ CRASHPOINTS = frozenset(
         "run.started",
         "run.artifacts",
         "run.completed",
+        "command.started",
+        "command.ended",
         "deploy.recorded",
         "amend.recorded",
         "backup.copied",

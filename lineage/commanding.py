@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from backstory.lake.crash import crashpoint
 from backstory.lake.documents import MAX_DOCUMENT_BYTES, load_json
 from backstory.lake.errors import (
     BackstoryError,
@@ -136,10 +137,12 @@ class _CommandRun(Retraining):
             environment = _environment(self._described, self._parts.settings.home, path)
             child = told.child = _spawn(command, environment)
             told.pass_on()
+            crashpoint("command.started")
             with _stopped_on_failure(child):
                 with self._parts.unit("run.process", run_key(self.run_id)) as unit:
                     self._taken_up_by(unit, self._started(), process(child.pid))
                 code = child.wait()
+            crashpoint("command.ended")
         ended_by = signal.Signals(-code) if code < 0 else None
         self._take_back(None if ended_by else code, ended_by)
         if ended_by or code or told.signals:

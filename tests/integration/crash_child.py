@@ -17,12 +17,14 @@ from deltalake import write_deltalake
 
 import backstory
 from backstory.lineage.home import Home
+from backstory.lineage.input_text import Input
 from backstory.lineage.settings import SETTINGS_FILE
 
 SLICE = "thumbs"
 MODEL = "ranker"
 BATCHES = 10
 TRAININGS = 4
+COMMANDS = 4
 CANARIES = 30
 AMENDMENTS = 20
 BEGAN = datetime(2026, 11, 14, tzinfo=UTC)
@@ -75,6 +77,18 @@ def train(home: Home) -> None:
         say(f"made {made.ref}")
 
 
+def command(home: Home) -> None:
+    """Train versions by a command, one after the other."""
+    artifact = home.settings.home / "spool" / "weights"
+    script = 'echo "made by $BACKSTORY_RUN_ID" > "$0"'
+    for number in range(COMMANDS):
+        read = Input(ref=f"{SLICE}@{number + 1}")
+        made = home.run_command(
+            MODEL, ["sh", "-c", script, str(artifact)], artifact=artifact, inputs=[read]
+        )
+        say(f"made {made.ref}")
+
+
 def deploy(home: Home) -> None:
     """Let a canary of version 2 grow and shrink beside version 1, then take all traffic."""
     say(f"deployed {home.deploy(f'{MODEL}@1', to='prod').deployment}")
@@ -119,6 +133,7 @@ OPERATIONS: dict[str, Callable[[Home], None]] = {
     "ingest": ingest,
     "pin": pin,
     "train": train,
+    "command": command,
     "deploy": deploy,
     "amend": amend,
     "link": link,

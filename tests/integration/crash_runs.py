@@ -23,6 +23,7 @@ from tests.integration.crash_child import (
     BATCH_ROWS,
     BATCHES,
     CLASSES,
+    COMMANDS,
     LINKS,
     MODEL,
     OPERATIONS,
@@ -227,8 +228,8 @@ def _check_finished(home: Home, operation: str) -> None:
     assert len(found) == len(set(found)) == BATCHES * BATCH_ROWS
     if operation == "pin":
         assert len(home.pins(SLICE)) == BATCHES
-    if operation == "train":
-        assert len(home.models(MODEL)) >= TRAININGS
+    if operation in {"train", "command"}:
+        assert len(home.models(MODEL)) >= {"train": TRAININGS, "command": COMMANDS}[operation]
     if operation == "link":
         [held] = [table for table in home.interaction_tables() if table.link]
         assert held.link

@@ -27,6 +27,7 @@ PLACES = {
     "ingest": ("file.written", "file.renamed", "commit.before", "commit.after"),
     "pin": ("pin.manifest", "pin.checkpoint", "pin.holder"),
     "train": ("blob.written", "blob.renamed", "run.started", "run.artifacts", "run.completed"),
+    "command": ("run.started", "command.started", "command.ended", "run.completed"),
     "deploy": ("unit.before_commit", "unit.after_commit", "deploy.recorded"),
     "amend": ("amend.recorded",),
     "link": ("unit.before_commit", "unit.after_commit", "link.written"),
