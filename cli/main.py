@@ -33,6 +33,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "history": "Show a slice's commits, newest first.",
         "show": "Show a slice at a version or a time, or a run.",
         "diff": "Show what changed between two versions of a slice.",
+        "matches": "Count which versions' answers feedback speaks of.",
         "pin": "Keep a snapshot on purpose, list pins or release one.",
         "pins": "List what is pinned, by whom, why, until when, and its bytes.",
         "retain": "Give a retention class to what a version was trained on.",

@@ -49,6 +49,8 @@ class Role(StrEnum):
     EVENT_TIME = "event_time"
     SUBJECT = "subject"
     INTERACTION = "interaction_id"
+    CONVERSATION = "conversation_id"
+    POSITION = "position"
     SOURCE = "source"
 
 
@@ -62,6 +64,7 @@ class PersonalData(StrEnum):
     SECRET = "secret"  # noqa: S105 - a tag, not a secret
 
 
+_ROLE_TYPES = {Role.EVENT_TIME: TIMESTAMP, Role.POSITION: pa.int64()}
 _SPOKEN: Mapping[type[StrEnum], str] = {Role: "role", PersonalData: "tag of personal data"}
 
 
@@ -108,7 +111,7 @@ class Column:
             self._check_role(self.role)
 
     def _check_role(self, role: Role) -> None:
-        wanted = TIMESTAMP if role is Role.EVENT_TIME else pa.string()
+        wanted = _ROLE_TYPES.get(role, pa.string())
         if self.type != wanted:
             raise InvalidError(
                 f"column {self.name}: role {role} needs type {type_text(wanted)}, "

@@ -1,4 +1,4 @@
-"""Finding rows by id: one row in the few files that may hold it, and feedback beside its answers.
+"""Finding rows by id: one row in the few files that may hold it.
 
 Of the files that are looked into, only the row groups are read whose bloom filters and statistics
 do not exclude the id. Works on any snapshot that DuckDB reads from files. A damaged file may give
@@ -82,43 +82,6 @@ def rows_where(
     return rows
 
 
-def count_answers(
-    feedback: Snapshot,
-    column: str,
-    interactions: Snapshot,
-    *,
-    where: str | None = None,
-    key: str = "id",
-    version: str | None = "version",
-    repeated: bool = False,
-) -> dict[Any, int]:
-    """How many feedback rows were given on answers of each version of one model.
-
-    Args:
-        feedback: rows that name an interaction.
-        column: the column that names it.
-        interactions: the interactions of one model.
-        where: the selection of feedback rows.
-        key: the column of the interactions that is named.
-        version: the column of their version, where there is one.
-        repeated: whether an interaction may be there more than once, to be counted once.
-
-    Returns:
-        Rows by version, as its column says it; None where it says nothing.
-    """
-    said = quoted(version) if version else "NULL"
-    distinct = "DISTINCT" if repeated else ""
-    answers = f"SELECT {distinct} {_text(key)} AS key, {said} AS version FROM answers"
-    with engine_errors(str(feedback)), duckdb.connect(":memory:") as con:
-        con.register("feedback", feedback.batches([column], where))
-        con.register("answers", interactions.batches([key, version] if version else [key]))
-        found = con.execute(
-            f"SELECT version, count(*) FROM feedback JOIN ({answers}) answers "
-            f"ON {_text(column)} = answers.key GROUP BY version ORDER BY version"
-        ).fetchall()
-    return {version: rows for version, rows in found}  # noqa: C416 - a typed dict of a row list
-
-
 def count_versions(interactions: Snapshot, *, where: str | None = None) -> dict[int | None, int]:
     """How many interactions each version of a model answered."""
     with engine_errors(str(interactions)), duckdb.connect(":memory:") as con:
@@ -158,7 +121,7 @@ def rows_between(
         columns: what to give of a row.
         most: how many rows at most.
     """
-    where = f"{quoted(column)} BETWEEN {_value(low)} AND {_value(high)}"
+    where = f"{quoted(column)} BETWEEN {sql_value(low)} AND {sql_value(high)}"
     return may_hold(snapshot, column, low, high).head(most, columns, where)
 
 
@@ -184,7 +147,7 @@ def nearest(
     terms = [f"{quoted(name)} = {literal(text)}" for name, text in equal.items()]
     if within is not None:
         low, high = _moved(at, -within), _moved(at, within)
-        terms.append(f"{quoted(column)} BETWEEN {_value(low)} AND {_value(high)}")
+        terms.append(f"{quoted(column)} BETWEEN {sql_value(low)} AND {sql_value(high)}")
         snapshot = may_hold(snapshot, column, low, high)
     order = f"abs(epoch_us({quoted(column)}) - {(at - _EPOCH) // timedelta(microseconds=1)})"
     with engine_errors(str(snapshot)):
@@ -198,8 +161,11 @@ def nearest(
     return rows[0] if rows else None
 
 
-def _text(column: str) -> str:
-    return f"CAST({quoted(column)} AS VARCHAR)"
+def sql_value(value: Any) -> str:
+    """A text, whole number or time as an SQL literal."""
+    if isinstance(value, datetime):
+        return f"TIMESTAMPTZ {literal(value.isoformat())}"
+    return str(value) if isinstance(value, int) else literal(value)
 
 
 def _meets(least: Any, most: Any, low: Any, high: Any, slack: timedelta | None) -> bool:
@@ -211,10 +177,3 @@ def _moved(at: datetime, by: timedelta) -> datetime:
         return at + by
     except OverflowError:
         return datetime.max.replace(tzinfo=UTC) if by > timedelta() else _EPOCH
-
-
-def _value(value: Any) -> str:
-    """A text, whole number or time as an SQL literal."""
-    if isinstance(value, datetime):
-        return f"TIMESTAMPTZ {literal(value.isoformat())}"
-    return str(value) if isinstance(value, int) else literal(value)

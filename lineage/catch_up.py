@@ -17,6 +17,7 @@ from backstory.lake.snapshot import Table
 from backstory.lake.table import SliceTable
 from backstory.lake.verify import log_entry_digest
 from backstory.lineage.graph import EntityKind
+from backstory.lineage.matching import match_commits
 from backstory.lineage.parts import Parts
 from backstory.lineage.store import slices, tables, writes
 from backstory.lineage.store.unit_of_work import Unit
@@ -43,10 +44,12 @@ def _caught_up(parts: Parts, name: str, known: tuple[int, int] | None) -> int:
     try:
         if known and not log_entry(parts.lake.folder(name), known[1] + 1).exists():
             return 0
-        return register_commits(parts, name)
+        registered = register_commits(parts, name)
+        match_commits(parts, name)
     except (ConflictError, IntegrityError, NotFoundError) as exc:
         _log.warning("new commits of %s are not registered: %s", name, exc.message)
         return 0
+    return registered
 
 
 def unregistered(parts: Parts) -> dict[str, int]:

@@ -45,6 +45,7 @@ from backstory.lineage import (
     leasing,
     linking,
     loading,
+    matching,
     mending,
     pinning,
     recording,
@@ -96,6 +97,9 @@ class Home(Parts):
     history = inspecting.history
     show = inspecting.show
     diff = comparing.diff
+    matches = matching.rows_by_version
+    match_again = matching.match_again
+    answered_rows = matching.answered_rows
     pin = pinning.pin
     pins = pinning.pins
     pin_sizes = weighing.pin_sizes

@@ -25,6 +25,7 @@ from backstory.lake.sources.files import read_file
 from backstory.lake.table import Outcome, Receipt, SliceTable
 from backstory.lineage.catch_up import register_commits
 from backstory.lineage.graph import EntityKind
+from backstory.lineage.matching import match_commits
 from backstory.lineage.parts import Parts
 from backstory.lineage.resolving import lost_table
 from backstory.lineage.store import names, slices
@@ -110,6 +111,7 @@ def append(
         return _nothing(parts, table, source)
     receipt = _append(parts, table, gated, source=source, offset=offset, info=info or {})
     register_commits(parts, slice_name)
+    match_commits(parts, slice_name)
     return receipt
 
 

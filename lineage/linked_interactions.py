@@ -6,7 +6,6 @@ ours, so what is found is as good as its source: imported, or declared.
 """
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,7 +14,6 @@ from typing import Any
 
 from backstory.lake import lookup
 from backstory.lake.errors import BackstoryError, LimitExceededError, UnavailableError
-from backstory.lake.reading import Reading
 from backstory.lake.snapshot import Snapshot, open_snapshot
 from backstory.lake.types import describe_type
 from backstory.lineage.interaction import Interaction
@@ -158,42 +156,6 @@ def nearest_id(
         return None
     time = row[columns["at"]]
     return abs(time - at), time, place.mapping.interaction_id(row)
-
-
-def counted_answers(
-    parts: Parts, held: Sequence[LinkRecord], reading: Reading, column: str
-) -> dict[tuple[str, int], int]:
-    """How many of the rows read were given on answers that others recorded, by model and version.
-
-    Feedback names these answers by their writers' id. A table that cannot be read stops no
-    training: what it would tell is unknown, and a warning says so.
-    """
-    found: Counter[tuple[str, int]] = Counter()
-    for link in held:
-        try:
-            place = open_link(parts, link)
-            counts = _counts(place, reading, column)
-        except BackstoryError as exc:
-            _log.warning("the loop share of %s is not known: %s", link.model, exc.message)
-            continue
-        for value, rows in counts.items():
-            number, _ = place.mapping.version_in(value, link.model)
-            if number is not None:
-                found[link.model, number] += rows
-    return dict(found)
-
-
-def _counts(place: Linked, reading: Reading, column: str) -> dict[Any, int]:
-    columns = place.mapping.columns
-    return lookup.count_answers(
-        reading.snapshot,
-        column,
-        place.snapshot,
-        where=reading.where,
-        key=columns["id"],
-        version=columns.get("version"),
-        repeated=True,
-    )
 
 
 def _everywhere(

@@ -4,22 +4,20 @@ The training then reads exactly what is kept. The loop share is counted here: ho
 read were given on answers of each earlier model version.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from backstory.lake import lookup
-from backstory.lake.contract import Role
+from backstory.lake.matching import matching, naming_of
 from backstory.lake.pinned import reopen
 from backstory.lake.reading import Reading, read
-from backstory.lake.snapshot import open_snapshot
-from backstory.lineage import linked_interactions
+from backstory.lineage.answer_tables import matched_tables
 from backstory.lineage.graph import EdgeKind, Evidence
 from backstory.lineage.openlineage.events import InputDescription
 from backstory.lineage.parts import Parts
 from backstory.lineage.pinning import hold, open_at
 from backstory.lineage.resolving import SliceAt
-from backstory.lineage.store import models, slices, tables, writes
-from backstory.lineage.store.interaction_links import links
+from backstory.lineage.store import models, tables, writes
 from backstory.lineage.store.unit_of_work import Unit
 from backstory.lineage.trigger import CommitRange
 
@@ -71,7 +69,7 @@ def record_read(
         filter=selection.where,
         rows=reading.rows,
     )
-    _add_loop_edges(unit, run, kept.id, _loop_shares(parts, unit, reading), reading.rows)
+    _add_loop_edges(unit, run, kept.id, _loop_shares(parts, reading), reading.rows)
     if cause is not None and cause.slice == found.slice.name and cause.last <= found.version:
         triggered, observed = EdgeKind.TRIGGERED, Evidence.OBSERVED
         writes.add_edge(unit, kept.id, run, triggered, observed, run=run, rows=cause.rows)
@@ -88,28 +86,18 @@ def record_read(
     )
 
 
-def _loop_shares(parts: Parts, unit: Unit, reading: Reading) -> dict[tuple[str, int], int]:
+def _loop_shares(parts: Parts, reading: Reading) -> dict[tuple[str, int], int]:
     """How many of the rows read were given on answers of each earlier model version."""
-    slice_name = reading.snapshot.slice
-    column = parts.lake.table(slice_name).contract.column_with(Role.INTERACTION)
-    if column is None:
+    naming = naming_of(parts.lake.table(reading.snapshot.slice).contract)
+    if naming is None:
         return {}
-    answering = [n for n in parts.lake.names() if n.startswith(slices.INTERACTIONS_PREFIX)]
-    ours = {
-        (name.removeprefix(slices.INTERACTIONS_PREFIX), version): rows
-        for name in answering
-        for version, rows in lookup.count_answers(
-            reading.snapshot,
-            column.name,
-            open_snapshot(parts.lake.table(name)),
-            where=reading.where,
-        ).items()
-        if version is not None
-    }
-    theirs = linked_interactions.counted_answers(
-        parts, links(unit.connection), reading, column.name
-    )
-    return {place: ours.get(place, 0) + theirs.get(place, 0) for place in {**ours, **theirs}}
+    found: Counter[tuple[str, int]] = Counter()
+    with matching(reading.snapshot, naming, reading.where) as matched:
+        for table, place in matched_tables(parts, matched):
+            for value, rows in matched.counts(place).items():
+                if (number := table.number(value)) is not None:
+                    found[table.model, number] += rows
+    return dict(found)
 
 
 def _add_loop_edges(

@@ -1,5 +1,6 @@
 """Feedback slices and their commits: names, counts and who sent them; never their rows."""
 
+from collections.abc import Awaitable
 from datetime import datetime
 
 import graphene
@@ -15,7 +16,7 @@ from backstory.api.schema.paging import (
     page_arguments,
 )
 from backstory.api.schema.scalars import DateTime, Digest, Long
-from backstory.lineage import inspecting
+from backstory.lineage import inspecting, matching
 from backstory.lineage.lateness import lateness
 from backstory.lineage.resolving import SliceAt
 from backstory.lineage.store.slices import CommitRecord, SliceRecord
@@ -99,6 +100,22 @@ class Slice(graphene.ObjectType):
         return await history_page(info, root.name, first=first, after=after, as_of=as_of)
 
 
+class MatchedRows(graphene.ObjectType):
+    """Rows that speak of the answers of one model version."""
+
+    model = one(graphene.String, "The model.")
+    version = maybe(Long, "Its number; null where the answer does not say.", source="number")
+    rows = one(Long, "How many rows.")
+
+
+class Matches(graphene.ObjectType):
+    """Of whose answers the rows of a slice speak."""
+
+    versions = many(MatchedRows, "Rows by model version.", source="found")
+    unmatched = one(Long, "Rows that speak of no answer that is known.")
+    not_looked_at = one(Long, "Rows that nobody has matched yet.")
+
+
 class SliceVersion(graphene.ObjectType):
     """A slice at a version, whether somebody has used that version or not."""
 
@@ -107,11 +124,17 @@ class SliceVersion(graphene.ObjectType):
     version = one(Long, "The version.")
     commit = maybe(Commit, "The commit that made it.")
     snapshot = maybe(SNAPSHOT, "The snapshot, where somebody used, pinned or named this version.")
+    matches = one(Matches, "Of whose answers its rows speak.")
 
     @staticmethod
     def resolve_key(root: SliceAt, _info: Info) -> str:
         """The exact ref."""
         return root.ref
+
+    @staticmethod
+    def resolve_matches(root: SliceAt, info: Info) -> Awaitable[matching.Matches]:
+        """What was matched so far; nothing is looked at for the question."""
+        return info.context.call(matching.rows_by_version, root.ref, as_of=info.context.as_of)
 
 
 async def history_page(

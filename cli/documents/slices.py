@@ -11,6 +11,7 @@ from backstory.lake.table import Receipt
 from backstory.lineage.comparing import SnapshotDiff
 from backstory.lineage.graph import run_key
 from backstory.lineage.inspecting import CommitUse, Shown, SliceSummary
+from backstory.lineage.matching import Matches
 from backstory.lineage.pinning import Pinned
 from backstory.lineage.retaining import Retained
 from backstory.lineage.store.slices import CommitRecord, PinRecord, SnapshotRecord, SourceShare
@@ -209,4 +210,16 @@ def _(thing: SnapshotDiff) -> Document:
         "sources": documents(thing.sources),
         "commits": documents(thing.commits),
         "truncated": thing.truncated,
+    }
+
+
+@document.register
+def _(thing: Matches) -> Document:
+    return {
+        "ref": thing.ref,
+        "versions": [
+            {"model": one.model, "version": one.number, "rows": one.rows} for one in thing.found
+        ],
+        "unmatched": thing.unmatched,
+        "notLookedAt": thing.not_looked_at,
     }

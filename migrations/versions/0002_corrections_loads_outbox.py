@@ -46,6 +46,7 @@ def upgrade() -> None:
     _retention()
     _loads()
     _interaction_links()
+    _feedback_matches()
     _amendments()
     _declarations()
     _outbox()
@@ -56,6 +57,7 @@ def downgrade() -> None:
         "outbox",
         "declaration",
         "amendment",
+        "feedback_match",
         "interaction_link",
         "load",
         "retention",
@@ -139,6 +141,21 @@ def _interaction_links() -> None:
         _recorded(),
         sa.Column("ended_seq", sa.BigInteger()),
     )
+
+
+def _feedback_matches() -> None:
+    op.create_table(
+        "feedback_match",
+        sa.Column("id", _KEY, primary_key=True),
+        sa.Column("slice", _KEY, sa.ForeignKey("slice.id"), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("model", sa.String(255)),
+        sa.Column("number", sa.Integer()),
+        sa.Column("rows", sa.BigInteger(), nullable=False),
+        _recorded(),
+        sa.Column("ended_seq", sa.BigInteger()),
+    )
+    op.create_index("ix_feedback_match_slice_version", "feedback_match", ["slice", "version"])
 
 
 def _amendments() -> None:

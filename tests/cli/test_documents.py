@@ -24,6 +24,7 @@ ASKED = {
     "history": ["history", "thumbs/en"],
     "interactions": ["interactions"],
     "impact": ["impact", "thumbs/en@1"],
+    "matches": ["matches", "thumbs/en"],
     "models": ["models"],
     "models aliases": ["models", "aliases", "ranker"],
     "models show": ["models", "show", "ranker@1"],

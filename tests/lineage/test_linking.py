@@ -209,7 +209,7 @@ def test_no_training_stops_for_a_table_that_is_gone(
     home.link_interactions("ranker", str(theirs), columns=COLUMNS)
     theirs.rename(theirs.with_name("moved"))
     assert train(home, "thumbs/en") == "ranker@3"
-    assert "the loop share of ranker is not known" in caplog.text
+    assert "which feedback speaks of ranker is not known" in caplog.text
 
 
 def test_rows_that_are_hidden_are_not_found(home: Home, theirs: Path) -> None:

@@ -87,3 +87,18 @@ pin = Table(
     recorded(),
     ended(),
 )
+
+# Of which versions' answers the rows of a commit speak; without a model, how many speak of none.
+feedback_match = Table(
+    "feedback_match",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("slice", Key, ForeignKey("slice.id"), nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("model", String(255)),
+    Column("number", Integer),
+    Column("rows", BigInteger, nullable=False),
+    recorded(),
+    ended(),
+    Index(None, "slice", "version"),
+)
