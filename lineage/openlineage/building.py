@@ -19,6 +19,7 @@ from dataclasses import asdict
 from datetime import datetime
 from functools import cache
 from importlib.metadata import version as installed_version
+from pathlib import PurePosixPath
 from typing import Any
 
 from openlineage.client import event_v2
@@ -246,15 +247,25 @@ def _job_facets(described: RunDescription) -> dict[str, JobFacet]:
         )
     }
     code = described.code
-    if code is not None and code.repository:
+    if code is not None and code.repository and (url := _uri(code.repository)):
         facets["sourceCodeLocation"] = source_code_location_job.SourceCodeLocationJobFacet(
             type="git",
-            url=code.repository,
+            url=url,
             repoUrl=code.repository,
             version=code.commit,
             producer=producer(),
         )
     return facets
+
+
+def _uri(remote: str) -> str | None:
+    """Git's name of a repository as a URI, which the facet asks for; None where it has none."""
+    if "://" in remote:
+        return remote
+    host, colon, path = remote.partition(":")
+    if colon and "/" not in host:  # user@host:path
+        return f"ssh://{host}/{path.lstrip('/')}"
+    return PurePosixPath(remote).as_uri() if remote.startswith("/") else None
 
 
 def _version(number: int) -> dataset_version_dataset.DatasetVersionDatasetFacet:

@@ -150,7 +150,8 @@ def dataset_name(uri: str) -> tuple[str, str]:
 def plain(value: Any) -> Any:
     """A value as JSON can say it: NumPy scalars as numbers, what is not finite or unknown as text.
 
-    The client would write `<<non-serializable: float32>>` in its place.
+    The client would write `<<non-serializable: float32>>` in its place, and leave out nulls and
+    empty objects within others, from the middle of a list too: they are told as text.
     """
     match value:
         case float() if not math.isfinite(value):
@@ -158,12 +159,19 @@ def plain(value: Any) -> Any:
         case None | bool() | int() | float():
             return value
         case Mapping():
-            return {str(name): plain(v) for name, v in value.items()}
+            return {str(name): _kept(v) for name, v in value.items()}
         case list() | tuple() | set() | frozenset():
-            return [plain(v) for v in value]
+            return [_kept(v) for v in value]
     if callable(item := getattr(value, "item", None)) and getattr(value, "size", 1) == 1:
         return plain(item())
     return _shortened(value if isinstance(value, str) else redact_text(str(value)))
+
+
+def _kept(value: Any) -> Any:
+    told = plain(value)
+    if told is None:
+        return "null"
+    return "{}" if told == {} else told
 
 
 def _shortened(text: str) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from backstory.lake.snapshot import Snapshot
+from backstory.lineage.capturing import Code
 from backstory.lineage.openlineage.events import MAX_VALUE_LENGTH, dataset_name, plain
 from backstory.lineage.openlineage.parse import RunEvent, parse_event
 from tests.lineage.openlineage.described import (
@@ -151,7 +152,9 @@ PLAIN: dict[str, tuple[Any, Any]] = {
     "path": (Path("a/b"), "a/b"),
     "not a number": (float("nan"), "nan"),
     "infinite": (np.float64("inf"), "inf"),
-    "tuple": ((1, (2.5, None)), [1, [2.5, None]]),
+    "tuple": ((1, (2.5, None)), [1, [2.5, "null"]]),
+    "falsy": ([0, False, "", []], [0, False, "", []]),
+    "empty": ([{}], ["{}"]),
     "mapping": ({1: {"x": np.float32(1)}}, {"1": {"x": 1.0}}),
     "long": ("x" * 5000, "x" * (MAX_VALUE_LENGTH - 1) + "…"),
 }
@@ -160,7 +163,26 @@ PLAIN: dict[str, tuple[Any, Any]] = {
 @pytest.mark.parametrize(("value", "expected"), PLAIN.values(), ids=PLAIN)
 def test_values_become_plain_json(value: Any, expected: Any) -> None:
     assert plain(value) == expected
-    assert "non-serializable" not in json.dumps(make_event(params={"p": value}))
+    event = make_event(params={"p": value})
+    assert "non-serializable" not in json.dumps(event)
+    assert event["run"]["facets"]["backstory_training"]["params"]["p"] == expected
+
+
+@pytest.mark.parametrize(
+    ("remote", "url"),
+    [
+        ("https://git.test/ranker.git", "https://git.test/ranker.git"),
+        ("git@git.test:team/ranker.git", "ssh://git@git.test/team/ranker.git"),
+        ("/srv/git/the ranker", "file:///srv/git/the%20ranker"),
+        ("../ranker", None),
+    ],
+)
+def test_a_repository_is_told_as_a_uri(remote: str, url: str | None) -> None:
+    code = Code(commit="0" * 40, repository=remote)
+    event = make_event(code=code)
+    location = event["job"]["facets"].get("sourceCodeLocation")
+    assert (location and location["url"]) == url
+    assert event["run"]["facets"]["backstory_training"]["code"]["repository"] == remote
 
 
 def test_objects_that_print_a_secret_do_not_tell_it() -> None:
