@@ -11,10 +11,11 @@ from tests.databases import Databases
 from tests.docs.walkthrough import check
 
 DOCS = REPOSITORY / "docs"
+CONVERSATIONS = DOCS / "tutorial/learn-from-conversations.md"
 SHOP = DOCS / "tutorial/learn-from-a-shop.md"
 POSTGRESQL = DOCS / "how-to/use-postgresql.md"
 HOST = "db.example/lineage"  # what the page calls the database
-ALONE = {*DOCS.glob("tutorial/*.md"), *DOCS.glob("how-to/*.md")} - {SHOP, POSTGRESQL}
+ALONE = {*DOCS.glob("tutorial/*.md"), *DOCS.glob("how-to/*.md")} - {CONVERSATIONS, SHOP, POSTGRESQL}
 
 
 @pytest.mark.parametrize("page", sorted(ALONE), ids=lambda page: page.stem)
@@ -26,6 +27,12 @@ def test_the_shop_is_as_its_tutorial_says(shared_data: Path, folder: Path) -> No
     packed = shared_data / "data/open-bandit/bts-women.csv.gz"
     (folder / "women.csv").write_bytes(gzip.decompress(packed.read_bytes()))
     check(SHOP, folder)
+
+
+def test_the_conversations_are_as_their_tutorial_says(shared_data: Path, folder: Path) -> None:
+    packed = shared_data / "data/open-assistant/en_100_tree.jsonl.gz"
+    (folder / "trees.jsonl").write_bytes(gzip.decompress(packed.read_bytes()))
+    check(CONVERSATIONS, folder)
 
 
 def test_postgresql_is_as_its_page_says(postgresql: Databases, folder: Path) -> None:
