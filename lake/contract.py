@@ -39,6 +39,7 @@ from backstory.lake.columns import (
 from backstory.lake.documents import MAX_DOCUMENT_BYTES, check_fields, load_json, load_yaml
 from backstory.lake.errors import InvalidError, LimitExceededError
 from backstory.lake.location import check_name, check_table_name
+from backstory.lake.signals import Signal, signals_of
 
 __all__ = [
     "MAX_COLUMNS",
@@ -68,7 +69,7 @@ class Contract:
         purpose: why the feedback is kept; never empty.
         version: counts the contracts of one table from 1.
         retention_days: after how many days a row may go; None keeps it.
-        signals: the words that its events may use.
+        signals: what its events may say; a word stands for a signal of that name.
         description: for people.
         linked: it describes a table that others write: any column names, wall clocks too, no
             system columns, and no way in through the gate.
@@ -79,14 +80,14 @@ class Contract:
     purpose: str
     version: int = 1
     retention_days: int | None = None
-    signals: tuple[str, ...] = ()
+    signals: tuple[Signal, ...] = ()
     description: str = ""
     linked: bool = False
 
     def __post_init__(self) -> None:
         check_table_name(self.slice)
         object.__setattr__(self, "columns", tuple(self.columns))
-        object.__setattr__(self, "signals", tuple(self.signals))
+        object.__setattr__(self, "signals", signals_of(self.signals))
         if not self.purpose.strip():
             raise InvalidError(
                 f"{self.slice}: a contract needs a purpose",
@@ -97,13 +98,8 @@ class Contract:
                 f"{self.slice}: version and retention_days count from 1",
                 hint="write 1 or more, or leave them out",
             )
-        for text in (self.purpose, self.description, *self.signals):
+        for text in (self.purpose, self.description):
             check_text(self.slice, text)
-        if len(set(self.signals)) != len(self.signals) or not all(map(str.strip, self.signals)):
-            raise InvalidError(
-                f"{self.slice}: signals are distinct words",
-                hint="write each once, for example [thumb_up, thumb_down]",
-            )
         self._check_columns()
         if len(self.to_json().encode()) > MAX_CONTRACT_BYTES:
             raise LimitExceededError(
@@ -197,7 +193,7 @@ class Contract:
         optional = {
             "version": self.version if self.version != 1 else None,
             "retention_days": self.retention_days,
-            "signals": list(self.signals),
+            "signals": [signal.to_document() for signal in self.signals],
             "description": self.description,
             "linked": self.linked,
         }
@@ -229,7 +225,7 @@ _CONTRACT_FIELDS: Mapping[str, tuple[type, ...]] = {
     "purpose": (str,),
     "version": (int,),
     "retention_days": (int,),
-    "signals": (list,),
+    "signals": (list, dict),
     "description": (str,),
     "linked": (bool,),
     "columns": (dict, list),
@@ -240,11 +236,9 @@ def _contract(document: Mapping[str, Any]) -> Contract:
     fields = check_fields(document, "contract", _CONTRACT_FIELDS, ["slice", "purpose", "columns"])
     if fields.pop("format", _FORMAT) != _FORMAT:
         raise InvalidError(f"contract has another format than {_FORMAT}", hint="upgrade backstory")
-    signals = fields.pop("signals", [])
-    if not all(isinstance(signal, str) for signal in signals):
-        raise InvalidError("contract: signals are a list of words", hint="put them in quotes")
+    signals = signals_of(fields.pop("signals", []))
     columns = tuple(Column.from_document(*named) for named in _named(fields.pop("columns")))
-    return Contract(columns=columns, signals=tuple(signals), **fields)
+    return Contract(columns=columns, signals=signals, **fields)
 
 
 def _named(columns: dict[str, Any] | list[Any]) -> Iterable[tuple[str, object]]:
