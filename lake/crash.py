@@ -33,6 +33,8 @@ CRASHPOINTS = frozenset(
         "restore.built",
         "outbox.sent",
         "link.written",
+        "contract.written",
+        "contract.committed",
     }
 )
 

@@ -16,11 +16,12 @@ from pathlib import Path
 from backstory.lake.blobs import Blobs
 from backstory.lake.commits import LOG_FOLDER
 from backstory.lake.contract import Contract
+from backstory.lake.contract_files import CONTRACT_FOLDER, newest_contract
 from backstory.lake.errors import ConflictError, InvalidError, NotFoundError, RefusedError
 from backstory.lake.linked import LINK_FILE, LINKS_FOLDER, LinkedTable, link
 from backstory.lake.location import check_openable, folder_of, name_of
 from backstory.lake.snapshot import Table
-from backstory.lake.table import CONTRACT_FOLDER, SliceTable, newest_contract
+from backstory.lake.table import SliceTable
 
 
 class Lake:
