@@ -292,8 +292,9 @@ class SliceTable:
 
     def digests(self, rows: pa.Table) -> list[str]:
         """The digest of rows, then those that they had or would have under other contracts."""
-        others = other_contracts(self.folder, self.contract) if self.contract.version > 1 else []
-        return [batch_digest(rows), *digests_under(rows, rows.schema, others)]
+        contract = self.refresh()
+        known = [contract, *other_contracts(self.folder, contract)] if contract.version > 1 else []
+        return [batch_digest(rows), *digests_under(rows, rows.schema, known)]
 
     def sync_commits(self, versions: Iterable[int]) -> None:
         """Have commits survive a power cut, whoever made them: he may not have come as far.
