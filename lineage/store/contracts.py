@@ -72,6 +72,12 @@ def contracts_of(conn: Connection, ids: Sequence[int]) -> dict[int, list[Contrac
     return found
 
 
+def in_force(conn: Connection, slice_id: int, version: int) -> str | None:
+    """The JSON text of the contract that a slice was under at one of its versions."""
+    records = contracts_of(conn, [slice_id]).get(slice_id, [])
+    return next((r.body for r in reversed(records) if (r.begins or 0) <= max(version, 0)), None)
+
+
 def newest_versions(conn: Connection) -> dict[int, int]:
     """The newest registered version of each slice's contract, by slice id."""
     query = select(t.contract.c.slice, func.max(t.contract.c.version)).where(known_in(t.contract))
