@@ -199,7 +199,7 @@ class Contract:
     def to_json(self) -> str:
         """The canonical JSON text: sorted keys, defaults left out."""
         columns = [{"name": column.name, **column.to_document()} for column in self.columns]
-        document = {"format": _FORMAT, **self._head(), "columns": columns}
+        document = {"format": _FORMAT, **self.head(), "columns": columns}
         return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
     @classmethod
@@ -209,13 +209,13 @@ class Contract:
         Raises:
             InvalidError: the text is no contract.
         """
-        return _contract(load_json(text, "contract"))
+        return cls.from_document(load_json(text, "contract"))
 
     def to_yaml(self) -> str:
         """The YAML text that people edit."""
         columns = {column.name: column.to_document() for column in self.columns}
         return yaml.safe_dump(
-            {**self._head(), "columns": columns},
+            {**self.head(), "columns": columns},
             sort_keys=False,
             default_flow_style=None,
             allow_unicode=True,
@@ -229,11 +229,36 @@ class Contract:
         Raises:
             InvalidError: the text is no contract, or claims a reserved name.
         """
-        contract = _contract(load_yaml(text, "contract"))
+        contract = cls.from_document(load_yaml(text, "contract"))
         check_name(contract.slice)
         return contract
 
-    def _head(self) -> dict[str, Any]:
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> "Contract":
+        """Read the mapping that a text of it holds.
+
+        Raises:
+            InvalidError: a field is unknown, missing or of the wrong kind.
+        """
+        fields = check_fields(
+            document, "contract", _CONTRACT_FIELDS, ["slice", "purpose", "columns"]
+        )
+        if fields.pop("format", _FORMAT) != _FORMAT:
+            raise InvalidError(
+                f"contract has another format than {_FORMAT}", hint="upgrade backstory"
+            )
+        signals = signals_of(fields.pop("signals", []))
+        expectations = tuple(
+            Expectation.from_document(place, said)
+            for place, said in enumerate(fields.pop("expectations", []), start=1)
+        )
+        columns = tuple(Column.from_document(*named) for named in _named(fields.pop("columns")))
+        if "max_rejected_share" in fields:
+            fields["max_rejected_share"] = float(fields["max_rejected_share"])
+        return cls(columns=columns, signals=signals, expectations=expectations, **fields)
+
+    def head(self) -> dict[str, Any]:
+        """What it says beside its columns, without defaults."""
         optional: dict[str, Any] = {
             "version": self.version if self.version != 1 else None,
             "retention_days": self.retention_days,
@@ -283,21 +308,6 @@ _CONTRACT_FIELDS: Mapping[str, tuple[type, ...]] = {
     "linked": (bool,),
     "columns": (dict, list),
 }
-
-
-def _contract(document: Mapping[str, Any]) -> Contract:
-    fields = check_fields(document, "contract", _CONTRACT_FIELDS, ["slice", "purpose", "columns"])
-    if fields.pop("format", _FORMAT) != _FORMAT:
-        raise InvalidError(f"contract has another format than {_FORMAT}", hint="upgrade backstory")
-    signals = signals_of(fields.pop("signals", []))
-    expectations = tuple(
-        Expectation.from_document(place, said)
-        for place, said in enumerate(fields.pop("expectations", []), start=1)
-    )
-    columns = tuple(Column.from_document(*named) for named in _named(fields.pop("columns")))
-    if "max_rejected_share" in fields:
-        fields["max_rejected_share"] = float(fields["max_rejected_share"])
-    return Contract(columns=columns, signals=signals, expectations=expectations, **fields)
 
 
 def _named(columns: dict[str, Any] | list[Any]) -> Iterable[tuple[str, object]]:

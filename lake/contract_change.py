@@ -6,7 +6,7 @@ is breaking. Nothing is looked at but the two contracts.
 
     compatible: a new column that may be null; a wider type that holds every value; a role for a
         column that had none (but subject); another tag for a column that had one; a new signal, its
-        meaning, its end; a shorter retention; descriptions
+        meaning, its end; a shorter retention; descriptions; what is expected of rows that come
     breaking: all else
 
 The order of columns does not count: the table keeps its own, and new ones come last.
@@ -27,6 +27,7 @@ import pyarrow as pa
 from backstory.lake.columns import Column, PersonalData, Role
 from backstory.lake.contract import Contract
 from backstory.lake.errors import ConflictError, IncompatibleContractError
+from backstory.lake.expectations import Expectation
 from backstory.lake.signals import Signal
 from backstory.lake.sources.widening import widens
 from backstory.lake.types import type_text
@@ -63,6 +64,7 @@ def changes(old: Contract, new: Contract) -> tuple[Change, ...]:
         *_head(old, new),
         *_columns(old, new),
         *_signals(old, new),
+        *_expectations(old, new),
     )
 
 
@@ -213,6 +215,24 @@ def _signal(old: Signal, new: Signal) -> Iterator[Change]:
         was, becomes = getattr(old, name), getattr(new, name)
         if was != becomes:
             yield Change(where=where, what=f"{name} {_time(was)} → {_time(becomes)}")
+
+
+def _expectations(old: Contract, new: Contract) -> Iterator[Change]:
+    """What is expected of rows that come; each commit names the contract that its rows passed."""
+    for expectation in new.expectations:
+        if expectation not in old.expectations:
+            yield Change(where=_expected_of(expectation), what=f"expects {expectation}")
+    for expectation in old.expectations:
+        if expectation not in new.expectations:
+            yield Change(where=_expected_of(expectation), what=f"no longer expects {expectation}")
+    for name in ("max_rejected_share", "duplicate_window"):
+        was, becomes = getattr(old, name), getattr(new, name)
+        if was != becomes:
+            yield Change(where=name, what=f"{was} → {becomes}")
+
+
+def _expected_of(expectation: Expectation) -> str:
+    return "rows" if expectation.column is None else f"column {expectation.column}"
 
 
 def _time(at: datetime | None) -> str:

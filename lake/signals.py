@@ -108,12 +108,14 @@ class SignalLife:
     since_given: bool
 
 
-def signals_of(document: Mapping[str, object] | Iterable[object]) -> tuple[Signal, ...]:
+def signals_of(document: object) -> tuple[Signal, ...]:
     """Read signals from words, mappings or themselves, or from a mapping of words to meanings.
 
     Raises:
         InvalidError: a signal is not well formed, or stands there twice.
     """
+    if not isinstance(document, list | tuple | dict):
+        raise InvalidError("contract: signals are a list", hint="write [thumb_up, thumb_down]")
     given = map(_named, document, document.values()) if isinstance(document, dict) else document
     found = tuple(one if isinstance(one, Signal) else Signal.from_document(one) for one in given)
     if len({signal.name for signal in found}) != len(found):
