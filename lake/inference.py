@@ -66,9 +66,13 @@ class Inferred:
     contract: Contract
     guesses: tuple[str, ...]
 
+    def comments(self) -> str:
+        """The guesses as comments of a YAML document."""
+        return "".join(f"# {line}\n" for line in self.guesses)
+
     def to_yaml(self) -> str:
         """The contract's YAML, below its guesses as comments."""
-        return "".join(f"# {line}\n" for line in self.guesses) + self.contract.to_yaml()
+        return self.comments() + self.contract.to_yaml()
 
 
 @dataclass(slots=True)
@@ -118,13 +122,21 @@ class _Sample:
             yield column, guesses
 
 
-def infer_schema(schema: pa.Schema, *, name: str, purpose: str) -> Inferred:
-    """A contract for rows of an Arrow schema.
+def infer_schema(source: Any, *, name: str, purpose: str) -> Inferred:
+    """A contract for rows of an Arrow schema, or of an Arrow table or data frame.
 
     Raises:
-        InvalidError: a column has a type that cannot be kept.
+        InvalidError: a column has a type that cannot be kept, or there is no schema.
     """
-    return _inferred([(Column.read_in_place(field), []) for field in schema], name, purpose)
+    try:
+        schema = source.schema if hasattr(source, "schema") else pa.schema(source)
+        columns = [(Column.read_in_place(field), []) for field in pa.schema(schema)]
+    except (TypeError, ValueError) as exc:
+        raise InvalidError(
+            f"a {type(source).__name__} has no Arrow schema",
+            hint="give an Arrow schema or table, or the path of a file",
+        ) from exc
+    return _inferred(columns, name, purpose)
 
 
 def infer_json_schema(text: str, *, name: str, purpose: str) -> Inferred:

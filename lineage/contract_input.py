@@ -3,24 +3,35 @@
 from pathlib import Path
 
 from backstory.lake.contract import Contract
-from backstory.lake.documents import MAX_DOCUMENT_BYTES
+from backstory.lake.documents import MAX_DOCUMENT_BYTES, load_yaml
 from backstory.lake.errors import InvalidError, LimitExceededError, NotFoundError
 from backstory.lake.location import translate_os_error
+from backstory.lake.odcs import OdcsReading, is_odcs, read_odcs
 
 
 def contract_of(contract: Contract | str | Path) -> Contract:
     """The contract that was handed over.
 
     Args:
-        contract: a `Contract`, the text of one in YAML, or the path of a YAML file.
+        contract: a `Contract`, the text of one in YAML, or the path of a YAML file; what says that
+            it is an Open Data Contract Standard document is read as one.
 
     Raises:
         InvalidError: it does not hold together.
         NotFoundError: there is no such file.
     """
+    return contract_read(contract).contract
+
+
+def contract_read(contract: Contract | str | Path) -> OdcsReading:
+    """The same, with what was not taken of a document of the standard."""
     if isinstance(contract, Contract):
-        return contract
-    return Contract.from_yaml(contract if isinstance(contract, str) else text_of(contract))
+        return OdcsReading(contract=contract, not_taken=())
+    text = contract if isinstance(contract, str) else text_of(contract)
+    document = load_yaml(text, "contract")
+    if is_odcs(document):
+        return read_odcs(document)
+    return OdcsReading(contract=Contract.from_yaml(text), not_taken=())
 
 
 def text_of(path: Path) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from backstory.lake import evolving
 from backstory.lake.contract import Contract
@@ -84,12 +85,8 @@ def contracts(parts: Parts, ref: str, *, as_of: datetime | None = None) -> list[
     """
     found = resolve_slice_at(parts, ref, as_of)
     with parts.store.reader(as_of) as conn:
-        records = contracts_of(conn, [found.slice.id]).get(found.slice.id, [])
-    return [
-        version
-        for version in reversed(told(records))
-        if version.begins is None or version.begins <= max(found.version, 0)
-    ]
+        known = contract_versions(conn, [found.slice.id]).get(found.slice.id, [])
+    return [version for version in reversed(known) if _had_begun(version, found.version)]
 
 
 def contract(parts: Parts, ref: str, *, as_of: datetime | None = None) -> ContractVersion:
@@ -122,8 +119,8 @@ def signals(
     if at is None and "@" in ref and found.commit is not None:
         at = found.commit.at
     with parts.store.reader(as_of) as conn:
-        records = contracts_of(conn, [found.slice.id]).get(found.slice.id, [])
-    return lives(told(records), at)
+        known = contract_versions(conn, [found.slice.id]).get(found.slice.id, [])
+    return lives(known, at)
 
 
 def lives(versions: Sequence[ContractVersion], at: datetime | None) -> list[SignalLife]:
@@ -176,7 +173,21 @@ def evolve(parts: Parts, proposed: Contract | str | Path, *, slice_name: str = "
     return evolved
 
 
-def told(records: Sequence[ContractRecord]) -> list[ContractVersion]:
+def contract_versions(conn: Any, ids: Sequence[int]) -> dict[int, list[ContractVersion]]:
+    """The contracts of slices in order of version, by slice id."""
+    return {slice_: _told(records) for slice_, records in contracts_of(conn, ids).items()}
+
+
+def in_force(versions: Sequence[ContractVersion], version: int) -> ContractVersion | None:
+    """Of a slice's contracts, in order, the one that holds at a version of the slice."""
+    return next((one for one in reversed(versions) if _had_begun(one, version)), None)
+
+
+def _had_begun(one: ContractVersion, version: int) -> bool:
+    return one.begins is None or one.begins <= max(version, 0)
+
+
+def _told(records: Sequence[ContractRecord]) -> list[ContractVersion]:
     """The contracts of one slice, in order of version, each with what became different."""
     read = [Contract.from_json(record.body) for record in records]
     differences = [(), *(changes(old, new) for old, new in pairwise(read))]

@@ -1,12 +1,13 @@
-"""Feedback slices and their commits: names, counts and who sent them; never their rows."""
+"""Feedback slices, their commits and contracts: names, counts, who sent them; never their rows."""
 
 from datetime import datetime
 
 import graphene
 
 from backstory.api.context import Info
+from backstory.api.schema.contract import ContractVersion, Signal
 from backstory.api.schema.entity import Entity, Node
-from backstory.api.schema.fields import SNAPSHOT, many, maybe, one, seconds
+from backstory.api.schema.fields import SNAPSHOT, argument, many, maybe, one, seconds
 from backstory.api.schema.paging import (
     Keyset,
     Page,
@@ -15,7 +16,8 @@ from backstory.api.schema.paging import (
     page_arguments,
 )
 from backstory.api.schema.scalars import DateTime, Digest, Long
-from backstory.lineage import inspecting
+from backstory.lake.signals import SignalLife
+from backstory.lineage import contracting, inspecting
 from backstory.lineage.lateness import lateness
 from backstory.lineage.resolving import SliceAt
 from backstory.lineage.store.slices import CommitRecord, SliceRecord
@@ -84,6 +86,24 @@ class Slice(graphene.ObjectType):
     rows = one(Long, "Rows that its commits added.")
     last_at = maybe(DateTime, "When it last changed.")
     history = one(HistoryConnection, "Its commits, newest first.", args=page_arguments())
+    contracts = many(ContractVersion, "The contracts that it has had, newest first.")
+    signals = many(
+        Signal,
+        "The signals that its users can give.",
+        args={"at": argument(DateTime, "Those that could be given then, as they were meant then.")},
+    )
+
+    @staticmethod
+    async def resolve_contracts(root: SliceRecord, info: Info) -> list[contracting.ContractVersion]:
+        """All versions."""
+        return list(reversed(await info.context.loaders.contracts.load(root.id)))
+
+    @staticmethod
+    async def resolve_signals(
+        root: SliceRecord, info: Info, at: datetime | None = None
+    ) -> list[SignalLife]:
+        """The taxonomy, now or at a time."""
+        return contracting.lives(await info.context.loaders.contracts.load(root.id), at)
 
     @staticmethod
     async def resolve_rows(root: SliceRecord, info: Info) -> int:
@@ -107,6 +127,13 @@ class SliceVersion(graphene.ObjectType):
     version = one(Long, "The version.")
     commit = maybe(Commit, "The commit that made it.")
     snapshot = maybe(SNAPSHOT, "The snapshot, where somebody used, pinned or named this version.")
+    contract = maybe(ContractVersion, "The contract that holds at this version.")
+
+    @staticmethod
+    async def resolve_contract(root: SliceAt, info: Info) -> contracting.ContractVersion | None:
+        """The contract of then."""
+        known = await info.context.loaders.contracts.load(root.slice.id)
+        return contracting.in_force(known, root.version)
 
     @staticmethod
     def resolve_key(root: SliceAt, _info: Info) -> str:

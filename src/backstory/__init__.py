@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from backstory.lineage.home import (
         open_home as open,  # noqa: A004 - backstory.open is the SDK's front door
     )
+    from backstory.lineage.inferring import infer
     from backstory.lineage.interaction import (
         Interaction,
         Part,
@@ -135,6 +136,7 @@ _HOMES = {
     "TriggerNotDue": "backstory.lineage.trigger",
     "UnavailableError": "backstory.lake.errors",
     "VersionRecord": "backstory.lineage.store.models",
+    "infer": "backstory.lineage.inferring",
     "init": "backstory.lineage.home",
     "open": "backstory.lineage.home",
     "restore": "backstory.lineage.backup.restoring",
@@ -186,6 +188,7 @@ __all__ = [
     "UnavailableError",
     "VersionRecord",
     "__version__",
+    "infer",
     "init",
     "open",
     "restore",
