@@ -59,6 +59,11 @@ BOUNDS = {
     "Contracts and settings": {
         "lake.contract.MAX_CONTRACT_BYTES": "a contract",
         "lake.contract.MAX_COLUMNS": "columns of a contract",
+        "lake.contract.MAX_DUPLICATE_WINDOW_ROWS": "newest rows whose event ids are compared",
+        "lake.expectations.MAX_EXPECTATIONS": "expectations of a contract",
+        "lake.expectations.MAX_SET_VALUES": "values of a set that is expected",
+        "lake.expectations.MAX_PATTERN_CHARS": "characters of a pattern that is expected",
+        "lake.expectations.MAX_FRESHNESS_HOURS": "hours of freshness",
         "lake.columns.MAX_COLUMN_NAME": "characters of a column's name",
         "lake.inference.MAX_SAMPLE_ROWS": "rows that a contract is inferred from",
         "lake.inference.MAX_SAMPLE_BYTES": "text that a contract is inferred from",

@@ -236,4 +236,4 @@ def _expected_of(expectation: Expectation) -> str:
 
 
 def _time(at: datetime | None) -> str:
-    return at.isoformat() if at else "unsaid"
+    return at.isoformat().replace("+00:00", "Z") if at else "unsaid"

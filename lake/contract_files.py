@@ -87,9 +87,9 @@ def read_contract(folder: Path, name: str, version: int | None = None) -> Contra
         IntegrityError: it is missing, damaged, or another table's.
     """
     path = newest_contract(folder) if version is None else contract_file(folder, version)
+    if path is None or not path.exists():
+        raise IntegrityError(f"{name}: its contract is missing")
     try:
-        if path is None or not path.exists():
-            raise IntegrityError(f"{name}: its contract is missing")
         contract = Contract.from_json(path.read_text(encoding="utf-8"))
     except (InvalidError, UnicodeDecodeError) as exc:
         raise IntegrityError(

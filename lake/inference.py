@@ -113,13 +113,7 @@ class _Sample:
             if name in self.mixed:
                 guesses.append(f"{self.mixed[name]}: such rows will not fit")
             always = self.values[name] == self.rows
-            if always:
-                guesses.append(
-                    f"it had a value in each of {self.rows} rows, so it may not be null; take that "
-                    "out if it may be missing, for later it can no longer be taken back"
-                )
-            column = Column(name=name, type=settled(type_), nullable=not always)
-            yield column, guesses
+            yield Column(name=name, type=settled(type_), nullable=not always), guesses
 
 
 def infer_schema(source: Any, *, name: str, purpose: str) -> Inferred:
@@ -130,13 +124,13 @@ def infer_schema(source: Any, *, name: str, purpose: str) -> Inferred:
     """
     try:
         schema = source.schema if hasattr(source, "schema") else pa.schema(source)
-        columns = [(Column.read_in_place(field), []) for field in pa.schema(schema)]
+        columns = [Column.read_in_place(field) for field in pa.schema(schema)]
     except (TypeError, ValueError) as exc:
         raise InvalidError(
             f"a {type(source).__name__} has no Arrow schema",
             hint="give an Arrow schema or table, or the path of a file",
         ) from exc
-    return _inferred(columns, name, purpose)
+    return _inferred([(column, []) for column in columns], name, purpose)
 
 
 def infer_json_schema(text: str, *, name: str, purpose: str) -> Inferred:
@@ -182,7 +176,7 @@ def infer_file(
             raise InvalidError(
                 f"unknown format {other!r}", hint="known are jsonl, csv, parquet and arrow"
             )
-    return _inferred(list(sample.columns()), name, purpose)
+    return _inferred(list(sample.columns()), name, purpose, sampled=sample.rows)
 
 
 def _sampled(
@@ -264,8 +258,11 @@ def _damaged(path: Path) -> InvalidError:
     )
 
 
-def _inferred(columns: list[tuple[Column, list[str]]], name: str, purpose: str) -> Inferred:
-    guesses = [f"{column.name}: {line}" for column, lines in columns for line in lines]
+def _inferred(
+    columns: list[tuple[Column, list[str]]], name: str, purpose: str, *, sampled: int = 0
+) -> Inferred:
+    guesses = list(_always(columns, sampled))
+    guesses += [f"{column.name}: {line}" for column, lines in columns for line in lines]
     given: set[Role] = set()
     found = []
     for column, _ in columns:
@@ -278,6 +275,16 @@ def _inferred(columns: list[tuple[Column, list[str]]], name: str, purpose: str) 
             guesses.append(f"{column.name}: {hint}")
     contract = Contract(slice=name, purpose=purpose, columns=tuple(found))
     return Inferred(contract=contract, guesses=tuple(guesses))
+
+
+def _always(columns: list[tuple[Column, list[str]]], sampled: int) -> Iterator[str]:
+    """What was never missing in a sample may be missing later."""
+    always = [column.name for column, _ in columns if sampled and not column.nullable]
+    if always:
+        yield (
+            f"{', '.join(always)}: had a value in all {sampled} rows, so nullable is false; take "
+            "that out where one may be missing, for once rows are stored it is a promise"
+        )
 
 
 def _role(column: Column, given: set[Role]) -> Role | None:

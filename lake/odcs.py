@@ -249,8 +249,8 @@ class _Reader:
         for place, given in enumerate(_list(document.get("slaProperties", []), "slaProperties")):
             said = _mapping(given, f"slaProperties[{place}]")
             value, unit = said.get("value"), str(said.get("unit", "d")).lower()
-            whole = isinstance(value, int) and not isinstance(value, bool)
-            if said.get("property") in {"retention", "re"} and whole and unit in _DAYS | _YEARS:
+            is_retention = said.get("property") in {"retention", "re"} and unit in _DAYS | _YEARS
+            if is_retention and isinstance(value, int) and not isinstance(value, bool):
                 days = value * (_DAYS_OF_A_YEAR if unit in _YEARS else 1)
             else:
                 self.not_taken.append(f"slaProperties[{place}]: {str(said.get('property'))[:40]}")

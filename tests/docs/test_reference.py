@@ -95,6 +95,7 @@ INWARD = {
     "MAX_OFFSET_ATTEMPTS",
     "MAX_PROBLEMS",
     "MAX_REBASES",
+    "MAX_REJECTED_SHARE",  # what holds where a contract says none
     "MAX_SHOWN",
     "MAX_STATISTIC_CHARS",
 }

@@ -7,6 +7,7 @@ from hypothesis import given
 from backstory.lake.contract import Contract
 from backstory.lake.contract_change import Change, can_widen, changes, successor
 from backstory.lake.errors import ConflictError, IncompatibleContractError
+from backstory.lake.signals import signals_of
 from backstory.lake.types import parse_type
 from tests.lake.contracts import contracts, types
 
@@ -97,7 +98,7 @@ def test_all_breaking_points_are_named() -> None:
 
 
 def test_many_breaking_points_are_counted() -> None:
-    many = dataclasses.replace(OLD, signals=tuple(f"s{n}" for n in range(30)))  # type: ignore[arg-type]  # words
+    many = dataclasses.replace(OLD, signals=signals_of([f"s{n}" for n in range(30)]))
     with pytest.raises(IncompatibleContractError, match="; and 10 more"):
         successor(many, dataclasses.replace(many, signals=()))
 

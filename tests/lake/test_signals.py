@@ -62,7 +62,7 @@ def test_words_are_written_as_they_always_were() -> None:
 )
 def test_what_is_no_signal(document: object, problem: str) -> None:
     with pytest.raises(InvalidError, match=problem):
-        signals_of(["u", "u"] if document == "up" else document)  # type: ignore[arg-type]  # wrong on purpose
+        signals_of(["u", "u"] if document == "up" else document)
 
 
 def test_a_signal_begins_with_the_version_that_first_had_it() -> None:
