@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from aiodataloader import DataLoader
 
 from backstory.lineage import abandoning
+from backstory.lineage.contracting import ContractVersion, contract_versions
 from backstory.lineage.parts import Parts
 from backstory.lineage.pinning import Pinned, told
 from backstory.lineage.store import models, neighbours, recorded
@@ -37,6 +38,7 @@ class Loaders:
 
     slices: DataLoader[int, slice_reads.SliceRecord | None]
     rows_added: DataLoader[int, int]
+    contracts: DataLoader[int, Sequence[ContractVersion]]
     snapshots: DataLoader[int, slice_reads.SnapshotRecord | None]
     runs: DataLoader[int, RunRecord | None]
     versions: DataLoader[int, models.VersionRecord | None]
@@ -97,6 +99,7 @@ def make_loaders(parts: Parts, threads: Executor, as_of: datetime | None = None)
     return Loaders(
         slices=loader(slice_reads.slices_by_id, None),
         rows_added=loader(slice_reads.rows_added, 0),
+        contracts=loader(contract_versions, ()),
         snapshots=loader(slice_reads.snapshots, None),
         runs=loader(abandoning.runs_by_id, None),
         versions=loader(models.versions, None),

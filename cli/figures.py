@@ -27,8 +27,11 @@ SHORT_ID = 13  # of a UUIDv7: its time to the millisecond
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")  # of Git, with either hash
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 _MARKS = {
-    "✓": {"ok", "verified", "intact", "accepted", "completed", "held", "copied", "live", "yes"},
-    "✗": {"problem", "missing", "failed", "aborted", "damaged", "rejected", "no"},
+    "✓": {
+        *("ok", "verified", "intact", "accepted", "completed", "held", "copied", "live", "yes"),
+        "compatible",
+    },
+    "✗": {"problem", "missing", "failed", "aborted", "damaged", "rejected", "no", "breaking"},
     "!": {"warning", "abandoned", "erased", "watched"},
     "…": {"started", "running"},
     "=": {"duplicate"},

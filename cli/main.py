@@ -30,6 +30,7 @@ COMMANDS: dict[str, dict[str, str]] = {
     "Feedback": {
         "ingest": "Append files of feedback to a slice, each exactly once.",
         "slices": "List the slices.",
+        "contract": "Show the contract of a slice, as YAML.",
         "history": "Show a slice's commits, newest first.",
         "show": "Show a slice at a version or a time, or a run.",
         "diff": "Show what changed between two versions of a slice.",

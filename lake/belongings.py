@@ -15,6 +15,7 @@ from pathlib import Path
 
 from backstory.lake.checkpoints import checkpoint_records
 from backstory.lake.commits import paths_added
+from backstory.lake.contract_files import CONTRACT_FOLDER
 from backstory.lake.linked import LINK_FILE, LinkedTable
 from backstory.lake.location import inside
 from backstory.lake.pinned import (
@@ -25,7 +26,7 @@ from backstory.lake.pinned import (
 )
 from backstory.lake.segments import log_files
 from backstory.lake.snapshot import Table
-from backstory.lake.table import CONTRACT_FOLDER, SliceTable
+from backstory.lake.table import SliceTable
 from backstory.lake.versions import read_version
 
 

@@ -35,6 +35,8 @@ CRASHPOINTS = frozenset(
         "restore.built",
         "outbox.sent",
         "link.written",
+        "contract.written",
+        "contract.committed",
     }
 )
 

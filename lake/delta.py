@@ -50,7 +50,7 @@ def create_delta(
     DeltaTable.create(
         folder,
         contract.stored_schema,
-        configuration=_settings(contract),
+        configuration=settings_of(contract),
         commit_properties=CommitProperties(custom_metadata={COMMIT_KEY: about}),
     )
     if table_id is not None:
@@ -62,14 +62,26 @@ def create_delta(
 def open_for_append(folder: Path, contract: Contract) -> DeltaTable:
     """A handle on the newest version, to append with.
 
+    Args:
+        folder: where the table lies.
+        contract: the one that its newest version is under.
+
     Raises:
         NotFoundError: there is no log, or not all of it.
         IntegrityError: a file of the log is damaged, or a setting is not ours any more.
         UnavailableError: the operating system does not let it be read.
     """
-    delta = open_delta(folder, name=contract.slice)
+    return check_settings(open_delta(folder, name=contract.slice), contract)
+
+
+def check_settings(delta: DeltaTable, contract: Contract) -> DeltaTable:
+    """The same handle, if its table has the settings of its contract.
+
+    Raises:
+        IntegrityError: a setting is not ours any more.
+    """
     found = delta.metadata().configuration
-    for key, value in _settings(contract).items():
+    for key, value in settings_of(contract).items():
         if found.get(key) != value:
             raise IntegrityError(
                 f"{contract.slice}: setting {key} is {found.get(key)!r}, not {value!r}",
@@ -133,7 +145,7 @@ def _set_table_id(entry: Path, table_id: str) -> None:
     entry.write_text("".join(lines))
 
 
-def _settings(contract: Contract) -> dict[str, str]:
+def settings_of(contract: Contract) -> dict[str, str]:
     """Delta's settings of a table: its log lives, and bounds of personal columns are not kept."""
     indexed = [
         f"`{f.name}`"

@@ -9,6 +9,7 @@
     ├── ConflictError           somebody else was first: expected and found
     │   └── OffsetConflict      an offset of a source that holds other rows, or lies behind
     ├── RefusedError            understood, and not allowed
+    │   └── IncompatibleContractError  a contract that its table cannot bear: its breaking points
     ├── IntegrityError          bytes are not what was recorded
     └── UnavailableError        disk full, a lock held too long: try again later
         └── NotPermittedError   the operating system or the database does not permit it
@@ -18,6 +19,8 @@ Errors know nothing of exit codes or HTTP; the edges (cli, api) map these classe
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+MAX_BREAKING_TOLD = 20
 
 
 class BackstoryError(Exception):
@@ -62,6 +65,23 @@ class ConflictError(BackstoryError):
 
 class RefusedError(BackstoryError):
     """Understood, and not allowed."""
+
+
+class IncompatibleContractError(RefusedError):
+    """A contract that its table cannot bear.
+
+    Attributes:
+        breaking: its breaking points, each as one line.
+    """
+
+    def __init__(self, slice_name: str, breaking: Sequence[str]) -> None:
+        more = len(breaking) - MAX_BREAKING_TOLD
+        rest = f"; and {more} more" if more > 0 else ""
+        super().__init__(
+            f"{slice_name}: {'; '.join(breaking[:MAX_BREAKING_TOLD])}{rest}",
+            hint="take these changes back, or make a slice of another name with the new contract",
+        )
+        self.breaking = tuple(breaking)
 
 
 class IntegrityError(BackstoryError):

@@ -1,7 +1,8 @@
 """The lake's front door: its tables by name, and its artifacts.
 
 Keeps true: a name means one table, ours or linked; a wrong name gets "did you mean". A table of
-ours that was opened once stays open, because its handle knows the log so far. What can be done
+ours that was opened once stays open, because its handle knows the log so far; it is given under its
+newest contract, whoever wrote that. What can be done
 with a table is said by the modules of this package: `table`, `snapshot`, `pins`, `verify`.
 
     lake = Lake(home / "lake", home / "artifacts")
@@ -16,11 +17,12 @@ from pathlib import Path
 from backstory.lake.blobs import Blobs
 from backstory.lake.commits import LOG_FOLDER
 from backstory.lake.contract import Contract
+from backstory.lake.contract_files import CONTRACT_FOLDER, newest_contract
 from backstory.lake.errors import ConflictError, InvalidError, NotFoundError, RefusedError
 from backstory.lake.linked import LINK_FILE, LINKS_FOLDER, LinkedTable, link
 from backstory.lake.location import check_openable, folder_of, name_of
 from backstory.lake.snapshot import Table
-from backstory.lake.table import CONTRACT_FOLDER, SliceTable, newest_contract
+from backstory.lake.table import SliceTable
 
 
 class Lake:
@@ -78,8 +80,9 @@ class Lake:
             NotFoundError: there is none of that name.
             RefusedError: it is a linked table.
         """
-        if name in self._open:
-            return self._open[name]
+        if table := self._open.get(name):
+            table.refresh()
+            return table
         if self._is_linked(name):
             raise RefusedError(f"{name} is a linked table: others write it, we only read")
         try:

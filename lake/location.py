@@ -84,6 +84,11 @@ def interactions_of(model: str) -> str:
     return f"{_INTERACTIONS}/{check_name(model)}"
 
 
+def is_interactions(name: str) -> bool:
+    """Whether a table holds the interactions of a model."""
+    return name.startswith(f"{_INTERACTIONS}/")
+
+
 def folder_of(name: str) -> str:
     """The folder of a table below the lake's root."""
     return check_table_name(name).replace("/", "__")

@@ -25,6 +25,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from backstory.lake.checkpoints import make_checkpoint
+from backstory.lake.contract_files import CONTRACT_FOLDER
 from backstory.lake.copying import KnownDigests, copy_files, hash_files, rewrite_rows
 from backstory.lake.crash import crashpoint
 from backstory.lake.errors import (
@@ -61,7 +62,6 @@ from backstory.lake.pinned import (
 from backstory.lake.sealed import seal
 from backstory.lake.segments import segment
 from backstory.lake.snapshot import OpenedBy, Snapshot, Table
-from backstory.lake.table import CONTRACT_FOLDER
 
 _FORMAT = 1
 _LOCK_FILE = ".lock"

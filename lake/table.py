@@ -39,14 +39,23 @@ from backstory.lake.commits import (
     latest_version,
 )
 from backstory.lake.contract import SYSTEM_COLUMNS, Contract
+from backstory.lake.contract_commit import bring_under, contract_version_of
+from backstory.lake.contract_files import (
+    CONTRACT_FOLDER,
+    contract_file,
+    other_contracts,
+    read_contract,
+    write_first,
+)
 from backstory.lake.crash import crashpoint
 from backstory.lake.delta import (
     CHECKPOINT_INTERVAL,
+    check_settings,
     create_delta,
     not_now,
-    open_for_append,
     sync_log,
 )
+from backstory.lake.earlier import digests_under
 from backstory.lake.errors import (
     BackstoryError,
     ConflictError,
@@ -62,13 +71,11 @@ from backstory.lake.files import (
     make_folder,
     sync_folder,
     write_data_file,
-    write_durably,
 )
-from backstory.lake.location import folder_of, translate_os_error
+from backstory.lake.location import folder_of
 from backstory.lake.rows import batch_digest
-from backstory.lake.versions import delta_damage
+from backstory.lake.versions import delta_damage, open_delta
 
-CONTRACT_FOLDER = "_contract"
 MAX_SOURCE_CHARS = 200
 MAX_OFFSET = 2**63 - 1
 MAX_REBASES = 100  # over appends of other sources, inside delta-rs
@@ -121,7 +128,7 @@ class SliceTable:
     Attributes:
         name: the slice's name.
         folder: where the table lies.
-        contract: what its rows promise.
+        contract: what its rows promise: the newest that this process knows.
     """
 
     def __init__(self, folder: Path, contract: Contract) -> None:
@@ -131,6 +138,7 @@ class SliceTable:
         self._lock = threading.Lock()  # guards the handle: a check and its commit belong together
         self._delta: DeltaTable | None = None
         self._opened_at = 0
+        self._under = 0  # the version of the contract that Delta was under when it was opened
         self._synced = -1  # what an append has just synced is not synced again to be registered
 
     @classmethod
@@ -149,7 +157,7 @@ class SliceTable:
             make_folder(root)
             with tempfile.TemporaryDirectory(dir=root, prefix=TEMPORARY_PREFIX) as aside:
                 table = Path(aside) / folder.name
-                _write_contract(table, contract)
+                write_first(table, contract)
                 create_delta(table, contract, at=at, table_id=table_id)
                 sync_folder(table)
                 crashpoint("slice.built")
@@ -175,7 +183,7 @@ class SliceTable:
         folder = root / folder_of(name)
         if not any((folder / part).is_dir() for part in (LOG_FOLDER, CONTRACT_FOLDER)):
             raise NotFoundError(f"there is no slice {name}", hint="see `backstory slices`")
-        return cls(folder, _read_contract(folder, name))
+        return cls(folder, read_contract(folder, name))
 
     @property
     def uri(self) -> str:
@@ -219,7 +227,7 @@ class SliceTable:
         """Append rows that passed the gate, exactly once.
 
         Args:
-            rows: what `pass_gate` returned for this table's contract.
+            rows: what `pass_gate` returned for this table's contract, or for an earlier one of it.
             source: who sends; one writer at a time, enforced by the log.
             offset: end position of the batch in its source, strictly increasing.
             at: the time of the commit and of its rows' `_ingested_at`.
@@ -234,14 +242,17 @@ class SliceTable:
             InvalidError: rows, source, offset or time are not of the right kind.
             UnavailableError: disk full, no permission, or too many rivals; send the batch again.
         """
-        _check(rows, self.contract, source, offset, at)
+        contract = self._passed(rows)
+        _check(source, offset, at)
         attempt = new_id()
         with self._lock:
             is_known = offset <= self._seen(source)
+            if contract.version > self._under:
+                self._come_under(contract, at=at, info=info)
         digest, file = (
             (batch_digest(rows), None)
             if is_known or rows.num_rows == 0
-            else self._write(rows, _stored(rows, self.contract, source, offset, at), attempt)
+            else self._write(rows, contract, (source, offset, at), attempt)
         )
         record = AppendRecord(
             attempt=attempt,
@@ -249,12 +260,41 @@ class SliceTable:
             offset=offset,
             batch=digest,
             rows=rows.num_rows,
-            contract_version=self.contract.version,
+            contract_version=contract.version,
             at=at,
             info=info,
         )
         with self._lock:
-            return self._commit(record, file)
+            return self._commit(record, file, rows)
+
+    def refresh(self) -> Contract:
+        """The newest contract, whoever wrote it; one look at the folder where it is known.
+
+        Raises:
+            IntegrityError: it is damaged.
+        """
+        if contract_file(self.folder, self.contract.version + 1).exists():
+            self.contract = read_contract(self.folder, self.name)
+        return self.contract
+
+    def settle(self, *, at: datetime, info: Mapping[str, Any] = _NOTHING) -> int | None:
+        """Bring the Delta table under its newest contract, where a crash came between.
+
+        Returns:
+            The Delta version that did; None where there was nothing to do.
+        """
+        contract = self.refresh()
+        with self._lock:
+            self._handle()
+            if contract.version > self._under:
+                return self._come_under(contract, at=at, info=info)
+        return None
+
+    def digests(self, rows: pa.Table) -> list[str]:
+        """The digest of rows, then those that they had or would have under other contracts."""
+        contract = self.refresh()
+        known = [contract, *other_contracts(self.folder, contract)] if contract.version > 1 else []
+        return [batch_digest(rows), *digests_under(rows, rows.schema, known)]
 
     def sync_commits(self, versions: Iterable[int]) -> None:
         """Have commits survive a power cut, whoever made them: he may not have come as far.
@@ -265,20 +305,48 @@ class SliceTable:
         if unsure := [version for version in versions if version != self._synced]:
             sync_log(self.folder, *unsure)
 
-    def _write(self, rows: pa.Table, stored: pa.Table, attempt: str) -> tuple[str, DataFile]:
+    def _passed(self, rows: pa.Table) -> Contract:
+        """The contract that rows have passed; between gate and append it may have changed."""
+        if _has_schema(rows, self.contract):
+            return self.contract
+        for contract in other_contracts(self.folder, self.contract):
+            if _has_schema(rows, contract):
+                return contract
+        raise InvalidError(
+            f"{self.name}: rows did not pass the gate of its contract",
+            hint="pass them through pass_gate first",
+        )
+
+    def _come_under(
+        self, contract: Contract, *, at: datetime, info: Mapping[str, Any]
+    ) -> int | None:
+        version = bring_under(self.folder, contract, at=at, info=info)
+        crashpoint("contract.committed")
+        self._delta = None
+        self._handle()
+        return version
+
+    def _write(
+        self,
+        rows: pa.Table,
+        contract: Contract,
+        system: tuple[str, int, datetime],
+        attempt: str,
+    ) -> tuple[str, DataFile]:
         """Digest the batch and write its file side by side: hashlib and pyarrow drop the GIL."""
         with ThreadPoolExecutor(max_workers=1) as pool:
             digest = pool.submit(batch_digest, rows)
-            file = write_data_file(stored, self.folder, self.contract, file_id=attempt)
+            stored = _stored(rows, contract, *system)
+            file = write_data_file(stored, self.folder, contract, file_id=attempt)
             return digest.result(), file
 
-    def _commit(self, record: AppendRecord, file: DataFile | None) -> Receipt:
+    def _commit(self, record: AppendRecord, file: DataFile | None, rows: pa.Table) -> Receipt:
         """Try to commit until the log holds the source's offset, by us or by somebody else."""
         attempts = 0
         while True:
             last = self._last(record.source)
             if record.offset <= last:
-                return self._outcome(record, file, last)
+                return self._outcome(record, file, rows, last)
             attempts += 1
             try:
                 self._try(record, file)
@@ -290,16 +358,18 @@ class SliceTable:
                     what = f"appending {record.source}@{record.offset} to {self.name}"
                     raise not_now(exc, what) from exc
             else:
-                return self._outcome(record, file, record.offset)
+                return self._outcome(record, file, rows, record.offset)
 
-    def _outcome(self, record: AppendRecord, file: DataFile | None, last: int) -> Receipt:
+    def _outcome(
+        self, record: AppendRecord, file: DataFile | None, rows: pa.Table, last: int
+    ) -> Receipt:
         """What the log says about the source's offset, made to survive a power cut."""
         head = latest_version(self.folder, after=self._handle().version())
         found = find_append(self.folder, source=record.source, offset=record.offset, head=head)
         is_ours = found is not None and found.attempt == record.attempt
         if not is_ours:
             self._discard(file)
-        if found is None or found.batch != record.batch:
+        if found is None or not (found.batch == record.batch or found.batch in self.digests(rows)):
             raise OffsetConflict(source=record.source, offset=record.offset, last=last)
         sync_log(self.folder, found.version)
         self._synced = found.version
@@ -362,51 +432,23 @@ class SliceTable:
     def _handle(self) -> DeltaTable:
         if self._delta is None:
             self.check_log()
-            self._delta = open_for_append(self.folder, self.contract)
+            delta = open_delta(self.folder, name=self.name)
+            self._under = contract_version_of(delta, self.folder)
+            if self._under > self.contract.version:
+                self.refresh()
+            contract = self.contract
+            if self._under < contract.version:
+                contract = read_contract(self.folder, self.name, self._under)
+            self._delta = check_settings(delta, contract)
             self._opened_at = self._delta.version()
         return self._delta
 
 
-def _write_contract(folder: Path, contract: Contract) -> None:
-    path = folder / CONTRACT_FOLDER / f"v{contract.version}.json"
-    path.parent.mkdir(parents=True)
-    write_durably(path, contract.to_json().encode())
+def _has_schema(rows: pa.Table, contract: Contract) -> bool:
+    return [(f.name, f.type) for f in rows.schema] == [(f.name, f.type) for f in contract.schema]
 
 
-def newest_contract(folder: Path) -> Path | None:
-    """The file of a table's newest contract."""
-    versions = [
-        int(path.stem[1:])
-        for path in (folder / CONTRACT_FOLDER).glob("v*.json")
-        if path.stem[1:].isdigit()
-    ]
-    return folder / CONTRACT_FOLDER / f"v{max(versions)}.json" if versions else None
-
-
-def _read_contract(folder: Path, name: str) -> Contract:
-    """The newest contract of a table."""
-    path = newest_contract(folder)
-    if path is None:
-        raise IntegrityError(f"{name}: its contract is missing")
-    try:
-        contract = Contract.from_json(path.read_text(encoding="utf-8"))
-    except (InvalidError, UnicodeDecodeError) as exc:
-        raise IntegrityError(
-            f"{name}: contract {path.name} is not what was written: {exc}"
-        ) from exc
-    except OSError as exc:
-        raise translate_os_error(exc, f"reading the contract of {name}") from exc
-    if contract.slice != name:
-        raise IntegrityError(f"{name}: {path.name} is the contract of {contract.slice}")
-    return contract
-
-
-def _check(rows: pa.Table, contract: Contract, source: str, offset: int, at: datetime) -> None:
-    if [(f.name, f.type) for f in rows.schema] != [(f.name, f.type) for f in contract.schema]:
-        raise InvalidError(
-            f"{contract.slice}: rows did not pass the gate of its contract",
-            hint="pass them through pass_gate first",
-        )
+def _check(source: str, offset: int, at: datetime) -> None:
     if not 0 < len(source) <= MAX_SOURCE_CHARS or not source.isprintable():
         raise InvalidError(
             f"source {source[:40]!r} is no name: 1 to {MAX_SOURCE_CHARS} characters",

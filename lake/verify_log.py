@@ -15,12 +15,13 @@ import pyarrow.parquet as pq
 from backstory.lake.checkpoints import checkpoint_records
 from backstory.lake.commits import LOG_FOLDER
 from backstory.lake.contract import Contract
+from backstory.lake.contract_files import CONTRACT_FOLDER
 from backstory.lake.manifest import Manifest
 from backstory.lake.replay import LogDamageError, LogState, replay
 from backstory.lake.sealed import read_sealed
 from backstory.lake.segments import LogFile, log_files
 from backstory.lake.snapshot import Snapshot, Table
-from backstory.lake.table import CONTRACT_FOLDER, SliceTable
+from backstory.lake.table import SliceTable
 from backstory.lake.tally import Expected, Tally
 
 

@@ -3,13 +3,16 @@
 Idempotent. A crash between a Delta commit and its registration leaves a commit that the next
 command registers, with an audit leaf of its own. It is synced before: whoever made it may have been
 killed before doing so, and what the store knows must not be gone from the lake after a power cut.
+A contract that was written, and that its table has not come under, is carried through.
 Costs one look at the log per slice when there is nothing to do. Linked tables are registered the
 same way; what others commit is somebody else's act, so their commits carry no actor.
 """
 
 import logging
+from collections.abc import Mapping
 
 from backstory.lake.commits import Commit, added_files, log_entry, read_commits
+from backstory.lake.contract_files import contract_file, other_contracts
 from backstory.lake.delta import drop_torn
 from backstory.lake.errors import ConflictError, IntegrityError, NotFoundError
 from backstory.lake.linked import LinkedTable
@@ -19,7 +22,7 @@ from backstory.lake.verify import log_entry_digest
 from backstory.lineage.graph import EntityKind
 from backstory.lineage.matching import match_commits
 from backstory.lineage.parts import Parts
-from backstory.lineage.store import slices, tables, writes
+from backstory.lineage.store import contracts, slices, tables, writes
 from backstory.lineage.store.unit_of_work import Unit
 from backstory.lineage.times import EPOCH
 
@@ -36,13 +39,21 @@ def catch_up(parts: Parts) -> int:
     """
     with parts.store.reader() as conn:
         known = slices.last_versions(conn)
-    return sum([_caught_up(parts, name, known.get(name)) for name in parts.lake.names()])
+        agreed = contracts.newest_versions(conn)
+    return sum([_caught_up(parts, name, known.get(name), agreed) for name in parts.lake.names()])
 
 
-def _caught_up(parts: Parts, name: str, known: tuple[int, int] | None) -> int:
+def _caught_up(
+    parts: Parts, name: str, known: tuple[int, int] | None, agreed: Mapping[int, int]
+) -> int:
     """Register one table; its damage, or a name that a model took, must not close the home."""
     try:
-        if known and not log_entry(parts.lake.folder(name), known[1] + 1).exists():
+        folder = parts.lake.folder(name)
+        if (
+            known
+            and not log_entry(folder, known[1] + 1).exists()
+            and not contract_file(folder, agreed.get(known[0], 0) + 1).exists()
+        ):
             return 0
         registered = register_commits(parts, name)
         match_commits(parts, name)
@@ -73,9 +84,9 @@ def register_commits(parts: Parts, name: str) -> int:
         with parts.unit("commits.register", f"slice:{name}") as unit:
             record = slices.slice_by_name(unit.connection, name)
             slice_id = record.id if record else _register_slice(unit, table)
-            _register_contracts(unit, slice_id, table)
             after = record.last_version if record else -1
             _drop_torn(table, after)
+            _register_contracts(parts, unit, slice_id, table)
             batch = read_commits(
                 table.folder,
                 name=name,
@@ -122,17 +133,27 @@ def _register_slice(unit: Unit, table: Table) -> int:
     return slice_id
 
 
-def _register_contracts(unit: Unit, slice_id: int, table: Table) -> None:
+def _register_contracts(parts: Parts, unit: Unit, slice_id: int, table: Table) -> None:
+    """Register new contracts, after the table has come under the newest of them."""
     known = slices.contract_digests(unit.connection, slice_id)
-    if table.contract.version not in known:
-        writes.insert(
-            unit,
-            tables.contract,
-            slice=slice_id,
-            version=table.contract.version,
-            digest=table.contract.digest,
-            body=table.contract.to_json(),
-        )
+    if table.contract.version in known:
+        return
+    new = [table.contract]
+    if isinstance(table, SliceTable):
+        actor = {"actor": parts.actor.name, "known_by": parts.actor.known_by}
+        table.settle(at=parts.clock(), info=actor)
+        new += other_contracts(table.folder, table.contract)
+    for contract in new:
+        if contract.version not in known:
+            writes.insert(
+                unit,
+                tables.contract,
+                slice=slice_id,
+                version=contract.version,
+                digest=contract.digest,
+                body=contract.to_json(),
+            )
+    unit.note(contracts=sorted(contract.version for contract in new))
 
 
 def _register_commit(unit: Unit, slice_id: int, commit: Commit, table: Table) -> None:

@@ -23,10 +23,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from backstory.lake.contract import Contract
 from backstory.lake.errors import ConflictError, InvalidError
+from backstory.lake.evolving import Evolved
 from backstory.lake.files import make_folder, sync_folder, write_durably
 from backstory.lake.lakehouse import Lake
 from backstory.lake.location import check_openable, translate_os_error
+from backstory.lake.signals import SignalLife
 from backstory.lake.snapshot import Snapshot
 from backstory.lake.table import Receipt
 from backstory.lineage import (
@@ -35,6 +38,7 @@ from backstory.lineage import (
     closing,
     commanding,
     comparing,
+    contracting,
     declaring,
     deploying,
     diagnosing,
@@ -63,6 +67,7 @@ from backstory.lineage import (
 from backstory.lineage.audit.leaf import Actor, KnownBy
 from backstory.lineage.backup import taking
 from backstory.lineage.catch_up import catch_up
+from backstory.lineage.contracting import ContractVersion
 from backstory.lineage.ids import uuid7
 from backstory.lineage.keys import create_key, key_check
 from backstory.lineage.parts import Parts
@@ -93,6 +98,11 @@ class Home(Parts):
 
     create_slice = ingest.create_slice
     link_slice = ingest.link_slice
+    contract = contracting.contract
+    contracts = contracting.contracts
+    signals = contracting.signals
+    check_contract = contracting.check_contract
+    evolve = contracting.evolve
     slices = inspecting.list_slices
     history = inspecting.history
     show = inspecting.show
@@ -183,6 +193,29 @@ class Slice:
     ) -> Receipt:
         """Append rows, exactly once; see `backstory.lineage.ingest.append`."""
         return ingest.append(self.home, self.name, rows, source=source, offset=offset, info=info)
+
+    @property
+    def contract(self) -> Contract:
+        """What its rows promise now; `contracts` has what they promised before."""
+        return self.home.contract(self.name).contract
+
+    def contracts(self, *, as_of: datetime | None = None) -> list[ContractVersion]:
+        """Its contracts, newest first; see `backstory.lineage.contracting.contracts`."""
+        return contracting.contracts(self.home, self.name, as_of=as_of)
+
+    def evolve(self, contract: Contract | str | Path) -> Evolved:
+        """Give it its next contract; see `backstory.lineage.contracting.evolve`.
+
+        Raises:
+            IncompatibleContractError: its rows cannot bear it; all breaking points are named.
+        """
+        return contracting.evolve(self.home, contract, slice_name=self.name)
+
+    def signals(
+        self, *, at: datetime | None = None, as_of: datetime | None = None
+    ) -> list[SignalLife]:
+        """What its users can say, or could say at a time; see `contracting.signals`."""
+        return contracting.signals(self.home, self.name, at=at, as_of=as_of)
 
     def at(self, version: int | datetime | None = None) -> Snapshot:
         """The slice at a version or a time, or as it is now, to be read.

@@ -19,11 +19,11 @@ from backstory.lake.errors import (
 )
 from backstory.lake.gate import pass_gate
 from backstory.lake.linked import LinkedTable
-from backstory.lake.location import check_name, translate_os_error
-from backstory.lake.rows import batch_digest
+from backstory.lake.location import check_name
 from backstory.lake.sources.files import read_file
 from backstory.lake.table import Outcome, Receipt, SliceTable
 from backstory.lineage.catch_up import register_commits
+from backstory.lineage.contract_input import contract_of
 from backstory.lineage.graph import EntityKind
 from backstory.lineage.matching import match_commits
 from backstory.lineage.parts import Parts
@@ -43,7 +43,7 @@ def create_slice(parts: Parts, contract: Contract | str | Path) -> SliceTable:
         InvalidError: the contract does not hold together.
         ConflictError: the name is taken.
     """
-    agreed = contract if isinstance(contract, Contract) else _contract_of(contract)
+    agreed = contract_of(contract)
     _check_free(parts, agreed.slice)
     table = parts.lake.create(agreed, at=parts.clock(), table_id=parts.new_id())
     register_commits(parts, agreed.slice)
@@ -58,7 +58,7 @@ def ensure_slice(parts: Parts, name: str, contract: str | Path) -> None:
     """
     if name in parts.lake.names():
         return
-    agreed = _contract_of(contract)
+    agreed = contract_of(contract)
     if agreed.slice != name:
         raise InvalidError(
             f"that is the contract of {agreed.slice}, not of {name}",
@@ -200,9 +200,11 @@ def _append(
     info: Mapping[str, Any],
 ) -> Receipt:
     """Append with the given offset, or with the next one of the source."""
-    digest = "" if offset is not None else batch_digest(rows)
+    digests = () if offset is not None else table.digests(rows)
     for attempt in range(MAX_OFFSET_ATTEMPTS):
-        at = offset if offset is not None else _next_offset(parts, table, source, digest, len(rows))
+        at = (
+            offset if offset is not None else _next_offset(parts, table, source, digests, len(rows))
+        )
         try:
             return table.append(
                 rows,
@@ -237,25 +239,15 @@ def _nothing(parts: Parts, table: SliceTable, source: str) -> Receipt:
         )
 
 
-def _next_offset(parts: Parts, table: SliceTable, source: str, digest: str, rows: int) -> int:
+def _next_offset(
+    parts: Parts, table: SliceTable, source: str, digests: Sequence[str], rows: int
+) -> int:
     register_commits(parts, table.name)
     with parts.store.reader() as conn:
         record = slices.slice_by_name(conn, table.name)
         if record is None:
             return rows
-        if known := slices.commit_of_batch(conn, record.id, source, digest):
-            return known.offset or 0
+        for digest in digests:
+            if known := slices.commit_of_batch(conn, record.id, source, digest):
+                return known.offset or 0
         return slices.last_offset(conn, record.id, source) + rows
-
-
-def _contract_of(contract: str | Path) -> Contract:
-    if isinstance(contract, str):
-        return Contract.from_yaml(contract)
-    try:
-        return Contract.from_yaml(contract.read_text("utf-8"))
-    except FileNotFoundError as exc:
-        raise NotFoundError(f"there is no file {contract}", hint="check its path") from exc
-    except OSError as exc:
-        raise translate_os_error(exc, f"reading {contract}") from exc
-    except UnicodeDecodeError as exc:
-        raise InvalidError(f"{contract} is not UTF-8 text", hint="a contract is YAML") from exc

@@ -18,7 +18,7 @@ from backstory.lineage.resolving import (
     resolve_slice_at,
     resolve_version,
 )
-from backstory.lineage.store import deployments, models, names, runs, slices, upgrade
+from backstory.lineage.store import contracts, deployments, models, names, runs, slices, upgrade
 from backstory.lineage.store.amendments import Amended, marks
 from backstory.lineage.store.loads import LoadRecord, newest_loads
 from backstory.lineage.store.recorded import with_commit_times, with_version_times
@@ -230,7 +230,7 @@ def show(
     with parts.store.reader(as_of) as conn:
         entity = found.snapshot.id if found.snapshot else 0
         pins = slices.pins_of(conn, [entity]).get(entity, [])
-        contract = slices.newest_contract(conn, found.slice.id) if as_of else None
+        contract = contracts.in_force(conn, found.slice.id, found.version)
         if found.commit is not None:
             [commit] = with_commit_times(conn, [found.commit])
             found = replace(found, commit=commit)

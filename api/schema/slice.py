@@ -1,4 +1,4 @@
-"""Feedback slices and their commits: names, counts and who sent them; never their rows."""
+"""Feedback slices, their commits and contracts: names, counts, who sent them; never their rows."""
 
 from collections.abc import Awaitable
 from datetime import datetime
@@ -6,8 +6,9 @@ from datetime import datetime
 import graphene
 
 from backstory.api.context import Info
+from backstory.api.schema.contract import ContractVersion, Signal
 from backstory.api.schema.entity import Entity, Node
-from backstory.api.schema.fields import SNAPSHOT, many, maybe, one, seconds
+from backstory.api.schema.fields import SNAPSHOT, argument, many, maybe, one, seconds
 from backstory.api.schema.paging import (
     Keyset,
     Page,
@@ -16,7 +17,8 @@ from backstory.api.schema.paging import (
     page_arguments,
 )
 from backstory.api.schema.scalars import DateTime, Digest, Long
-from backstory.lineage import inspecting, matching
+from backstory.lake.signals import SignalLife
+from backstory.lineage import contracting, inspecting, matching
 from backstory.lineage.lateness import lateness
 from backstory.lineage.resolving import SliceAt
 from backstory.lineage.store.slices import CommitRecord, SliceRecord
@@ -85,6 +87,24 @@ class Slice(graphene.ObjectType):
     rows = one(Long, "Rows that its commits added.")
     last_at = maybe(DateTime, "When it last changed.")
     history = one(HistoryConnection, "Its commits, newest first.", args=page_arguments())
+    contracts = many(ContractVersion, "The contracts that it has had, newest first.")
+    signals = many(
+        Signal,
+        "The signals that its users can give.",
+        args={"at": argument(DateTime, "Those that could be given then, as they were meant then.")},
+    )
+
+    @staticmethod
+    async def resolve_contracts(root: SliceRecord, info: Info) -> list[contracting.ContractVersion]:
+        """All versions."""
+        return list(reversed(await info.context.loaders.contracts.load(root.id)))
+
+    @staticmethod
+    async def resolve_signals(
+        root: SliceRecord, info: Info, at: datetime | None = None
+    ) -> list[SignalLife]:
+        """The taxonomy, now or at a time."""
+        return contracting.lives(await info.context.loaders.contracts.load(root.id), at)
 
     @staticmethod
     async def resolve_rows(root: SliceRecord, info: Info) -> int:
@@ -125,6 +145,13 @@ class SliceVersion(graphene.ObjectType):
     commit = maybe(Commit, "The commit that made it.")
     snapshot = maybe(SNAPSHOT, "The snapshot, where somebody used, pinned or named this version.")
     matches = one(Matches, "Of whose answers its rows speak.")
+    contract = maybe(ContractVersion, "The contract that holds at this version.")
+
+    @staticmethod
+    async def resolve_contract(root: SliceAt, info: Info) -> contracting.ContractVersion | None:
+        """The contract of then."""
+        known = await info.context.loaders.contracts.load(root.slice.id)
+        return contracting.in_force(known, root.version)
 
     @staticmethod
     def resolve_key(root: SliceAt, _info: Info) -> str:

@@ -63,7 +63,7 @@ def _create(session: Session, contract: Path) -> None:
     """Make a slice from a contract.
 
     The contract is a YAML file: the slice's name and purpose, and its columns with their types,
-    roles and personal-data tags.
+    roles and personal-data tags. An Open Data Contract Standard document (v3) is taken too.
     """
     with session.home() as home:
         table = home.create_slice(contract)

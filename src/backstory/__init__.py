@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         BatchRejectedError,
         ConflictError,
         GoneError,
+        IncompatibleContractError,
         IntegrityError,
         InvalidError,
         LimitExceededError,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
         UnavailableError,
     )
     from backstory.lake.reading import Reading
+    from backstory.lake.signals import Signal
     from backstory.lake.snapshot import (
         Snapshot,
     )
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from backstory.lineage.backup.restoring import restore
     from backstory.lineage.backup.taking import Backup
     from backstory.lineage.commanding import CommandFailedError
+    from backstory.lineage.contracting import ContractVersion
     from backstory.lineage.home import (
         Home,
         Slice,
@@ -54,6 +57,7 @@ if TYPE_CHECKING:
     from backstory.lineage.home import (
         open_home as open,  # noqa: A004 - backstory.open is the SDK's front door
     )
+    from backstory.lineage.inferring import infer
     from backstory.lineage.interaction import (
         Interaction,
         Part,
@@ -96,10 +100,12 @@ _HOMES = {
     "CommandFailedError": "backstory.lineage.commanding",
     "ConflictError": "backstory.lake.errors",
     "Contract": "backstory.lake.contract",
+    "ContractVersion": "backstory.lineage.contracting",
     "Drift": "backstory.lineage.trigger",
     "Erasure": "backstory.lineage.trigger",
     "GoneError": "backstory.lake.errors",
     "Home": "backstory.lineage.home",
+    "IncompatibleContractError": "backstory.lake.errors",
     "IntegrityError": "backstory.lake.errors",
     "Interaction": "backstory.lineage.interaction",
     "InteractionLog": "backstory.lineage.recording",
@@ -120,6 +126,7 @@ _HOMES = {
     "Role": "backstory.lake.contract",
     "RunRecord": "backstory.lineage.store.runs",
     "Schedule": "backstory.lineage.trigger",
+    "Signal": "backstory.lake.signals",
     "Slice": "backstory.lineage.home",
     "Snapshot": "backstory.lake.snapshot",
     "SnapshotRecord": "backstory.lineage.store.slices",
@@ -129,6 +136,7 @@ _HOMES = {
     "TriggerNotDue": "backstory.lineage.trigger",
     "UnavailableError": "backstory.lake.errors",
     "VersionRecord": "backstory.lineage.store.models",
+    "infer": "backstory.lineage.inferring",
     "init": "backstory.lineage.home",
     "open": "backstory.lineage.home",
     "restore": "backstory.lineage.backup.restoring",
@@ -143,10 +151,12 @@ __all__ = [
     "CommandFailedError",
     "ConflictError",
     "Contract",
+    "ContractVersion",
     "Drift",
     "Erasure",
     "GoneError",
     "Home",
+    "IncompatibleContractError",
     "IntegrityError",
     "Interaction",
     "InteractionLog",
@@ -167,6 +177,7 @@ __all__ = [
     "Role",
     "RunRecord",
     "Schedule",
+    "Signal",
     "Slice",
     "Snapshot",
     "SnapshotRecord",
@@ -177,6 +188,7 @@ __all__ = [
     "UnavailableError",
     "VersionRecord",
     "__version__",
+    "infer",
     "init",
     "open",
     "restore",

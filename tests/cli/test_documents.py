@@ -11,7 +11,7 @@ from deltalake import write_deltalake
 
 from backstory.cli.documents import document
 from tests.cli.running import run
-from tests.cli.shop import Shop, write_jsonl
+from tests.cli.shop import CONTRACT, Shop, write_jsonl
 
 GOLDEN = Path(__file__).parent / "golden"
 # Keys below these come from others: producers of facets, triggers' own conditions, users' columns.
@@ -131,6 +131,22 @@ def test_what_is_linked_has_its_shape(own_shop: Shop) -> None:
             state = run("state", "ext:shop:o-1", "--json", home=own_shop.home).data
             check_shape("state of others", state)
         check_shape(name, found)
+
+
+def test_contracts_have_their_shape(own_shop: Shop) -> None:
+    file = own_shop.folder / "wider.yaml"
+    file.write_text("signals: {up: {meaning: it helped, until: 2030-01-01}}\n" + CONTRACT)
+    sample = write_jsonl(own_shop.folder / "a.jsonl", 9)
+    asked = {
+        "contract check": ["check", str(file)],
+        "contract apply": ["apply", str(file)],
+        "contract show": ["thumbs/en"],
+        "contract history": ["history", "thumbs/en"],
+        "contract signals": ["signals", "thumbs/en"],
+        "contract infer": ["infer", str(sample), "--slice", "s", "--purpose", "p"],
+    }
+    for name, args in asked.items():
+        check_shape(name, run("contract", *args, "--json", home=own_shop.home).data)
 
 
 def test_triggers_have_their_shape(own_shop: Shop) -> None:

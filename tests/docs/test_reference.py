@@ -88,11 +88,14 @@ def test_every_error_is_documented(name: str) -> None:
 # What bounds our own work, and not what comes from outside.
 INWARD = {
     "MAX_ATTEMPTS",
+    "MAX_CONTRACT_RACES",
+    "MAX_CONTRACT_RIVALS",
     "MAX_MESSAGE_LENGTH",
     "MAX_NAMED",
     "MAX_OFFSET_ATTEMPTS",
     "MAX_PROBLEMS",
     "MAX_REBASES",
+    "MAX_REJECTED_SHARE",  # what holds where a contract says none
     "MAX_SHOWN",
     "MAX_STATISTIC_CHARS",
 }

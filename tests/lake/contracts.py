@@ -1,10 +1,13 @@
 """Contracts and types for tests."""
 
+from datetime import UTC, datetime
+
 import pyarrow as pa
 from hypothesis import strategies as st
 
 from backstory.lake.columns import Column, PersonalData, Role
 from backstory.lake.contract import Contract
+from backstory.lake.signals import Signal
 from backstory.lake.types import parse_type
 
 SCALARS = (
@@ -59,11 +62,22 @@ def contracts() -> st.SearchStrategy[Contract]:
         purpose=words.filter(str.strip),
         version=st.integers(1, 9),
         retention_days=st.none() | st.integers(1, 4000),
-        signals=st.lists(words.filter(str.strip), unique=True, max_size=3).map(tuple),
+        signals=st.lists(_signals(), unique_by=lambda s: s.name, max_size=3).map(tuple),
         description=words,
         columns=st.lists(_columns(), min_size=1, max_size=4, unique_by=lambda c: c.name)
         .map(_distinct_roles)
         .map(tuple),
+    )
+
+
+def _signals() -> st.SearchStrategy[Signal]:
+    instants = st.none() | st.datetimes(timezones=st.just(UTC))
+    return st.builds(
+        Signal,
+        name=st.text(_READABLE, max_size=10).filter(str.strip),
+        meaning=st.text(_READABLE, max_size=10),
+        since=instants,
+        until=st.none() | st.just(datetime.max.replace(tzinfo=UTC)),
     )
 
 

@@ -18,6 +18,7 @@ from backstory.lake.contract import (
 )
 from backstory.lake.errors import InvalidError, LimitExceededError
 from backstory.lake.location import interactions_of
+from backstory.lake.signals import Signal
 from tests.lake.contracts import column, contract_of, contracts
 
 THUMBS = """
@@ -60,7 +61,7 @@ def test_yaml_says_it_all() -> None:
     contract = thumbs()
     assert contract.slice == "thumbs/en"
     assert contract.retention_days == 365
-    assert contract.signals == ("thumb_up", "thumb_down")
+    assert contract.signals == (Signal(name="thumb_up"), Signal(name="thumb_down"))
     assert [c.name for c in contract.columns][:2] == ["event_id", "at"]
     assert contract.columns[4] == Column(
         name="age", type=pa.int32(), personal=PersonalData.INDIRECT, description="in years"
@@ -111,7 +112,7 @@ def test_words_given_as_text_become_words() -> None:
         "retention 0": ("365", "0", "count from 1"),
         "retention true": ("365", "true", "must be int, not bool"),
         "signals twice": ("thumb_down", "thumb_up", "distinct words"),
-        "signals numbers": ("thumb_down", "1", "list of words"),
+        "signals numbers": ("thumb_down", "1", "signals are words"),
         "no signal": ("thumb_down", "''", "distinct words"),
         "unknown type": ("int32", "int46", "column age: type 'int46' has the unknown word"),
         "naive time": ("{type: timestamp,", "{type: timestamp_ntz,", "needs type timestamp"),
