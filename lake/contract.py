@@ -38,6 +38,7 @@ from backstory.lake.columns import (
 )
 from backstory.lake.documents import MAX_DOCUMENT_BYTES, check_fields, load_json, load_yaml
 from backstory.lake.errors import InvalidError, LimitExceededError
+from backstory.lake.expectations import MAX_EXPECTATIONS, Expectation
 from backstory.lake.location import check_name, check_table_name
 
 __all__ = [
@@ -54,6 +55,9 @@ __all__ = [
 
 MAX_COLUMNS = 1_000
 MAX_CONTRACT_BYTES = MAX_DOCUMENT_BYTES
+MAX_REJECTED_SHARE = 0.5  # where the contract names none: more bad than good is another file
+DUPLICATE_WINDOW_ROWS = 200_000  # likewise
+MAX_DUPLICATE_WINDOW_ROWS = 10_000_000
 
 _FORMAT = "backstory-contract v1"
 
@@ -70,6 +74,10 @@ class Contract:
         retention_days: after how many days a row may go; None keeps it.
         signals: the words that its events may use.
         description: for people.
+        expectations: what is expected of values beyond their types.
+        max_rejected_share: a batch with a larger share of rejected rows is refused whole; 1 never.
+        duplicate_window: so many of the newest rows are searched for an event id that comes again;
+            None for the default, 0 for none.
         linked: it describes a table that others write: any column names, wall clocks too, no
             system columns, and no way in through the gate.
     """
@@ -81,12 +89,16 @@ class Contract:
     retention_days: int | None = None
     signals: tuple[str, ...] = ()
     description: str = ""
+    expectations: tuple[Expectation, ...] = ()
+    max_rejected_share: float = MAX_REJECTED_SHARE
+    duplicate_window: int | None = None
     linked: bool = False
 
     def __post_init__(self) -> None:
         check_table_name(self.slice)
         object.__setattr__(self, "columns", tuple(self.columns))
         object.__setattr__(self, "signals", tuple(self.signals))
+        object.__setattr__(self, "expectations", tuple(self.expectations))
         if not self.purpose.strip():
             raise InvalidError(
                 f"{self.slice}: a contract needs a purpose",
@@ -105,6 +117,7 @@ class Contract:
                 hint="write each once, for example [thumb_up, thumb_down]",
             )
         self._check_columns()
+        self._check_quality()
         if len(self.to_json().encode()) > MAX_CONTRACT_BYTES:
             raise LimitExceededError(
                 f"{self.slice}: the contract is larger than {MAX_CONTRACT_BYTES} bytes",
@@ -127,6 +140,37 @@ class Contract:
         if not self.linked:
             for column in self.columns:
                 check_writable(column, self.slice)
+
+    def _check_quality(self) -> None:
+        if len(self.expectations) > MAX_EXPECTATIONS:
+            raise LimitExceededError(
+                f"{self.slice}: {len(self.expectations)} expectations, at most {MAX_EXPECTATIONS} "
+                "are taken",
+                hint="put several into one row rule",
+            )
+        for expectation in self.expectations:
+            expectation.check_columns(self.columns)
+        if not 0 <= self.max_rejected_share <= 1:
+            raise InvalidError(
+                f"{self.slice}: max_rejected_share is not between 0 and 1",
+                hint="0.1 refuses a batch of which more than a tenth is rejected",
+            )
+        if not 0 <= (self.duplicate_window or 0) <= MAX_DUPLICATE_WINDOW_ROWS:
+            raise LimitExceededError(
+                f"{self.slice}: duplicate_window is not between 0 and {MAX_DUPLICATE_WINDOW_ROWS}",
+                hint="say in how many of the newest rows an event id is searched; 0 for none",
+            )
+
+    @property
+    def compared_rows(self) -> int:
+        """In how many of the newest rows an event id is searched; none where rows have no id.
+
+        What a model answered is recorded as it is said, also twice.
+        """
+        if self.column_with(Role.EVENT_ID) is None or self.slice.startswith("_"):
+            return 0
+        window = self.duplicate_window
+        return DUPLICATE_WINDOW_ROWS if window is None else window
 
     @property
     def schema(self) -> pa.Schema:
@@ -194,15 +238,21 @@ class Contract:
         return contract
 
     def _head(self) -> dict[str, Any]:
-        optional = {
+        optional: dict[str, Any] = {
             "version": self.version if self.version != 1 else None,
             "retention_days": self.retention_days,
             "signals": list(self.signals),
             "description": self.description,
+            "expectations": [expectation.to_document() for expectation in self.expectations],
             "linked": self.linked,
         }
-        head = {"slice": self.slice, "purpose": self.purpose}
-        return head | {name: value for name, value in optional.items() if value}
+        head: dict[str, Any] = {"slice": self.slice, "purpose": self.purpose}
+        head |= {name: value for name, value in optional.items() if value}
+        if self.max_rejected_share != MAX_REJECTED_SHARE:
+            head["max_rejected_share"] = self.max_rejected_share
+        if self.duplicate_window is not None:
+            head["duplicate_window"] = self.duplicate_window
+        return head
 
 
 def infer_contract(
@@ -231,6 +281,9 @@ _CONTRACT_FIELDS: Mapping[str, tuple[type, ...]] = {
     "retention_days": (int,),
     "signals": (list,),
     "description": (str,),
+    "expectations": (list,),
+    "max_rejected_share": (int, float),
+    "duplicate_window": (int,),
     "linked": (bool,),
     "columns": (dict, list),
 }
@@ -243,8 +296,14 @@ def _contract(document: Mapping[str, Any]) -> Contract:
     signals = fields.pop("signals", [])
     if not all(isinstance(signal, str) for signal in signals):
         raise InvalidError("contract: signals are a list of words", hint="put them in quotes")
+    expectations = tuple(
+        Expectation.from_document(place, said)
+        for place, said in enumerate(fields.pop("expectations", []), start=1)
+    )
     columns = tuple(Column.from_document(*named) for named in _named(fields.pop("columns")))
-    return Contract(columns=columns, signals=tuple(signals), **fields)
+    if "max_rejected_share" in fields:
+        fields["max_rejected_share"] = float(fields["max_rejected_share"])
+    return Contract(columns=columns, signals=tuple(signals), expectations=expectations, **fields)
 
 
 def _named(columns: dict[str, Any] | list[Any]) -> Iterable[tuple[str, object]]:
