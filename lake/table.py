@@ -18,27 +18,24 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Transaction
+from deltalake import DeltaTable, PostCommitHookProperties
 from deltalake.exceptions import CommitFailedError, DeltaError
-from deltalake.transaction import AddAction
 
+from backstory.lake.attempt import MAX_REBASES, Attempt, check_append
+from backstory.lake.batch import Batch
 from backstory.lake.checkpoints import add_checkpoint
 from backstory.lake.commits import (
-    COMMIT_KEY,
     LOG_FOLDER,
-    AppendRecord,
     find_append,
     latest_version,
 )
-from backstory.lake.contract import SYSTEM_COLUMNS, Contract
+from backstory.lake.contract import Contract
 from backstory.lake.crash import crashpoint
 from backstory.lake.delta import (
     CHECKPOINT_INTERVAL,
@@ -58,61 +55,23 @@ from backstory.lake.errors import (
 )
 from backstory.lake.files import (
     TEMPORARY_PREFIX,
-    DataFile,
     make_folder,
     sync_folder,
     write_data_file,
     write_durably,
 )
 from backstory.lake.location import folder_of, translate_os_error
-from backstory.lake.rows import batch_digest
+from backstory.lake.quarantine import write_quarantine
+from backstory.lake.receipt import Outcome, Receipt
+from backstory.lake.recent_events import RecentEvents
 from backstory.lake.versions import delta_damage
 
 CONTRACT_FOLDER = "_contract"
-MAX_SOURCE_CHARS = 200
-MAX_OFFSET = 2**63 - 1
-MAX_REBASES = 100  # over appends of other sources, inside delta-rs
 MAX_ATTEMPTS = 20  # against rivals of the same source, each decided anew
-RESERVED_SOURCES = "lake."  # application transactions that are not sources, such as lake.mutate
 
 _HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
 _log = logging.getLogger(__name__)
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
-
-
-class Outcome(StrEnum):
-    """What became of a batch."""
-
-    ACCEPTED = "accepted"
-    DUPLICATE = "duplicate"
-    EMPTY = "empty"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Receipt:
-    """The outcome of an append.
-
-    Attributes:
-        slice: the table's name.
-        outcome: whether the rows are new; empty where there was no row and no offset to record.
-        accepted: rows that this append added.
-        duplicate: rows that were there already.
-        rejected: rows that were refused.
-        version: the Delta version that holds the batch; None where there was nothing to commit.
-        contract_version: the contract that the stored rows passed; None likewise.
-        source: who sent the batch.
-        offset: end position of the batch in its source.
-    """
-
-    slice: str
-    outcome: Outcome
-    accepted: int
-    duplicate: int
-    rejected: int
-    version: int | None
-    contract_version: int | None
-    source: str
-    offset: int
 
 
 class SliceTable:
@@ -131,6 +90,7 @@ class SliceTable:
         self._lock = threading.Lock()  # guards the handle: a check and its commit belong together
         self._delta: DeltaTable | None = None
         self._opened_at = 0
+        self._events = RecentEvents(folder, contract)
         self._synced = -1  # what an append has just synced is not synced again to be registered
 
     @classmethod
@@ -208,23 +168,27 @@ class SliceTable:
 
     def append(
         self,
-        rows: pa.Table,
+        rows: pa.Table | Batch,
         *,
         source: str,
         offset: int,
         at: datetime,
         info: Mapping[str, Any] = _NOTHING,
         new_id: Callable[[], str],
+        replayed: Mapping[str, str] | None = None,
     ) -> Receipt:
-        """Append rows that passed the gate, exactly once.
+        """Append rows that passed the gate, exactly once, and put the others into quarantine.
+
+        Rows whose event id came before, in this batch or lately, are counted and not added.
 
         Args:
-            rows: what `pass_gate` returned for this table's contract.
+            rows: what `pass_gate` or `judge` returned for this table's contract.
             source: who sends; one writer at a time, enforced by the log.
             offset: end position of the batch in its source, strictly increasing.
             at: the time of the commit and of its rows' `_ingested_at`.
             info: what else to record with the commit, as JSON values.
             new_id: makes UUIDv7 text, for the data file and the attempt.
+            replayed: the quarantined rows that these are; see `attempt`.
 
         Returns:
             The receipt; `DUPLICATE` when the log holds this very batch at this offset.
@@ -234,27 +198,30 @@ class SliceTable:
             InvalidError: rows, source, offset or time are not of the right kind.
             UnavailableError: disk full, no permission, or too many rivals; send the batch again.
         """
-        _check(rows, self.contract, source, offset, at)
-        attempt = new_id()
+        batch = Batch.of(rows)
+        check_append(batch.rows, self.contract, source, offset, at)
         with self._lock:
             is_known = offset <= self._seen(source)
-        digest, file = (
-            (batch_digest(rows), None)
-            if is_known or rows.num_rows == 0
-            else self._write(rows, _stored(rows, self.contract, source, offset, at), attempt)
-        )
-        record = AppendRecord(
-            attempt=attempt,
+            looked_at = -1 if is_known else self._events.follow(self._handle())
+            fresh = batch.rows if is_known else self._events.fresh(batch.rows)
+        attempt = Attempt(
+            id=new_id(),
+            batch=batch,
             source=source,
             offset=offset,
-            batch=digest,
-            rows=rows.num_rows,
-            contract_version=self.contract.version,
             at=at,
             info=info,
+            contract_version=self.contract.version,
+            rows=fresh,
+            looked_at=looked_at,
+            replayed=replayed,
         )
+        if is_known:
+            attempt.digest = batch.digested()
+        else:
+            self._write(attempt)
         with self._lock:
-            return self._commit(record, file)
+            return self._commit(attempt)
 
     def sync_commits(self, versions: Iterable[int]) -> None:
         """Have commits survive a power cut, whoever made them: he may not have come as far.
@@ -265,66 +232,102 @@ class SliceTable:
         if unsure := [version for version in versions if version != self._synced]:
             sync_log(self.folder, *unsure)
 
-    def _write(self, rows: pa.Table, stored: pa.Table, attempt: str) -> tuple[str, DataFile]:
-        """Digest the batch and write its file side by side: hashlib and pyarrow drop the GIL."""
-        with ThreadPoolExecutor(max_workers=1) as pool:
-            digest = pool.submit(batch_digest, rows)
-            file = write_data_file(stored, self.folder, self.contract, file_id=attempt)
-            return digest.result(), file
+    def _write(self, attempt: Attempt) -> None:
+        """Write what the commit will name, and digest the batch beside it."""
+        if attempt.batch.rejected:
+            attempt.quarantine = write_quarantine(
+                self.folder, attempt.batch, self.contract, attempt=attempt.id
+            )
+        with ThreadPoolExecutor(max_workers=1) as pool:  # hashlib and pyarrow drop the GIL
+            digest = pool.submit(attempt.batch.digested)
+            try:
+                self._write_rows(attempt)
+                attempt.digest = digest.result()
+            except BackstoryError:
+                self._discard(attempt)
+                raise
 
-    def _commit(self, record: AppendRecord, file: DataFile | None) -> Receipt:
+    def _write_rows(self, attempt: Attempt) -> None:
+        attempt.file = None
+        if attempt.rows.num_rows:
+            stored = attempt.stored(self.contract)
+            attempt.file = write_data_file(stored, self.folder, self.contract, file_id=attempt.id)
+
+    def _commit(self, attempt: Attempt) -> Receipt:
         """Try to commit until the log holds the source's offset, by us or by somebody else."""
         attempts = 0
         while True:
-            last = self._last(record.source)
-            if record.offset <= last:
-                return self._outcome(record, file, last)
+            last = self._last(attempt.source)
+            if attempt.offset <= last:
+                return self._outcome(attempt, last)
             attempts += 1
+            self._look_again(attempt)
             try:
-                self._try(record, file)
+                self._try(attempt)
             except (DeltaError, OSError) as exc:
                 self._delta = None  # it may lag behind what just happened
-                may_try_again = isinstance(exc, CommitFailedError) and attempts < MAX_ATTEMPTS
-                if not may_try_again and record.offset > self._last(record.source):
-                    self._discard(file)
-                    what = f"appending {record.source}@{record.offset} to {self.name}"
+                most = MAX_ATTEMPTS if self._may_rebase(attempt) else MAX_REBASES
+                may_try_again = isinstance(exc, CommitFailedError) and attempts < most
+                if not may_try_again and attempt.offset > self._last(attempt.source):
+                    self._discard(attempt)
+                    what = f"appending {attempt.source}@{attempt.offset} to {self.name}"
                     raise not_now(exc, what) from exc
             else:
-                return self._outcome(record, file, record.offset)
+                return self._outcome(attempt, attempt.offset)
 
-    def _outcome(self, record: AppendRecord, file: DataFile | None, last: int) -> Receipt:
+    def _look_again(self, attempt: Attempt) -> None:
+        """Leave out rows whose event came meanwhile, on the handle that the commit will use."""
+        looked_at = self._events.follow(self._handle())
+        if looked_at == attempt.looked_at:
+            return
+        fresh = self._events.fresh(attempt.rows)
+        attempt.looked_at = looked_at
+        if fresh.num_rows != attempt.rows.num_rows:
+            self._discard_rows(attempt)
+            attempt.rows = fresh
+            self._write_rows(attempt)
+
+    def _may_rebase(self, attempt: Attempt) -> bool:
+        """Whether a commit may pass over others' appends: not where their events count."""
+        return not self._events.window or attempt.file is None
+
+    def _outcome(self, attempt: Attempt, last: int) -> Receipt:
         """What the log says about the source's offset, made to survive a power cut."""
         head = latest_version(self.folder, after=self._handle().version())
-        found = find_append(self.folder, source=record.source, offset=record.offset, head=head)
-        is_ours = found is not None and found.attempt == record.attempt
+        found = find_append(self.folder, source=attempt.source, offset=attempt.offset, head=head)
+        is_ours = found is not None and found.attempt == attempt.id
         if not is_ours:
-            self._discard(file)
-        if found is None or found.batch != record.batch:
-            raise OffsetConflict(source=record.source, offset=record.offset, last=last)
+            self._discard(attempt)
+        if found is None or found.batch != attempt.digest:
+            raise OffsetConflict(source=attempt.source, offset=attempt.offset, last=last)
         sync_log(self.folder, found.version)
         self._synced = found.version
         if is_ours and (found.version + 1) % CHECKPOINT_INTERVAL == 0:
             self._add_checkpoint(found.version)
+        accepted = attempt.rows.num_rows if is_ours else 0
         return Receipt(
             slice=self.name,
             outcome=Outcome.ACCEPTED if is_ours else Outcome.DUPLICATE,
-            accepted=record.rows if is_ours else 0,
-            duplicate=0 if is_ours else record.rows,
-            rejected=0,
+            accepted=accepted,
+            duplicate=attempt.batch.rows.num_rows - accepted,
+            rejected=len(attempt.batch.rejected),
             version=found.version,
             contract_version=found.contract_version,
-            source=record.source,
-            offset=record.offset,
+            source=attempt.source,
+            offset=attempt.offset,
+            warnings=attempt.batch.warnings,
         )
 
-    def _try(self, record: AppendRecord, file: DataFile | None) -> None:
+    def _try(self, attempt: Attempt) -> None:
         """One attempt to commit, on the handle that `_last` looked at."""
         crashpoint("commit.before")
+        if attempt.file:
+            self._events.committing(attempt.file.path, attempt.rows)
         self._handle().create_write_transaction(
-            [_add_action(file, record.at)] if file else [],
+            attempt.actions(),
             "append",
             self._handle().schema(),
-            commit_properties=_properties(record),
+            commit_properties=attempt.properties(may_rebase=self._may_rebase(attempt)),
             post_commithook_properties=_HOOKS,
         )
         crashpoint("commit.after")
@@ -336,10 +339,15 @@ class SliceTable:
         except BackstoryError as exc:
             _log.warning("%s has no checkpoint at version %s: %s", self.name, version, exc.message)
 
-    def _discard(self, file: DataFile | None) -> None:
-        """Remove a file of which the log shows that no version lists it."""
-        if file:
-            (self.folder / file.path).unlink(missing_ok=True)
+    def _discard(self, attempt: Attempt) -> None:
+        """Remove the files of an attempt of which the log shows that no version names them."""
+        self._discard_rows(attempt)
+        if attempt.quarantine:
+            (self.folder / attempt.quarantine).unlink(missing_ok=True)
+
+    def _discard_rows(self, attempt: Attempt) -> None:
+        if attempt.file:
+            (self.folder / attempt.file.path).unlink(missing_ok=True)
 
     def _last(self, source: str) -> int:
         """The source's last offset as of now; -1 before its first."""
@@ -399,48 +407,3 @@ def _read_contract(folder: Path, name: str) -> Contract:
     if contract.slice != name:
         raise IntegrityError(f"{name}: {path.name} is the contract of {contract.slice}")
     return contract
-
-
-def _check(rows: pa.Table, contract: Contract, source: str, offset: int, at: datetime) -> None:
-    if [(f.name, f.type) for f in rows.schema] != [(f.name, f.type) for f in contract.schema]:
-        raise InvalidError(
-            f"{contract.slice}: rows did not pass the gate of its contract",
-            hint="pass them through pass_gate first",
-        )
-    if not 0 < len(source) <= MAX_SOURCE_CHARS or not source.isprintable():
-        raise InvalidError(
-            f"source {source[:40]!r} is no name: 1 to {MAX_SOURCE_CHARS} characters",
-            hint="choose a short, printable one, for example app",
-        )
-    if source.startswith(RESERVED_SOURCES):
-        raise InvalidError(f"source {source!r} is reserved", hint="choose another name")
-    if not 0 <= offset <= MAX_OFFSET:
-        raise InvalidError(
-            f"source {source!r}: offset {offset} is not between 0 and {MAX_OFFSET}",
-            hint="give the end position of the batch in its source",
-        )
-    if at.tzinfo is None:
-        raise InvalidError(f"time {at.isoformat()} has no offset", hint="give it in UTC")
-
-
-def _stored(rows: pa.Table, contract: Contract, source: str, offset: int, at: datetime) -> pa.Table:
-    """The rows with the system columns behind them."""
-    schema = contract.stored_schema
-    values = {"_source": source, "_offset": offset, "_ingested_at": at}
-    system = [
-        pa.repeat(pa.scalar(values[name], schema.field(name).type), rows.num_rows)
-        for name in SYSTEM_COLUMNS
-    ]
-    return pa.Table.from_arrays([*rows.columns, *system], schema=schema)
-
-
-def _add_action(file: DataFile, at: datetime) -> AddAction:
-    return AddAction(file.path, file.size, {}, int(at.timestamp() * 1000), True, file.stats_json)
-
-
-def _properties(record: AppendRecord) -> CommitProperties:
-    return CommitProperties(
-        custom_metadata={COMMIT_KEY: record.to_json()},
-        max_commit_retries=MAX_REBASES,
-        app_transactions=[Transaction(record.source, record.offset)],
-    )

@@ -27,8 +27,8 @@ from backstory.lake.errors import ConflictError, InvalidError
 from backstory.lake.files import make_folder, sync_folder, write_durably
 from backstory.lake.lakehouse import Lake
 from backstory.lake.location import check_openable, translate_os_error
+from backstory.lake.receipt import Receipt
 from backstory.lake.snapshot import Snapshot
-from backstory.lake.table import Receipt
 from backstory.lineage import (
     aliasing,
     amending,

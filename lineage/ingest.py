@@ -20,9 +20,10 @@ from backstory.lake.errors import (
 from backstory.lake.gate import pass_gate
 from backstory.lake.linked import LinkedTable
 from backstory.lake.location import check_name, translate_os_error
+from backstory.lake.receipt import Outcome, Receipt
 from backstory.lake.rows import batch_digest
 from backstory.lake.sources.files import read_file
-from backstory.lake.table import Outcome, Receipt, SliceTable
+from backstory.lake.table import SliceTable
 from backstory.lineage.catch_up import register_commits
 from backstory.lineage.graph import EntityKind
 from backstory.lineage.parts import Parts

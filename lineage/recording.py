@@ -14,7 +14,7 @@ from typing import Any
 from backstory.lake.contract import Column, Contract, PersonalData, Role
 from backstory.lake.errors import ConflictError, InvalidError, NotFoundError
 from backstory.lake.location import interactions_of
-from backstory.lake.table import Receipt
+from backstory.lake.receipt import Receipt
 from backstory.lake.types import parse_type
 from backstory.lake.versions import column_bounds
 from backstory.lineage.catch_up import register_commits

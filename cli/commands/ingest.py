@@ -14,7 +14,7 @@ from backstory.cli.views import Table
 from backstory.lake.errors import InvalidError
 
 if TYPE_CHECKING:
-    from backstory.lake.table import Receipt
+    from backstory.lake.receipt import Receipt
 
 STDIN = Path("/dev/stdin")
 _COLUMNS = (

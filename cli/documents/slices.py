@@ -7,7 +7,7 @@ from backstory.cli.figures import json_value
 from backstory.lake.diff import FileDiff
 from backstory.lake.leases import Lease
 from backstory.lake.manifest import ManifestFile
-from backstory.lake.table import Receipt
+from backstory.lake.receipt import Receipt
 from backstory.lineage.comparing import SnapshotDiff
 from backstory.lineage.graph import run_key
 from backstory.lineage.inspecting import CommitUse, Shown, SliceSummary
