@@ -123,6 +123,7 @@ def sweep(folder: Path, *, settled: Collection[str], known: Collection[str]) -> 
 def _line(row: QuarantinedRow) -> str:
     faults = [[fault.column, fault.expected, fault.found] for fault in row.faults]
     kept = {"row": row.row, "faults": faults, "fields": row.fields, "text": row.text}
+    kept["left_out"] = row.left_out
     return json.dumps(kept, separators=(",", ":"))
 
 
@@ -133,6 +134,7 @@ def _row_of(line: str) -> QuarantinedRow:
         faults=tuple(_faults(kept["row"], kept["faults"])),
         fields=kept["fields"],
         text=kept["text"],
+        left_out=tuple(kept["left_out"]),
     )
 
 

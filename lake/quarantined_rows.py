@@ -42,6 +42,9 @@ from backstory.lake.sources.rejections import LaidAside, Rejections, described
 from backstory.lake.sources.values import column_of
 from backstory.lake.subjects import SubjectKey
 
+_ALL = "all of the row"
+_UNKNOWN = "fields that the contract lacks"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuarantinedRow:
@@ -52,12 +55,14 @@ class QuarantinedRow:
         faults: why it is there.
         fields: what is kept of it, as JSON values; None where it could not be told apart.
         text: the row as it came in, where there are no fields and nobody's data is in it.
+        left_out: what is not kept and has to be added before the row can go on: columns, or words.
     """
 
     row: int
     faults: tuple[Rejection, ...]
     fields: Mapping[str, Any] | None
     text: str | None
+    left_out: tuple[str, ...]
 
     @property
     def reasons(self) -> list[str]:
@@ -88,34 +93,42 @@ def _row(
     contract: Contract,
     key: SubjectKey,
 ) -> QuarantinedRow:
-    is_guarded = bool(contract.personal_columns)
+    personal = contract.personal_columns
+    if content.fields is None:
+        text = None if personal else content.text
+        return QuarantinedRow(
+            row=number, faults=tuple(faults), fields=None, text=text, left_out=(_ALL,)
+        )
+    fields = {}
+    left_out = []
+    for column in contract.columns:
+        value = content.fields.get(column.name)
+        kept = _kept(value, column, content, contract, key)
+        if kept is not None:
+            fields[column.name] = json_value(kept, column.type)
+        elif value is not None:
+            left_out.append(column.name)
+    names = {column.name for column in contract.columns}
+    unknown = {str(name): v for name, v in content.fields.items() if name not in names}
+    if personal and unknown:
+        left_out.append(_UNKNOWN)
+    else:
+        fields |= {n: json_value(v) for n, v in unknown.items() if not n.startswith("_")}
     return QuarantinedRow(
-        row=number,
-        faults=tuple(faults),
-        fields=None if content.fields is None else _fields(content, contract, key),
-        text=None if is_guarded else content.text,
+        row=number, faults=tuple(faults), fields=fields, text=None, left_out=tuple(left_out)
     )
 
 
-def _fields(content: LaidAside, contract: Contract, key: SubjectKey) -> dict[str, Any]:
-    found = content.fields or {}
-    personal = contract.personal_columns
-    kept: dict[str, Any] = {}
-    for column in contract.columns:
-        value = found.get(column.name)
-        if value is None:
-            continue
-        if column.role is Role.SUBJECT:
-            value = _pseudonym(value, key)
-        elif column.name in personal and not _fits(value, column, content):
-            continue
-        if value is not None:
-            kept[column.name] = json_value(value, column.type)
-    if not personal:
-        names = {column.name for column in contract.columns}
-        unknown = {str(n): v for n, v in found.items() if n not in names}
-        kept |= {n: json_value(v) for n, v in unknown.items() if not n.startswith("_")}
-    return kept
+def _kept(
+    value: Any, column: Column, content: LaidAside, contract: Contract, key: SubjectKey
+) -> Any:
+    """What may be kept of a value; None for nothing."""
+    if value is None:
+        return None
+    if column.role is Role.SUBJECT:
+        return _pseudonym(value, key)
+    is_open = column.name not in contract.personal_columns
+    return value if is_open or _fits(value, column, content) else None
 
 
 def _pseudonym(value: Any, key: SubjectKey) -> str | None:

@@ -18,7 +18,7 @@ from backstory.lake.table import SliceTable
 from backstory.lake.verify import log_entry_digest
 from backstory.lineage.graph import EntityKind
 from backstory.lineage.parts import Parts
-from backstory.lineage.store import slices, tables, writes
+from backstory.lineage.store import quarantines, slices, tables, writes
 from backstory.lineage.store.unit_of_work import Unit
 from backstory.lineage.times import EPOCH
 
@@ -148,6 +148,8 @@ def _register_commit(unit: Unit, slice_id: int, commit: Commit, table: Table) ->
         actor=commit.info.get("actor"),
         log_digest=log_entry_digest(table.folder, commit.version),
     )
+    if not isinstance(table, LinkedTable):
+        quarantines.register(unit, slice_id, commit)
     if _flavour(table) == "interactions":
         for file in added_files(table.folder, commit.version, "id"):
             writes.insert(

@@ -47,6 +47,7 @@ from backstory.lineage import (
     loading,
     mending,
     pinning,
+    quarantining,
     recording,
     resuming,
     retaining,
@@ -125,6 +126,10 @@ class Home(Parts):
     deployments = deploying.deployments
     amend = amending.amend
     amendments = amending.amendments
+    quarantined = quarantining.quarantined
+    quarantined_rows = quarantining.rows_of
+    replay_quarantine = quarantining.replay
+    drop_quarantine = quarantining.drop
     interactions = recording.interactions
     link_interactions = linking.link_interactions
     unlink_interactions = linking.unlink_interactions
@@ -176,9 +181,12 @@ class Slice:
         source: str = "sdk",
         offset: int | None = None,
         info: Mapping[str, Any] | None = None,
+        strict: bool = False,
     ) -> Receipt:
         """Append rows, exactly once; see `backstory.lineage.ingest.append`."""
-        return ingest.append(self.home, self.name, rows, source=source, offset=offset, info=info)
+        return ingest.append(
+            self.home, self.name, rows, source=source, offset=offset, info=info, strict=strict
+        )
 
     def at(self, version: int | datetime | None = None) -> Snapshot:
         """The slice at a version or a time, or as it is now, to be read.

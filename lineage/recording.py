@@ -199,7 +199,8 @@ class InteractionLog:
         self._ensure_table()
         if not hasattr(rows, "columns"):
             rows = [row.to_row() if isinstance(row, Interaction) else row for row in rows]
-        return append(self.parts, interactions_of(self.model), rows, source=source, offset=offset)
+        name = interactions_of(self.model)
+        return append(self.parts, name, rows, source=source, offset=offset, strict=True)
 
     def _number(self, version: str | VersionRecord | None) -> int | None:
         if version is None:

@@ -36,7 +36,15 @@ from backstory.lineage.store.tables.serving import (
     interaction_link,
     load,
 )
-from backstory.lineage.store.tables.slices import commit, contract, pin, slice_, snapshot
+from backstory.lineage.store.tables.slices import (
+    commit,
+    contract,
+    pin,
+    quarantine,
+    quarantine_end,
+    slice_,
+    snapshot,
+)
 
 __all__ = [
     "alias",
@@ -61,6 +69,8 @@ __all__ = [
     "openlineage_event",
     "outbox",
     "pin",
+    "quarantine",
+    "quarantine_end",
     "retention",
     "run",
     "run_facet",
