@@ -29,6 +29,7 @@ COMMANDS: dict[str, dict[str, str]] = {
     },
     "Feedback": {
         "ingest": "Append files of feedback to a slice, each exactly once.",
+        "quarantine": "List the batches with rows that did not fit, with reasons.",
         "slices": "List the slices.",
         "history": "Show a slice's commits, newest first.",
         "show": "Show a slice at a version or a time, or a run.",

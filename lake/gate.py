@@ -84,7 +84,8 @@ def judge(
     """Ask of typed rows what their contract expects, and hide their subjects.
 
     1. Nothing is null that may not be.
-    2. Every expectation is met; one that looks at other rows sees those that met the rest.
+    2. Every expectation is met that does not only warn; one that looks at other rows sees those
+       that met the rest.
     3. Not too many rows are laid aside.
     4. The subject becomes `keyid:HMAC`, whatever it looked like before.
 
@@ -101,11 +102,11 @@ def judge(
     """
     untyped = quarantined_rows(rejections, contract, key)
     expected = [*_must_be_there(contract), *contract.expectations]
-    single = [one for one in expected if one.check is not Check.UNIQUE]
+    soft = [one for one in expected if one.severity is Severity.WARN]
+    single = [one for one in expected if one not in soft and one.check is not Check.UNIQUE]
+    among = [one for one in expected if one not in soft and one.check is Check.UNIQUE]
     good = _ask(typed, single, contract, rejections, at)
-    good = _ask(
-        good, [one for one in expected if one.check is Check.UNIQUE], contract, rejections, at
-    )
+    good = _ask(good, among, contract, rejections, at)
     rejections.check_share(len(typed) + len(untyped), contract.max_rejected_share)
     rows = _hide_subjects(good, contract, key, hidden)
     given = rows if good is typed else _hide_subjects(typed, contract, key, hidden)
@@ -113,8 +114,17 @@ def judge(
         rows=rows,
         digest=None if given is rows and not untyped else digest_with_rejected(given, untyped),
         rejected=tuple(quarantined_rows(rejections, contract, key)),
-        warnings=rejections.warnings,
+        warnings=_warnings(good, soft, at),
     )
+
+
+def _warnings(table: pa.Table, expectations: Sequence[Expectation], at: datetime) -> dict[str, int]:
+    """How many rows miss each expectation that only warns."""
+    counts = {
+        f"{one.column or 'row'}: {one}": pc.sum(one.misses(table, at=at)).as_py() or 0
+        for one in expectations
+    }
+    return {reason: count for reason, count in counts.items() if count}
 
 
 def _is_objects(rows: Any) -> bool:
@@ -136,7 +146,7 @@ def _ask(
     rejections: Rejections,
     at: datetime,
 ) -> pa.Table:
-    """The rows that meet the expectations, or only miss one that warns; the others are laid aside.
+    """The rows that meet the expectations; the others are laid aside.
 
     Raises:
         BatchRejectedError: a row refuses the batch.
@@ -144,10 +154,7 @@ def _ask(
     at_fault: set[int] = set()
     for expectation in expectations:
         missed = expectation.misses(table, at=at)
-        if not (count := pc.sum(missed).as_py()):
-            continue
-        if expectation.severity is Severity.WARN:
-            rejections.warnings[_reason(expectation)] = count
+        if not pc.any(missed).as_py():
             continue
         places = pc.indices_nonzero(missed)[: MAX_REJECTED_ROWS + 1].to_pylist()
         for place in places:
@@ -157,10 +164,6 @@ def _ask(
         at_fault.update(places)
     rejections.check()
     return _without(table, sorted(at_fault), contract, rejections) if at_fault else table
-
-
-def _reason(expectation: Expectation) -> str:
-    return f"{expectation.column or 'row'}: {expectation}"
 
 
 def _note(table: pa.Table, place: int, expectation: Expectation, rejections: Rejections) -> None:

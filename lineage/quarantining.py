@@ -11,6 +11,7 @@ import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,22 @@ def quarantined(parts: Parts, slice_name: str | None = None) -> list[QuarantineR
             return quarantines.quarantines(conn)
         record = slices.slice_by_name(conn, slice_name)
         return quarantines.quarantines(conn, record.id) if record else []
+
+
+def page(
+    parts: Parts, slice_id: int, *, limit: int, before: int | None, as_of: datetime | None
+) -> list[QuarantineRecord]:
+    """Some batches with rejected rows of a slice, newest first.
+
+    Args:
+        slice_id: the slice.
+        limit: at most so many.
+        before: only commits before this one.
+        as_of: as it was known then.
+    """
+    with parts.store.reader(as_of) as conn:
+        found = quarantines.quarantines(conn, slice_id)
+    return [one for one in reversed(found) if before is None or one.version < before][:limit]
 
 
 def rows_of(parts: Parts, slice_name: str, version: int | None = None) -> Iterator[WaitingRow]:

@@ -59,7 +59,6 @@ class Rejections:
         faults: of rows that are laid aside, by their number; in a lenient collection only.
         aside: what those rows hold.
         numbers: of the rows that passed so far, where a reader counted them.
-        warnings: how many rows miss each expectation that only warns.
     """
 
     def __init__(self, contract: Contract, *, strict: bool = True) -> None:
@@ -67,7 +66,6 @@ class Rejections:
         self.faults: dict[int, list[Rejection]] = {}
         self.aside: dict[int, LaidAside] = {}
         self.numbers: array[int] | None = None
-        self.warnings: dict[str, int] = {}
         self._slice = contract.slice
         self._personal = contract.personal_columns
         self._found: list[Rejection] = []
