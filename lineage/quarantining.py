@@ -67,10 +67,10 @@ class WaitingRow:
 
     def to_json(self) -> dict[str, Any]:
         """The row to be mended: its fields, beside its name and its faults."""
-        about: dict[str, Any] = {
-            KEY_FIELD: self.key,
-            REASONS_FIELD: list(map(str, self.row.faults)),
-        }
+        reasons = list(map(str, self.row.faults))
+        about: dict[str, Any] = {KEY_FIELD: self.key, REASONS_FIELD: reasons}
+        if self.row.left_out:
+            about[LEFT_OUT_FIELD] = list(self.row.left_out)
         if self.row.text is not None:
             about[TEXT_FIELD] = self.row.text
         return about | dict(self.row.fields or {})
