@@ -29,6 +29,7 @@ COMMANDS: dict[str, dict[str, str]] = {
     },
     "Feedback": {
         "ingest": "Append files of feedback to a slice, each exactly once.",
+        "quarantine": "List the batches with rows that did not fit, with reasons.",
         "slices": "List the slices.",
         "contract": "Show the contract of a slice, as YAML.",
         "history": "Show a slice's commits, newest first.",

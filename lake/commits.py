@@ -28,7 +28,8 @@ MAX_ENTRY_BYTES = 1 << 30
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MALFORMED = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 _RECORDED = ("attempt", "source", "offset", "batch", "contract_version")
-_OWN_FIELDS = {"v", "at", "rows", *_RECORDED}
+_GATE = "gate"
+_OWN_FIELDS = {"v", "at", "rows", _GATE, *_RECORDED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,10 +41,11 @@ class AppendRecord:
         source: who sent the batch.
         offset: end position of the batch in its source.
         batch: digest of the batch.
-        rows: rows of the batch.
+        rows: rows that it adds.
         contract_version: the contract that they passed.
         at: the time of the commit.
         info: what else to record (actor, origin …), as JSON values.
+        gate: what became of the other rows of the batch, as JSON values; see `attempt`.
     """
 
     attempt: str
@@ -54,11 +56,14 @@ class AppendRecord:
     contract_version: int
     at: datetime
     info: Mapping[str, Any]
+    gate: Mapping[str, Any]
 
     def to_json(self) -> dict[str, Any]:
         """The record as JSON values; `read_commit` reads it back."""
+        info = {name: value for name, value in self.info.items() if name != _GATE}
         own = {name: getattr(self, name) for name in _RECORDED}
-        return {**self.info, **own, "rows": self.rows, **stamp(self.at)}
+        gate = {_GATE: dict(self.gate)} if self.gate else {}
+        return {**info, **own, **gate, "rows": self.rows, **stamp(self.at)}
 
 
 def stamp(at: datetime) -> dict[str, Any]:
@@ -82,6 +87,7 @@ class Commit:
         rows: rows that the commit added.
         contract_version: the contract that the rows passed.
         info: what else the writer recorded.
+        gate: what became of the rows of the batch that it did not add; see `attempt`.
     """
 
     slice: str
@@ -95,6 +101,7 @@ class Commit:
     rows: int | None
     contract_version: int | None
     info: Mapping[str, Any]
+    gate: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,15 +198,21 @@ def added_files(folder: Path, version: int, column: str) -> list[AddedFile]:
     ]
 
 
-def paths_added(folder: Path, version: int) -> list[str]:
+def paths_added(folder: Path, version: int, *, new_rows: bool = False) -> list[str]:
     """The data files that a commit added, relative to the table.
+
+    Args:
+        folder: the table's folder.
+        version: the commit.
+        new_rows: leave out those that only hold rows anew.
 
     Raises:
         IntegrityError: the entry does not parse.
     """
     entry = log_entry(folder, version)
     try:
-        return [unquote(a["add"]["path"]) for a in _actions(entry) if "add" in a]
+        adds = [action["add"] for action in _actions(entry) if "add" in action]
+        return [unquote(add["path"]) for add in adds if add["dataChange"] or not new_rows]
     except _MALFORMED as exc:
         raise IntegrityError(
             f"{folder.name}: log entry {entry.name} does not parse: {exc}"
@@ -277,5 +290,6 @@ def _commit(table: str, version: int, info: Mapping[str, Any], added: int | None
         operation=str(info.get("operation", "UNKNOWN")),
         rows=own.get("rows", added),
         info=MappingProxyType({k: v for k, v in own.items() if k not in _OWN_FIELDS}),
+        gate=MappingProxyType(dict(own.get(_GATE, {}))),
         **{name: own.get(name) for name in _RECORDED},
     )

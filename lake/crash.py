@@ -15,6 +15,7 @@ CRASHPOINTS = frozenset(
         "slice.created",
         "file.written",
         "file.renamed",
+        "quarantine.written",
         "commit.before",
         "commit.after",
         "pin.manifest",

@@ -125,11 +125,11 @@ class BatchRejectedError(InvalidError):
         rejections: the first faults found, at most `MAX_REJECTIONS` of them.
     """
 
-    def __init__(self, slice_name: str, rejections: Sequence[Rejection]) -> None:
+    def __init__(self, slice_name: str, rejections: Sequence[Rejection], *, why: str = "") -> None:
         first = rejections[0]
         more = f" (and {len(rejections) - 1} more)" if len(rejections) > 1 else ""
         super().__init__(
-            f"{slice_name}: {first}{more}; nothing was written",
+            f"{slice_name}: {why}{first}{more}; nothing was written",
             hint=f"mend the input, or see the contract with `backstory show {slice_name} --schema`",
         )
         self.rejections = tuple(rejections)

@@ -18,27 +18,24 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Transaction
+from deltalake import DeltaTable, PostCommitHookProperties
 from deltalake.exceptions import CommitFailedError, DeltaError
-from deltalake.transaction import AddAction
 
+from backstory.lake.attempt import MAX_REBASES, Attempt, check_append
+from backstory.lake.batch import Batch
 from backstory.lake.checkpoints import add_checkpoint
 from backstory.lake.commits import (
-    COMMIT_KEY,
     LOG_FOLDER,
-    AppendRecord,
     find_append,
     latest_version,
 )
-from backstory.lake.contract import SYSTEM_COLUMNS, Contract
+from backstory.lake.contract import Contract
 from backstory.lake.contract_commit import bring_under, contract_version_of
 from backstory.lake.contract_files import (
     CONTRACT_FOLDER,
@@ -55,7 +52,6 @@ from backstory.lake.delta import (
     not_now,
     sync_log,
 )
-from backstory.lake.earlier import digests_under
 from backstory.lake.errors import (
     BackstoryError,
     ConflictError,
@@ -67,59 +63,21 @@ from backstory.lake.errors import (
 )
 from backstory.lake.files import (
     TEMPORARY_PREFIX,
-    DataFile,
     make_folder,
     sync_folder,
     write_data_file,
 )
 from backstory.lake.location import folder_of
-from backstory.lake.rows import batch_digest
+from backstory.lake.quarantine import write_quarantine
+from backstory.lake.receipt import Outcome, Receipt
+from backstory.lake.recent_events import RecentEvents
 from backstory.lake.versions import delta_damage, open_delta
 
-MAX_SOURCE_CHARS = 200
-MAX_OFFSET = 2**63 - 1
-MAX_REBASES = 100  # over appends of other sources, inside delta-rs
 MAX_ATTEMPTS = 20  # against rivals of the same source, each decided anew
-RESERVED_SOURCES = "lake."  # application transactions that are not sources, such as lake.mutate
 
 _HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
 _log = logging.getLogger(__name__)
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
-
-
-class Outcome(StrEnum):
-    """What became of a batch."""
-
-    ACCEPTED = "accepted"
-    DUPLICATE = "duplicate"
-    EMPTY = "empty"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Receipt:
-    """The outcome of an append.
-
-    Attributes:
-        slice: the table's name.
-        outcome: whether the rows are new; empty where there was no row and no offset to record.
-        accepted: rows that this append added.
-        duplicate: rows that were there already.
-        rejected: rows that were refused.
-        version: the Delta version that holds the batch; None where there was nothing to commit.
-        contract_version: the contract that the stored rows passed; None likewise.
-        source: who sent the batch.
-        offset: end position of the batch in its source.
-    """
-
-    slice: str
-    outcome: Outcome
-    accepted: int
-    duplicate: int
-    rejected: int
-    version: int | None
-    contract_version: int | None
-    source: str
-    offset: int
 
 
 class SliceTable:
@@ -139,6 +97,7 @@ class SliceTable:
         self._delta: DeltaTable | None = None
         self._opened_at = 0
         self._under = 0  # the version of the contract that Delta was under when it was opened
+        self._events = RecentEvents(folder, contract)
         self._synced = -1  # what an append has just synced is not synced again to be registered
 
     @classmethod
@@ -216,23 +175,28 @@ class SliceTable:
 
     def append(
         self,
-        rows: pa.Table,
+        rows: pa.Table | Batch,
         *,
         source: str,
         offset: int,
         at: datetime,
         info: Mapping[str, Any] = _NOTHING,
         new_id: Callable[[], str],
+        replayed: Mapping[str, str] | None = None,
     ) -> Receipt:
-        """Append rows that passed the gate, exactly once.
+        """Append rows that passed the gate, exactly once, and put the others into quarantine.
+
+        Rows whose event id came before, in this batch or lately, are counted and not added.
 
         Args:
-            rows: what `pass_gate` returned for this table's contract, or for an earlier one of it.
+            rows: what `pass_gate` or `judge` returned for this table's contract, or for an earlier
+                one of it.
             source: who sends; one writer at a time, enforced by the log.
             offset: end position of the batch in its source, strictly increasing.
             at: the time of the commit and of its rows' `_ingested_at`.
             info: what else to record with the commit, as JSON values.
             new_id: makes UUIDv7 text, for the data file and the attempt.
+            replayed: the quarantined rows that these are; see `attempt`.
 
         Returns:
             The receipt; `DUPLICATE` when the log holds this very batch at this offset.
@@ -242,30 +206,33 @@ class SliceTable:
             InvalidError: rows, source, offset or time are not of the right kind.
             UnavailableError: disk full, no permission, or too many rivals; send the batch again.
         """
-        contract = self._passed(rows)
-        _check(source, offset, at)
-        attempt = new_id()
+        batch = Batch.of(rows)
+        contract = self._passed(batch.rows)
+        check_append(source, offset, at)
         with self._lock:
             is_known = offset <= self._seen(source)
             if contract.version > self._under:
                 self._come_under(contract, at=at, info=info)
-        digest, file = (
-            (batch_digest(rows), None)
-            if is_known or rows.num_rows == 0
-            else self._write(rows, contract, (source, offset, at), attempt)
-        )
-        record = AppendRecord(
-            attempt=attempt,
+            looked_at = -1 if is_known else self._events.follow(self._handle())
+            fresh = batch.rows if is_known else self._events.fresh(batch.rows)
+        attempt = Attempt(
+            id=new_id(),
+            batch=batch,
+            contract=contract,
             source=source,
             offset=offset,
-            batch=digest,
-            rows=rows.num_rows,
-            contract_version=contract.version,
             at=at,
             info=info,
+            rows=fresh,
+            looked_at=looked_at,
+            replayed=replayed,
         )
+        if is_known:
+            attempt.digest = batch.digested()
+        else:
+            self._write(attempt)
         with self._lock:
-            return self._commit(record, file, rows)
+            return self._commit(attempt)
 
     def refresh(self) -> Contract:
         """The newest contract, whoever wrote it; one look at the folder where it is known.
@@ -275,6 +242,7 @@ class SliceTable:
         """
         if contract_file(self.folder, self.contract.version + 1).exists():
             self.contract = read_contract(self.folder, self.name)
+            self._events = RecentEvents(self.folder, self.contract)
         return self.contract
 
     def settle(self, *, at: datetime, info: Mapping[str, Any] = _NOTHING) -> int | None:
@@ -290,11 +258,12 @@ class SliceTable:
                 return self._come_under(contract, at=at, info=info)
         return None
 
-    def digests(self, rows: pa.Table) -> list[str]:
-        """The digest of rows, then those that they had or would have under other contracts."""
+    def digests(self, rows: pa.Table | Batch) -> list[str]:
+        """The digest of a batch, then those that it had or would have under other contracts."""
+        batch = Batch.of(rows)
         contract = self.refresh()
         known = [contract, *other_contracts(self.folder, contract)] if contract.version > 1 else []
-        return [batch_digest(rows), *digests_under(rows, rows.schema, known)]
+        return [batch.digested(), *batch.digests_under(known)]
 
     def sync_commits(self, versions: Iterable[int]) -> None:
         """Have commits survive a power cut, whoever made them: he may not have come as far.
@@ -326,75 +295,105 @@ class SliceTable:
         self._handle()
         return version
 
-    def _write(
-        self,
-        rows: pa.Table,
-        contract: Contract,
-        system: tuple[str, int, datetime],
-        attempt: str,
-    ) -> tuple[str, DataFile]:
-        """Digest the batch and write its file side by side: hashlib and pyarrow drop the GIL."""
-        with ThreadPoolExecutor(max_workers=1) as pool:
-            digest = pool.submit(batch_digest, rows)
-            stored = _stored(rows, contract, *system)
-            file = write_data_file(stored, self.folder, contract, file_id=attempt)
-            return digest.result(), file
+    def _write(self, attempt: Attempt) -> None:
+        """Write what the commit will name, and digest the batch beside it."""
+        if attempt.batch.rejected:
+            attempt.quarantine = write_quarantine(
+                self.folder, attempt.batch, attempt.contract, attempt=attempt.id
+            )
+        with ThreadPoolExecutor(max_workers=1) as pool:  # hashlib and pyarrow drop the GIL
+            digest = pool.submit(attempt.batch.digested)
+            try:
+                self._write_rows(attempt)
+                attempt.digest = digest.result()
+            except BackstoryError:
+                self._discard(attempt)
+                raise
 
-    def _commit(self, record: AppendRecord, file: DataFile | None, rows: pa.Table) -> Receipt:
+    def _write_rows(self, attempt: Attempt) -> None:
+        attempt.file = None
+        if attempt.rows.num_rows:
+            attempt.file = write_data_file(
+                attempt.stored(), self.folder, attempt.contract, file_id=attempt.id
+            )
+
+    def _commit(self, attempt: Attempt) -> Receipt:
         """Try to commit until the log holds the source's offset, by us or by somebody else."""
         attempts = 0
         while True:
-            last = self._last(record.source)
-            if record.offset <= last:
-                return self._outcome(record, file, rows, last)
+            last = self._last(attempt.source)
+            if attempt.offset <= last:
+                return self._outcome(attempt, last)
             attempts += 1
+            self._look_again(attempt)
             try:
-                self._try(record, file)
+                self._try(attempt)
             except (DeltaError, OSError) as exc:
                 self._delta = None  # it may lag behind what just happened
-                may_try_again = isinstance(exc, CommitFailedError) and attempts < MAX_ATTEMPTS
-                if not may_try_again and record.offset > self._last(record.source):
-                    self._discard(file)
-                    what = f"appending {record.source}@{record.offset} to {self.name}"
+                most = MAX_ATTEMPTS if self._may_rebase(attempt) else MAX_REBASES
+                may_try_again = isinstance(exc, CommitFailedError) and attempts < most
+                if not may_try_again and attempt.offset > self._last(attempt.source):
+                    self._discard(attempt)
+                    what = f"appending {attempt.source}@{attempt.offset} to {self.name}"
                     raise not_now(exc, what) from exc
             else:
-                return self._outcome(record, file, rows, record.offset)
+                return self._outcome(attempt, attempt.offset)
 
-    def _outcome(
-        self, record: AppendRecord, file: DataFile | None, rows: pa.Table, last: int
-    ) -> Receipt:
+    def _look_again(self, attempt: Attempt) -> None:
+        """Leave out rows whose event came meanwhile, on the handle that the commit will use."""
+        looked_at = self._events.follow(self._handle())
+        if looked_at == attempt.looked_at:
+            return
+        fresh = self._events.fresh(attempt.rows)
+        attempt.looked_at = looked_at
+        if fresh.num_rows != attempt.rows.num_rows:
+            self._discard_rows(attempt)
+            attempt.rows = fresh
+            self._write_rows(attempt)
+
+    def _may_rebase(self, attempt: Attempt) -> bool:
+        """Whether a commit may pass over others' appends: not where their events count."""
+        return not self._events.window or attempt.file is None
+
+    def _outcome(self, attempt: Attempt, last: int) -> Receipt:
         """What the log says about the source's offset, made to survive a power cut."""
         head = latest_version(self.folder, after=self._handle().version())
-        found = find_append(self.folder, source=record.source, offset=record.offset, head=head)
-        is_ours = found is not None and found.attempt == record.attempt
+        found = find_append(self.folder, source=attempt.source, offset=attempt.offset, head=head)
+        is_ours = found is not None and found.attempt == attempt.id
         if not is_ours:
-            self._discard(file)
-        if found is None or not (found.batch == record.batch or found.batch in self.digests(rows)):
-            raise OffsetConflict(source=record.source, offset=record.offset, last=last)
+            self._discard(attempt)
+        if found is None or not (
+            found.batch == attempt.digest or found.batch in self.digests(attempt.batch)
+        ):
+            raise OffsetConflict(source=attempt.source, offset=attempt.offset, last=last)
         sync_log(self.folder, found.version)
         self._synced = found.version
         if is_ours and (found.version + 1) % CHECKPOINT_INTERVAL == 0:
             self._add_checkpoint(found.version)
+        accepted = attempt.rows.num_rows if is_ours else 0
         return Receipt(
             slice=self.name,
             outcome=Outcome.ACCEPTED if is_ours else Outcome.DUPLICATE,
-            accepted=record.rows if is_ours else 0,
-            duplicate=0 if is_ours else record.rows,
-            rejected=0,
+            accepted=accepted,
+            duplicate=attempt.batch.rows.num_rows - accepted,
+            rejected=len(attempt.batch.rejected),
             version=found.version,
             contract_version=found.contract_version,
-            source=record.source,
-            offset=record.offset,
+            source=attempt.source,
+            offset=attempt.offset,
+            warnings=attempt.batch.warnings,
         )
 
-    def _try(self, record: AppendRecord, file: DataFile | None) -> None:
+    def _try(self, attempt: Attempt) -> None:
         """One attempt to commit, on the handle that `_last` looked at."""
         crashpoint("commit.before")
+        if attempt.file:
+            self._events.committing(attempt.file.path, attempt.rows)
         self._handle().create_write_transaction(
-            [_add_action(file, record.at)] if file else [],
+            attempt.actions(),
             "append",
             self._handle().schema(),
-            commit_properties=_properties(record),
+            commit_properties=attempt.properties(may_rebase=self._may_rebase(attempt)),
             post_commithook_properties=_HOOKS,
         )
         crashpoint("commit.after")
@@ -406,10 +405,15 @@ class SliceTable:
         except BackstoryError as exc:
             _log.warning("%s has no checkpoint at version %s: %s", self.name, version, exc.message)
 
-    def _discard(self, file: DataFile | None) -> None:
-        """Remove a file of which the log shows that no version lists it."""
-        if file:
-            (self.folder / file.path).unlink(missing_ok=True)
+    def _discard(self, attempt: Attempt) -> None:
+        """Remove the files of an attempt of which the log shows that no version names them."""
+        self._discard_rows(attempt)
+        if attempt.quarantine:
+            (self.folder / attempt.quarantine).unlink(missing_ok=True)
+
+    def _discard_rows(self, attempt: Attempt) -> None:
+        if attempt.file:
+            (self.folder / attempt.file.path).unlink(missing_ok=True)
 
     def _last(self, source: str) -> int:
         """The source's last offset as of now; -1 before its first."""
@@ -446,43 +450,3 @@ class SliceTable:
 
 def _has_schema(rows: pa.Table, contract: Contract) -> bool:
     return [(f.name, f.type) for f in rows.schema] == [(f.name, f.type) for f in contract.schema]
-
-
-def _check(source: str, offset: int, at: datetime) -> None:
-    if not 0 < len(source) <= MAX_SOURCE_CHARS or not source.isprintable():
-        raise InvalidError(
-            f"source {source[:40]!r} is no name: 1 to {MAX_SOURCE_CHARS} characters",
-            hint="choose a short, printable one, for example app",
-        )
-    if source.startswith(RESERVED_SOURCES):
-        raise InvalidError(f"source {source!r} is reserved", hint="choose another name")
-    if not 0 <= offset <= MAX_OFFSET:
-        raise InvalidError(
-            f"source {source!r}: offset {offset} is not between 0 and {MAX_OFFSET}",
-            hint="give the end position of the batch in its source",
-        )
-    if at.tzinfo is None:
-        raise InvalidError(f"time {at.isoformat()} has no offset", hint="give it in UTC")
-
-
-def _stored(rows: pa.Table, contract: Contract, source: str, offset: int, at: datetime) -> pa.Table:
-    """The rows with the system columns behind them."""
-    schema = contract.stored_schema
-    values = {"_source": source, "_offset": offset, "_ingested_at": at}
-    system = [
-        pa.repeat(pa.scalar(values[name], schema.field(name).type), rows.num_rows)
-        for name in SYSTEM_COLUMNS
-    ]
-    return pa.Table.from_arrays([*rows.columns, *system], schema=schema)
-
-
-def _add_action(file: DataFile, at: datetime) -> AddAction:
-    return AddAction(file.path, file.size, {}, int(at.timestamp() * 1000), True, file.stats_json)
-
-
-def _properties(record: AppendRecord) -> CommitProperties:
-    return CommitProperties(
-        custom_metadata={COMMIT_KEY: record.to_json()},
-        max_commit_retries=MAX_REBASES,
-        app_transactions=[Transaction(record.source, record.offset)],
-    )

@@ -22,7 +22,7 @@ from backstory.lake.verify import log_entry_digest
 from backstory.lineage.graph import EntityKind
 from backstory.lineage.matching import match_commits
 from backstory.lineage.parts import Parts
-from backstory.lineage.store import contracts, slices, tables, writes
+from backstory.lineage.store import contracts, quarantines, slices, tables, writes
 from backstory.lineage.store.unit_of_work import Unit
 from backstory.lineage.times import EPOCH
 
@@ -172,6 +172,8 @@ def _register_commit(unit: Unit, slice_id: int, commit: Commit, table: Table) ->
         actor=commit.info.get("actor"),
         log_digest=log_entry_digest(table.folder, commit.version),
     )
+    if not isinstance(table, LinkedTable):
+        quarantines.register(unit, slice_id, commit)
     if _flavour(table) == "interactions":
         for file in added_files(table.folder, commit.version, "id"):
             writes.insert(

@@ -29,9 +29,9 @@ from backstory.lake.evolving import Evolved
 from backstory.lake.files import make_folder, sync_folder, write_durably
 from backstory.lake.lakehouse import Lake
 from backstory.lake.location import check_openable, translate_os_error
+from backstory.lake.receipt import Receipt
 from backstory.lake.signals import SignalLife
 from backstory.lake.snapshot import Snapshot
-from backstory.lake.table import Receipt
 from backstory.lineage import (
     aliasing,
     amending,
@@ -52,6 +52,7 @@ from backstory.lineage import (
     matching,
     mending,
     pinning,
+    quarantining,
     recording,
     resuming,
     retaining,
@@ -139,6 +140,10 @@ class Home(Parts):
     deployments = deploying.deployments
     amend = amending.amend
     amendments = amending.amendments
+    quarantined = quarantining.quarantined
+    quarantined_rows = quarantining.rows_of
+    replay_quarantine = quarantining.replay
+    drop_quarantine = quarantining.drop
     interactions = recording.interactions
     link_interactions = linking.link_interactions
     unlink_interactions = linking.unlink_interactions
@@ -190,9 +195,12 @@ class Slice:
         source: str = "sdk",
         offset: int | None = None,
         info: Mapping[str, Any] | None = None,
+        strict: bool = False,
     ) -> Receipt:
         """Append rows, exactly once; see `backstory.lineage.ingest.append`."""
-        return ingest.append(self.home, self.name, rows, source=source, offset=offset, info=info)
+        return ingest.append(
+            self.home, self.name, rows, source=source, offset=offset, info=info, strict=strict
+        )
 
     @property
     def contract(self) -> Contract:

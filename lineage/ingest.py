@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from backstory.lake.batch import Batch
 from backstory.lake.contract import Contract
 from backstory.lake.errors import (
     BackstoryError,
@@ -17,11 +18,13 @@ from backstory.lake.errors import (
     NotFoundError,
     OffsetConflict,
 )
-from backstory.lake.gate import pass_gate
+from backstory.lake.gate import judge, type_rows
 from backstory.lake.linked import LinkedTable
 from backstory.lake.location import check_name
+from backstory.lake.receipt import Outcome, Receipt
 from backstory.lake.sources.files import read_file
-from backstory.lake.table import Outcome, Receipt, SliceTable
+from backstory.lake.sources.rejections import Rejections
+from backstory.lake.table import SliceTable
 from backstory.lineage.catch_up import register_commits
 from backstory.lineage.contract_input import contract_of
 from backstory.lineage.graph import EntityKind
@@ -92,27 +95,27 @@ def append(
     source: str = "sdk",
     offset: int | None = None,
     info: Mapping[str, Any] | None = None,
+    strict: bool = False,
 ) -> Receipt:
-    """Append rows to a slice, exactly once.
+    """Append rows to a slice, exactly once; those that do not fit go to its quarantine.
 
     Args:
-        rows: an Arrow table, a pandas data frame or a list of dicts; must fit the contract.
+        rows: an Arrow table, a pandas data frame or a list of dicts.
         source: who sends them.
         offset: end position of this batch in its source; counted in rows where none is given.
         info: further JSON values to keep with the commit.
+        strict: whether one row that does not fit refuses all.
 
     Raises:
-        BatchRejectedError: a row does not fit; nothing was written.
+        BatchRejectedError: a row does not fit and refuses the batch, or more rows do not fit than
+            the contract allows; nothing was written.
         OffsetConflict: the offset holds other rows, or lies behind the source's last one.
     """
     table = own_table(parts, slice_name)
-    gated = pass_gate(rows, table.contract, parts.key)
-    if offset is None and not len(gated):
-        return _nothing(parts, table, source)
-    receipt = _append(parts, table, gated, source=source, offset=offset, info=info or {})
-    register_commits(parts, slice_name)
-    match_commits(parts, slice_name)
-    return receipt
+    rejections = Rejections(table.contract, strict=strict)
+    typed = type_rows(rows, table.contract, rejections)
+    batch = judge(typed, table.contract, parts.key, rejections, at=parts.clock())
+    return _store(parts, table, batch, source=source, offset=offset, info=info or {})
 
 
 def ingest_files(
@@ -123,6 +126,7 @@ def ingest_files(
     source: str | None = None,
     offset: int | None = None,
     file_format: str | None = None,
+    strict: bool = False,
 ) -> Iterator[tuple[Path, Receipt]]:
     """Append files to a slice one by one, each exactly once.
 
@@ -131,6 +135,7 @@ def ingest_files(
         source: who sent them; `file:` and the first part of the file's name where not given.
         offset: end position of the one file in its source.
         file_format: what the files are, where their names do not tell.
+        strict: whether one row that does not fit refuses its whole file.
 
     Yields:
         The file with its receipt, as soon as it is stored.
@@ -142,8 +147,10 @@ def ingest_files(
         sender = source or f"file:{path.name.split('.')[0]}"
         info = {"file": path.name}
         try:
-            rows = read_file(path, table.contract, format=file_format)
-            receipt = append(parts, slice_name, rows, source=sender, offset=offset, info=info)
+            rejections = Rejections(table.contract, strict=strict)
+            typed = read_file(path, table.contract, format=file_format, rejections=rejections)
+            batch = judge(typed, table.contract, parts.key, rejections, at=parts.clock())
+            receipt = _store(parts, table, batch, source=sender, offset=offset, info=info)
         except BackstoryError as exc:
             exc.name(path.name)
             raise
@@ -190,28 +197,47 @@ def _check_free(parts: Parts, name: str, *, but: str = "") -> None:
         )
 
 
+def _store(
+    parts: Parts,
+    table: SliceTable,
+    batch: Batch,
+    *,
+    source: str,
+    offset: int | None,
+    info: Mapping[str, Any],
+) -> Receipt:
+    if offset is None and not batch.given:
+        return _nothing(parts, table, source)
+    receipt = _append(parts, table, batch, source=source, offset=offset, info=info)
+    register_commits(parts, table.name)
+    match_commits(parts, table.name)
+    return receipt
+
+
 def _append(
     parts: Parts,
     table: SliceTable,
-    rows: Any,
+    batch: Batch,
     *,
     source: str,
     offset: int | None,
     info: Mapping[str, Any],
 ) -> Receipt:
     """Append with the given offset, or with the next one of the source."""
-    digests = () if offset is not None else table.digests(rows)
+    digests = () if offset is not None else table.digests(batch)
     for attempt in range(MAX_OFFSET_ATTEMPTS):
         at = (
-            offset if offset is not None else _next_offset(parts, table, source, digests, len(rows))
+            offset
+            if offset is not None
+            else _next_offset(parts, table, source, digests, batch.given)
         )
         try:
             return table.append(
-                rows,
+                batch,
                 source=source,
                 offset=at,
                 at=parts.clock(),
-                info={**info, "actor": parts.actor.name, "known_by": parts.actor.known_by},
+                info=with_actor(parts, info),
                 new_id=parts.new_id,
             )
         except OffsetConflict:
@@ -219,6 +245,11 @@ def _append(
             if offset is not None or attempt + 1 == MAX_OFFSET_ATTEMPTS:
                 raise
     raise AssertionError("unreachable")  # pragma: no cover
+
+
+def with_actor(parts: Parts, info: Mapping[str, Any]) -> dict[str, Any]:
+    """What is recorded with a commit, who made it among it."""
+    return {**info, "actor": parts.actor.name, "known_by": parts.actor.known_by}
 
 
 def _nothing(parts: Parts, table: SliceTable, source: str) -> Receipt:

@@ -14,7 +14,7 @@ from typing import Any
 from backstory.lake.contract import Column, Contract, PersonalData, Role
 from backstory.lake.errors import ConflictError, InvalidError, NotFoundError
 from backstory.lake.location import interactions_of
-from backstory.lake.table import Receipt
+from backstory.lake.receipt import Receipt
 from backstory.lake.types import parse_type
 from backstory.lake.versions import column_bounds
 from backstory.lineage.catch_up import register_commits
@@ -199,7 +199,8 @@ class InteractionLog:
         self._ensure_table()
         if not hasattr(rows, "columns"):
             rows = [row.to_row() if isinstance(row, Interaction) else row for row in rows]
-        return append(self.parts, interactions_of(self.model), rows, source=source, offset=offset)
+        name = interactions_of(self.model)
+        return append(self.parts, name, rows, source=source, offset=offset, strict=True)
 
     def _number(self, version: str | VersionRecord | None) -> int | None:
         if version is None:

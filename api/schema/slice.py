@@ -18,9 +18,10 @@ from backstory.api.schema.paging import (
 )
 from backstory.api.schema.scalars import DateTime, Digest, Long
 from backstory.lake.signals import SignalLife
-from backstory.lineage import contracting, inspecting, matching
+from backstory.lineage import contracting, inspecting, matching, quarantining
 from backstory.lineage.lateness import lateness
 from backstory.lineage.resolving import SliceAt
+from backstory.lineage.store.quarantines import QuarantineRecord
 from backstory.lineage.store.slices import CommitRecord, SliceRecord
 
 
@@ -71,7 +72,45 @@ class CommitUse(graphene.ObjectType):
         return bool(root.pins)
 
 
+class RejectionReason(graphene.ObjectType):
+    """Why rows do not fit, in the contract's words."""
+
+    reason = one(graphene.String, "The column, or the row, and what was expected of it.")
+    rows = one(Long, "How many rows of the batch; one with several faults counts for each.")
+
+
+class Quarantine(graphene.ObjectType):
+    """The rows of one batch that did not fit the contract; never what they hold."""
+
+    version = one(Long, "The commit of the batch.")
+    at = one(DateTime, "When that was.")
+    source = maybe(graphene.String, "Who sent it.")
+    file = maybe(graphene.String, "The file that the rows came in, if they did.")
+    rows = one(Long, "How many rows did not fit.")
+    waiting = one(Long, "How many of them still wait.")
+    replayed = one(Long, "How many landed since.")
+    dropped = one(Long, "How many were given up.")
+    reasons = many(RejectionReason, "Why, the most frequent reason first.")
+
+    @staticmethod
+    def resolve_replayed(root: QuarantineRecord, _info: Info) -> int:
+        """How many landed."""
+        return len(root.replayed)
+
+    @staticmethod
+    def resolve_dropped(root: QuarantineRecord, _info: Info) -> int:
+        """How many were given up."""
+        return len(root.dropped)
+
+    @staticmethod
+    def resolve_reasons(root: QuarantineRecord, _info: Info) -> list[dict[str, object]]:
+        """The reasons with their counts."""
+        ranked = sorted(root.reasons.items(), key=lambda reason: (-reason[1], reason[0]))
+        return [{"reason": reason, "rows": rows} for reason, rows in ranked]
+
+
 HistoryConnection = connection(CommitUse)
+QuarantineConnection = connection(Quarantine)
 
 
 class Slice(graphene.ObjectType):
@@ -106,6 +145,12 @@ class Slice(graphene.ObjectType):
         """The taxonomy, now or at a time."""
         return contracting.lives(await info.context.loaders.contracts.load(root.id), at)
 
+    quarantine = one(
+        QuarantineConnection,
+        "Batches with rows that did not fit, newest first.",
+        args=page_arguments(),
+    )
+
     @staticmethod
     async def resolve_rows(root: SliceRecord, info: Info) -> int:
         """All that its commits added."""
@@ -118,6 +163,25 @@ class Slice(graphene.ObjectType):
         """A page of commits."""
         as_of = info.context.as_of
         return await history_page(info, root.name, first=first, after=after, as_of=as_of)
+
+    @staticmethod
+    async def resolve_quarantine(
+        root: SliceRecord, info: Info, first: int, after: str | None = None
+    ) -> Page:
+        """A page of batches."""
+        keyset = Keyset(
+            name=f"quarantine of {root.name}",
+            key=lambda batch: batch.version,
+            secret=info.context.cursor_secret,
+        )
+        rows = await info.context.call(
+            quarantining.page,
+            root.id,
+            limit=check_first(first) + 1,
+            before=keyset.after(after),
+            as_of=info.context.as_of,
+        )
+        return keyset.page(rows, first=first, after=after)
 
 
 class MatchedRows(graphene.ObjectType):

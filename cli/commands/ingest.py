@@ -14,13 +14,15 @@ from backstory.cli.views import Table
 from backstory.lake.errors import InvalidError
 
 if TYPE_CHECKING:
-    from backstory.lake.table import Receipt
+    from backstory.lake.receipt import Receipt
 
 STDIN = Path("/dev/stdin")
 _COLUMNS = (
     ("file", TEXT),
     ("outcome", STATE),
     ("rows", NUMBER),
+    ("duplicate", NUMBER),
+    ("rejected", NUMBER),
     ("version", REF),
     ("source", TEXT),
     ("offset", NUMBER),
@@ -56,6 +58,7 @@ _COLUMNS = (
     type=FILE,
     help="Make the slice from this contract if there is none.",
 )
+@click.option("--strict", is_flag=True, help="Refuse a whole file for one row that does not fit.")
 def command(
     session: Session,
     *,
@@ -65,12 +68,14 @@ def command(
     offset: int | None,
     file_format: str | None,
     contract: Path | None,
+    strict: bool,
 ) -> None:
     """Append files of feedback to a slice, each exactly once.
 
     Text (JSONL, CSV, gzip or not) is read by the slice's contract; Parquet and Arrow must match it.
-    One row that does not fit refuses its whole file, and nothing of it is written. A file that was
-    stored before is recognised. `-` reads standard input.
+    Rows that do not fit go to the quarantine of the slice; a file of which too many do not fit is
+    refused, and with --strict one that has any. An event whose id came lately is not stored again.
+    A file that was stored before is recognised. `-` reads standard input.
     """
     from backstory.lineage.ingest import ensure_slice, ingest_files
 
@@ -85,7 +90,13 @@ def command(
         if contract is not None:
             ensure_slice(home, slice_name, contract)
         stored = ingest_files(
-            home, slice_name, paths, source=source, offset=offset, file_format=file_format
+            home,
+            slice_name,
+            paths,
+            source=source,
+            offset=offset,
+            file_format=file_format,
+            strict=strict,
         )
         try:
             with session.output.working(f"ingesting into {slice_name}", len(paths)) as step:
@@ -105,7 +116,9 @@ def _tell(session: Session, done: Sequence[tuple[Path, "Receipt"]]) -> None:
         (
             path.name,
             str(receipt.outcome),
-            receipt.accepted or receipt.duplicate,
+            receipt.accepted if receipt.outcome == "accepted" else receipt.duplicate,
+            receipt.duplicate if receipt.outcome == "accepted" and receipt.duplicate else None,
+            receipt.rejected or None,
             f"{receipt.slice}@{receipt.version}" if receipt.version is not None else None,
             receipt.source,
             receipt.offset,
@@ -117,5 +130,16 @@ def _tell(session: Session, done: Sequence[tuple[Path, "Receipt"]]) -> None:
         Table(columns=_COLUMNS, rows=rows),
     )
     for path, receipt in done:
-        if receipt.version is None:
-            session.output.note(f"{path.name} has no rows: nothing to ingest")
+        _note(session, path.name, receipt)
+
+
+def _note(session: Session, name: str, receipt: "Receipt") -> None:
+    if receipt.version is None:
+        session.output.note(f"{name} has no rows: nothing to ingest")
+    if receipt.rejected:
+        session.output.note(
+            f"{name}: {receipt.rejected:,} rows do not fit: "
+            f"see `backstory quarantine show {receipt.slice} --commit {receipt.version}`"
+        )
+    for expectation, rows in receipt.warnings.items():
+        session.output.note(f"{name}: {rows:,} rows miss an expectation: {expectation}")

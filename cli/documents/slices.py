@@ -7,13 +7,15 @@ from backstory.cli.figures import json_value
 from backstory.lake.diff import FileDiff
 from backstory.lake.leases import Lease
 from backstory.lake.manifest import ManifestFile
-from backstory.lake.table import Receipt
+from backstory.lake.receipt import Receipt
 from backstory.lineage.comparing import SnapshotDiff
 from backstory.lineage.graph import run_key
 from backstory.lineage.inspecting import CommitUse, Shown, SliceSummary
 from backstory.lineage.matching import Matches
 from backstory.lineage.pinning import Pinned
+from backstory.lineage.quarantining import Replayed, WaitingRow
 from backstory.lineage.retaining import Retained
+from backstory.lineage.store.quarantines import QuarantineRecord
 from backstory.lineage.store.slices import CommitRecord, PinRecord, SnapshotRecord, SourceShare
 from backstory.lineage.weighing import PinSize
 
@@ -181,6 +183,56 @@ def _(thing: Receipt) -> Document:
         "contractVersion": thing.contract_version,
         "source": thing.source,
         "offset": thing.offset,
+        "warnings": dict(thing.warnings),
+    }
+
+
+@document.register
+def _(thing: QuarantineRecord) -> Document:
+    return {
+        "slice": thing.slice_name,
+        "version": thing.version,
+        "at": time_or_null(thing.at),
+        "source": thing.source,
+        "offset": thing.offset,
+        "file": thing.file,
+        "rows": thing.rows,
+        "waiting": thing.waiting,
+        "replayed": len(thing.replayed),
+        "dropped": len(thing.dropped),
+        "reasons": dict(thing.reasons),
+    }
+
+
+@document.register
+def _(thing: WaitingRow) -> Document:
+    row = thing.row
+    return {
+        "key": thing.key,
+        "slice": thing.batch.slice_name,
+        "version": thing.batch.version,
+        "source": thing.batch.source,
+        "file": thing.batch.file,
+        "row": row.row,
+        "faults": [
+            {"column": fault.column, "expected": fault.expected, "found": fault.found}
+            for fault in row.faults
+        ],
+        "fields": None if row.fields is None else dict(row.fields),
+        "text": row.text,
+        "leftOut": list(row.left_out),
+    }
+
+
+@document.register
+def _(thing: Replayed) -> Document:
+    return {
+        "slice": thing.slice,
+        "accepted": thing.accepted,
+        "duplicate": thing.duplicate,
+        "rejected": thing.rejected,
+        "versions": list(thing.versions),
+        "faults": dict(thing.faults),
     }
 
 

@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from backstory.lake.contract import Contract
 from backstory.lake.errors import LimitExceededError
-from backstory.lake.sources.rejections import Rejections
+from backstory.lake.sources.misfits import Misfit
+from backstory.lake.sources.rejections import LaidAside, Rejections
 
 MAX_BATCH_ROWS = 5_000_000
 CHUNK_ROWS = 16_384
@@ -53,18 +54,55 @@ def table_of(
     """
     batches = []
     for chunk in _chunks(rows, contract.slice):
-        numbers = [row.number for row in chunk]
-        values = [row.values for row in chunk]
-        arrays = [
-            rejections.convert(values, read, rows=numbers, column=column.name)
-            for read, column in zip(readers, contract.columns, strict=True)
-        ]
+        fitting, arrays = chunk, _arrays(chunk, readers, contract, rejections)
         if rejections.full:
             break
-        if not any(array is None for array in arrays):
+        if arrays is None and not rejections.strict:
+            fitting = _without_faults(chunk, readers, contract, rejections)
+            arrays = _arrays(fitting, readers, contract, rejections)
+        if arrays is not None:
+            rejections.passed([row.number for row in fitting])
             batches.append(pa.record_batch(arrays, schema=contract.schema))
     rejections.check()
     return pa.Table.from_batches(batches, schema=contract.schema)
+
+
+def _arrays(
+    chunk: list[Row],
+    readers: Sequence[ColumnReader],
+    contract: Contract,
+    rejections: Rejections,
+) -> list[pa.Array] | None:
+    numbers = [row.number for row in chunk]
+    values = [row.values for row in chunk]
+    arrays = [
+        rejections.convert(values, read, rows=numbers, column=column.name)
+        for read, column in zip(readers, contract.columns, strict=True)
+    ]
+    return None if any(array is None for array in arrays) else arrays
+
+
+def _without_faults(
+    chunk: list[Row],
+    readers: Sequence[ColumnReader],
+    contract: Contract,
+    rejections: Rejections,
+) -> list[Row]:
+    """The rows of a chunk that fit; the others are laid aside, each column as far as it fits."""
+    fitting = []
+    for row in chunk:
+        if row.number not in rejections.faults:
+            fitting.append(row)
+            continue
+        fields, fits = {}, set()
+        for read, column in zip(readers, contract.columns, strict=True):
+            try:
+                fields[column.name] = read([row.values])[0].as_py()
+                fits.add(column.name)
+            except Misfit as misfit:
+                fields[column.name] = misfit.found
+        rejections.lay_aside(row.number, LaidAside(fields, frozenset(fits)), size=row.size)
+    return fitting
 
 
 def _chunks(rows: Iterable[Row], what: str) -> Iterator[list[Row]]:

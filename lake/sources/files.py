@@ -14,6 +14,7 @@ import pyarrow as pa
 from backstory.lake.contract import Contract
 from backstory.lake.documents import near
 from backstory.lake.errors import InvalidError, NotFoundError
+from backstory.lake.sources.rejections import Rejections
 from backstory.lake.sources.text import read_csv, read_jsonl
 from backstory.lake.sources.typed import read_arrow, read_parquet
 
@@ -61,13 +62,20 @@ def _format_of_file(path: Path) -> str:
         raise NotFoundError(f"{path.name}: there is no such file", hint="check its path") from exc
 
 
-def read_file(path: Path, contract: Contract, *, format: str | None = None) -> pa.Table:  # noqa: A002 - the word that users know
+def read_file(
+    path: Path,
+    contract: Contract,
+    *,
+    format: str | None = None,  # noqa: A002 - the word that users know
+    rejections: Rejections | None = None,
+) -> pa.Table:
     """Read a file under a contract.
 
     Args:
         path: the file.
         contract: what its rows must be.
         format: one of `FORMATS`; by default the file's name says.
+        rejections: where faults are noted; strict ones where none are given.
 
     Returns:
         The contract's columns, in its order.
@@ -80,4 +88,4 @@ def read_file(path: Path, contract: Contract, *, format: str | None = None) -> p
     chosen = format or _format_of_file(path)
     if chosen not in _READERS:
         raise InvalidError(f"unknown format {chosen!r}", hint=near(chosen, FORMATS))
-    return _READERS[chosen](path, contract, what=path.name)
+    return _READERS[chosen](path, contract, what=path.name, rejections=rejections)

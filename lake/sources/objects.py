@@ -19,12 +19,19 @@ import pyarrow as pa
 from backstory.lake.contract import Column, Contract
 from backstory.lake.documents import near
 from backstory.lake.sources.batches import ColumnReader, Row, table_of
-from backstory.lake.sources.rejections import Rejections, described, shown_name
+from backstory.lake.sources.rejections import LaidAside, Rejections, described, shown_name
 from backstory.lake.sources.values import column_of
 
 
-def read_objects(objects: Iterable[Mapping[str, Any]], contract: Contract) -> pa.Table:
+def read_objects(
+    objects: Iterable[Mapping[str, Any]], contract: Contract, rejections: Rejections | None = None
+) -> pa.Table:
     """Read Python mappings, one a row.
+
+    Args:
+        objects: the rows.
+        contract: what they must be.
+        rejections: where faults are noted; strict ones where none are given.
 
     Returns:
         The contract's columns, in its order.
@@ -32,7 +39,7 @@ def read_objects(objects: Iterable[Mapping[str, Any]], contract: Contract) -> pa
     Raises:
         BatchRejectedError: a row does not fit.
     """
-    rejections = Rejections(contract)
+    rejections = rejections or Rejections(contract)
     rows = _rows(objects, fits_fields(contract, rejections), rejections)
     return table_of(rows, object_readers(contract), contract, rejections)
 
@@ -56,12 +63,14 @@ def fits_fields(contract: Contract, rejections: Rejections) -> Callable[[object,
     def fits(found: object, number: int) -> bool:
         if not isinstance(found, dict | Mapping):  # dict first: Mapping alone is slow
             rejections.add("one object", described(found), row=number)
+            rejections.lay_aside(number, LaidAside(None, text=str(found)))
             return False
         if found.keys() <= names:
             return True
         for name in sorted(found.keys() - names, key=str):
             wrong = f"field {shown_name(name)} ({near(str(name), sorted(names))})"
             rejections.add("only the contract's columns", wrong, row=number)
+        rejections.lay_aside(number, LaidAside(found))
         return False
 
     return fits

@@ -3,6 +3,10 @@
 Keeps true: a value of a personal column is described, never shown; shown values are short; and at
 most `MAX_REJECTIONS` are kept. It decides nothing about values.
 
+Strict rejections refuse the batch for any fault. Lenient ones refuse it for a fault that is no
+single row's, or for more than `MAX_REJECTED_ROWS`; other rows at fault are laid aside with what
+they hold, so that the good ones can go on.
+
 >>> shown("4,5")
 "'4,5'"
 >>> described("user-1")
@@ -10,7 +14,9 @@ most `MAX_REJECTIONS` are kept. It decides nothing about values.
 """
 
 import re
-from collections.abc import Callable, Sequence, Sized
+from array import array
+from collections.abc import Callable, Mapping, Sequence, Sized
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -23,33 +29,113 @@ from backstory.lake.sources.misfits import Misfit
 from backstory.lake.types import describe_type
 
 MAX_REJECTIONS = 100
+MAX_REJECTED_ROWS = 100_000  # of a batch that is taken without them
+MAX_FAULTS_OF_A_ROW = 10
+MAX_ASIDE_BYTES = 64 << 20  # of input behind rejected rows; beyond, only places are kept
 MAX_SHOWN = 40  # characters of a value, digits of a number
 _NAME = re.compile(rf"[\w-]{{1,{MAX_SHOWN}}}")
 
 
-class Rejections:
-    """The faults of one batch so far."""
+@dataclass(frozen=True, slots=True)
+class LaidAside:
+    """What a row at fault holds.
 
-    def __init__(self, contract: Contract) -> None:
+    Attributes:
+        fields: what was read of it, by field; None where it could not be told apart.
+        fitting: the columns whose values are known to be of their type.
+        text: the row as it came in, where there are no fields.
+    """
+
+    fields: Mapping[str, Any] | None
+    fitting: frozenset[str] = frozenset()
+    text: str | None = None
+
+
+class Rejections:
+    """The faults of one batch so far.
+
+    Attributes:
+        strict: whether one fault refuses the whole batch.
+        faults: of rows that are laid aside, by their number; in a lenient collection only.
+        aside: what those rows hold.
+        numbers: of the rows that passed so far, where a reader counted them.
+    """
+
+    def __init__(self, contract: Contract, *, strict: bool = True) -> None:
+        self.strict = strict
+        self.faults: dict[int, list[Rejection]] = {}
+        self.aside: dict[int, LaidAside] = {}
+        self.numbers: array[int] | None = None
         self._slice = contract.slice
         self._personal = contract.personal_columns
         self._found: list[Rejection] = []
+        self._aside_bytes = 0
 
     @property
     def full(self) -> bool:
         """Whether enough is known to stop looking."""
-        return len(self._found) >= MAX_REJECTIONS
+        if self.strict:
+            return len(self._found) >= MAX_REJECTIONS
+        return bool(self._found) or len(self.faults) > MAX_REJECTED_ROWS
 
     def add(
-        self, expected: str, found: str, *, row: int | None = None, column: str | None = None
+        self,
+        expected: str,
+        found: str,
+        *,
+        row: int | None = None,
+        column: str | None = None,
+        whole: bool = False,
     ) -> None:
-        """Note one fault; `found` must hold nobody's data."""
-        self._found.append(Rejection(row=row, column=column, expected=expected, found=found))
+        """Note one fault; `found` must hold nobody's data.
 
-    def add_value(self, expected: str, found: object, *, row: int, column: str) -> None:
+        Args:
+            expected: what would have been taken.
+            found: what stands there.
+            row: its number; None for a fault of the whole batch.
+            column: its column.
+            whole: the rest of the batch cannot be taken without that row.
+        """
+        fault = Rejection(row=row, column=column, expected=expected, found=found)
+        if self.strict or row is None or whole:
+            self._found.append(fault)
+        elif len(known := self.faults.setdefault(row, [])) < MAX_FAULTS_OF_A_ROW:
+            known.append(fault)
+
+    def add_value(
+        self, expected: str, found: object, *, row: int, column: str, whole: bool = False
+    ) -> None:
         """Note one value that does not fit its column."""
         show = described if column in self._personal else shown
-        self.add(expected, show(found), row=row, column=column)
+        self.add(expected, show(found), row=row, column=column, whole=whole)
+
+    def lay_aside(self, row: int, content: LaidAside, *, size: int = 0) -> None:
+        """Keep what a row at fault holds, unless the rows before it were large already.
+
+        Args:
+            row: its number.
+            content: what it holds.
+            size: bytes or characters of input behind it.
+        """
+        if not self.strict:
+            self._aside_bytes += size
+            fits = self._aside_bytes <= MAX_ASIDE_BYTES
+            self.aside[row] = content if fits else LaidAside(None)
+
+    def passed(self, numbers: Sequence[int]) -> None:
+        """Count rows that passed, for a later look at them to name them."""
+        if not self.strict:
+            self.numbers = self.numbers or array("q")
+            self.numbers.extend(numbers)
+
+    def keep(self, places: Sequence[int]) -> None:
+        """Go on with some of the rows that passed."""
+        if not self.strict:
+            self.numbers = array("q", map(self.number_of, places))
+
+    def number_of(self, place: int) -> int:
+        """The number of the row at a place among those that passed."""
+        return place + 1 if self.numbers is None else self.numbers[place]
 
     def convert(
         self,
@@ -67,28 +153,57 @@ class Rejections:
             rows: the row of the input that each value stands in.
             column: its name.
         """
-        start = 0
+        try:
+            return build(values)
+        except Misfit as first:
+            misfit = first
+        spans = [(0, len(values))]  # of which the first is at fault, as `misfit` says
         while True:
-            try:
-                built = build(values[start:])
-            except Misfit as misfit:
-                start += misfit.index
-                self.add_value(misfit.expected, misfit.found, row=rows[start], column=column)
-                start += 1
+            start, end = spans.pop()
+            place = start + misfit.index
+            self.add_value(misfit.expected, misfit.found, row=rows[place], column=column)
+            middle = (place + 1 + end) // 2  # halves: many misfits cost n log n, not n squared
+            spans += [(middle, end), (place + 1, middle)]
+            while spans and not self.full:
+                try:
+                    build(values[slice(*spans[-1])])
+                except Misfit as next_one:
+                    misfit = next_one
+                    break
+                spans.pop()
             else:
-                return None if start else built
-            if self.full:
                 return None
 
     def check(self) -> None:
-        """Refuse the batch if any fault was noted.
+        """Refuse the batch if a fault was noted that refuses all of it.
 
         Raises:
             BatchRejectedError: with the first faults, in the order of rows.
         """
-        if self._found:
-            in_order = sorted(self._found, key=lambda rejection: rejection.row or 0)
-            raise BatchRejectedError(self._slice, in_order[:MAX_REJECTIONS])
+        if self._found or len(self.faults) > MAX_REJECTED_ROWS:
+            raise BatchRejectedError(self._slice, self._first(self._found))
+
+    def check_share(self, rows: int, most: float) -> None:
+        """Refuse the batch if too many of its rows are laid aside.
+
+        Args:
+            rows: how many rows it has in all.
+            most: the largest share that may be.
+
+        Raises:
+            BatchRejectedError: with the first faults.
+        """
+        if len(self.faults) > most * rows:
+            raise BatchRejectedError(
+                self._slice,
+                self._first([]),
+                why=f"{len(self.faults):,} of {rows:,} rows do not fit, more than a share of "
+                f"{most:g}: ",
+            )
+
+    def _first(self, found: list[Rejection]) -> list[Rejection]:
+        every = found + [fault for faults in self.faults.values() for fault in faults]
+        return sorted(every, key=lambda rejection: rejection.row or 0)[:MAX_REJECTIONS]
 
 
 def shown(value: object) -> str:

@@ -44,20 +44,27 @@ from backstory.lake.sources.cells import parse_cells
 from backstory.lake.sources.lines import open_lines
 from backstory.lake.sources.misfits import convert
 from backstory.lake.sources.objects import fits_fields, object_readers
-from backstory.lake.sources.rejections import Rejections, shown_name
+from backstory.lake.sources.rejections import LaidAside, Rejections, shown_name
 from backstory.lake.types import leaf_types
 
 _JSON_SPACE = " \t\n\r"
 _OTHER_DELIMITERS = ";\t|"  # that people call CSV too
 
 
-def read_jsonl(source: Path | BinaryIO, contract: Contract, *, what: str = "input") -> pa.Table:
+def read_jsonl(
+    source: Path | BinaryIO,
+    contract: Contract,
+    *,
+    what: str = "input",
+    rejections: Rejections | None = None,
+) -> pa.Table:
     """Read JSON lines.
 
     Args:
         source: a file, or a stream of bytes.
         contract: what the rows must be.
         what: what the source is, for messages.
+        rejections: where faults are noted; strict ones where none are given.
 
     Returns:
         The contract's columns, in its order.
@@ -66,13 +73,19 @@ def read_jsonl(source: Path | BinaryIO, contract: Contract, *, what: str = "inpu
         BatchRejectedError: a row does not fit.
         InvalidError: the source cannot be read as a whole; see `open_lines`.
     """
-    rejections = Rejections(contract)
+    rejections = rejections or Rejections(contract)
     with open_lines(source, what) as lines:
         rows = _objects(lines, contract, rejections)
         return table_of(rows, object_readers(contract), contract, rejections)
 
 
-def read_csv(source: Path | BinaryIO, contract: Contract, *, what: str = "input") -> pa.Table:
+def read_csv(
+    source: Path | BinaryIO,
+    contract: Contract,
+    *,
+    what: str = "input",
+    rejections: Rejections | None = None,
+) -> pa.Table:
     """Read CSV with a header; see `read_jsonl`."""
     nested = [column.name for column in contract.columns if column.type.num_fields]
     if nested:
@@ -80,7 +93,7 @@ def read_csv(source: Path | BinaryIO, contract: Contract, *, what: str = "input"
             f"{contract.slice}: column {nested[0]} has parts, which CSV cannot hold",
             hint="send JSON lines, Parquet or Arrow",
         )
-    rejections = Rejections(contract)
+    rejections = rejections or Rejections(contract)
     with open_lines(source, what) as lines:
         records = _records(lines, rejections)
         header = next(records, Row(0, [], 0)).values
@@ -101,11 +114,16 @@ def _objects(lines: Iterator[bytes], contract: Contract, rejections: Rejections)
             found = decode(line.decode("utf-8", "surrogateescape"))
         except (ValueError, ArithmeticError, RecursionError) as exc:
             rejections.add("one JSON object", _json_fault(exc), row=number)
+            rejections.lay_aside(number, _line(line), size=len(line))
         else:
             if fits(found, number):
                 yield Row(number, found, len(line))
         if rejections.full:
             return
+
+
+def _line(line: bytes) -> LaidAside:
+    return LaidAside(None, text=line.decode("utf-8", "replace").rstrip("\r\n"))
 
 
 def _decoder(contract: Contract) -> Callable[[str], Any]:
@@ -157,7 +175,7 @@ def _records(lines: Iterator[bytes], rejections: Rejections) -> Iterator[Row]:
         try:
             record = next(reader, None)
         except csv.Error as exc:  # what follows a broken quote cannot be told apart
-            rejections.add("CSV (RFC 4180)", str(exc), row=number or None)
+            rejections.add("CSV (RFC 4180)", str(exc), row=number or None, whole=True)
             return
         if record is None:
             return
@@ -193,6 +211,8 @@ def _even(records: Iterator[Row], width: int, rejections: Rejections) -> Iterato
             yield record
         else:
             rejections.add(f"{width} cells", str(len(record.values)), row=record.number)
+            kept = LaidAside(None, text=",".join(record.values))
+            rejections.lay_aside(record.number, kept, size=record.size)
         if rejections.full:
             return
 

@@ -13,7 +13,7 @@ which is what Python, Delta's statistics and RFC 3339 can say. Otherwise the bat
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from backstory.lake.location import translate_os_error
 from backstory.lake.sources.batches import CHUNK_ROWS, MAX_BATCH_ROWS
 from backstory.lake.sources.lines import MAX_INFLATED_BYTES
 from backstory.lake.sources.misfits import convert
-from backstory.lake.sources.rejections import Rejections
+from backstory.lake.sources.rejections import LaidAside, Rejections
 from backstory.lake.sources.widening import widens
 from backstory.lake.types import describe_type, field_names, leaf_types, part_arrays, type_text
 
@@ -39,27 +39,60 @@ _MICROSECONDS = 86_400_000_000
 _DAMAGE = (pa.ArrowException, UnicodeDecodeError)
 
 
-def conform(data: object, contract: Contract) -> pa.Table:
+def conform(data: object, contract: Contract, rejections: Rejections | None = None) -> pa.Table:
     """Take typed data as the contract's columns, in its order.
 
     Args:
         data: an Arrow table, batch or reader, a pandas frame, or whatever has an Arrow stream.
         contract: what it must be.
+        rejections: where faults are noted; strict ones where none are given.
 
     Raises:
         BatchRejectedError: a column or value does not fit.
         InvalidError: the data is of another kind.
     """
-    rejections = Rejections(contract)
+    rejections = rejections or Rejections(contract)
     table = _as_table(data, contract.slice, rejections)
     _check_names(table.column_names, contract, rejections)
     rejections.check()
     columns = [_column(table.column(c.name), c, rejections) for c in contract.columns]
     rejections.check()
+    if rejections.faults:
+        table = _without_faults(table, contract, rejections)
+        columns = [_column(table.column(c.name), c, rejections) for c in contract.columns]
     return pa.Table.from_arrays(columns, schema=contract.schema)
 
 
-def read_parquet(path: Path, contract: Contract, *, what: str = "input") -> pa.Table:
+def _without_faults(table: pa.Table, contract: Contract, rejections: Rejections) -> pa.Table:
+    """The rows that fit; the others are laid aside."""
+    faults = rejections.faults
+    at_fault = table.take(pa.array([number - 1 for number in faults], pa.int64()))
+    size = at_fault.nbytes // max(1, at_fault.num_rows)
+    for number, row in zip(faults, row_values(at_fault), strict=True):
+        unfit = {fault.column for fault in faults[number]}
+        fitting = frozenset(c.name for c in contract.columns if c.name not in unfit)
+        rejections.lay_aside(number, LaidAside(row, fitting), size=size)
+    good = [number for number in range(1, table.num_rows + 1) if number not in faults]
+    rejections.passed(good)
+    return table.take(pa.array([number - 1 for number in good], pa.int64()))
+
+
+def row_values(table: pa.Table) -> Iterator[dict[str, Any]]:
+    """The rows of a table as Python values; a time that Python cannot hold is its text."""
+    for place in range(table.num_rows):
+        yield {name: _value(table.column(name)[place]) for name in table.column_names}
+
+
+def _value(cell: pa.Scalar) -> Any:
+    try:
+        return cell.as_py()
+    except (ValueError, OverflowError):
+        return str(cell) if cell.type.num_fields else cell.cast(pa.string()).as_py()
+
+
+def read_parquet(
+    path: Path, contract: Contract, *, what: str = "input", rejections: Rejections | None = None
+) -> pa.Table:
     """Read a Parquet file; see `conform`.
 
     Raises:
@@ -71,17 +104,19 @@ def read_parquet(path: Path, contract: Contract, *, what: str = "input") -> pa.T
         with pq.ParquetFile(path) as file:
             return _bounded(file.schema_arrow, file.iter_batches(CHUNK_ROWS), what)
 
-    return conform(_readable(read, f"{what} as Parquet"), contract)
+    return conform(_readable(read, f"{what} as Parquet"), contract, rejections)
 
 
-def read_arrow(path: Path, contract: Contract, *, what: str = "input") -> pa.Table:
+def read_arrow(
+    path: Path, contract: Contract, *, what: str = "input", rejections: Rejections | None = None
+) -> pa.Table:
     """Read an Arrow file or stream; see `read_parquet`."""
 
     def read() -> pa.Table:
         with pa.OSFile(str(path)) as file:
             return _bounded(*_open_arrow(file), what)
 
-    return conform(_readable(read, f"{what} as Arrow"), contract)
+    return conform(_readable(read, f"{what} as Arrow"), contract, rejections)
 
 
 def _readable(read: Callable[[], pa.Table], what: str) -> pa.Table:

@@ -1,4 +1,4 @@
-"""Superseded edges and reads; loads, processes of runs, retention, links, amendments, the outbox.
+"""Superseded edges; loads, processes, retention, links, amendments, the outbox, quarantines.
 
 A version may be known from a declaration, whose artifact may lie elsewhere, unhashed.
 """
@@ -50,10 +50,13 @@ def upgrade() -> None:
     _amendments()
     _declarations()
     _outbox()
+    _quarantines()
 
 
 def downgrade() -> None:
     for table in (
+        "quarantine_end",
+        "quarantine",
         "outbox",
         "declaration",
         "amendment",
@@ -196,4 +199,28 @@ def _outbox() -> None:
         sa.Column("refused", sa.Boolean(), nullable=False),
         sa.Column("error", sa.Text()),
         sa.PrimaryKeyConstraint("receiver", "event"),
+    )
+
+
+def _quarantines() -> None:
+    op.create_table(
+        "quarantine",
+        sa.Column("id", _KEY, primary_key=True),
+        sa.Column("slice", _KEY, sa.ForeignKey("slice.id"), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("path", sa.Text(), nullable=False),
+        sa.Column("file", sa.Text()),
+        sa.Column("rows", sa.BigInteger(), nullable=False),
+        sa.Column("reasons", sa.Text(), nullable=False),
+        _recorded(),
+        sa.UniqueConstraint("slice", "version"),
+    )
+    op.create_table(
+        "quarantine_end",
+        sa.Column("id", _KEY, primary_key=True),
+        sa.Column("quarantine", _KEY, sa.ForeignKey("quarantine.id"), nullable=False, index=True),
+        sa.Column("rows", sa.Text(), nullable=False),
+        sa.Column("outcome", sa.String(16), nullable=False),
+        sa.Column("version", sa.BigInteger()),
+        _recorded(),
     )

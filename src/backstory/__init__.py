@@ -37,12 +37,10 @@ if TYPE_CHECKING:
         UnavailableError,
     )
     from backstory.lake.reading import Reading
+    from backstory.lake.receipt import Receipt
     from backstory.lake.signals import Signal
     from backstory.lake.snapshot import (
         Snapshot,
-    )
-    from backstory.lake.table import (
-        Receipt,
     )
     from backstory.lineage.aliasing import AliasMove
     from backstory.lineage.backup.restoring import restore

@@ -28,8 +28,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from backstory.lake import table
+from backstory.lake.attempt import Attempt
+from backstory.lake.batch import Batch
 from backstory.lake.contract import Contract
 from backstory.lake.files import ROW_GROUP_ROWS, parquet_options
+from backstory.lake.recent_events import RecentEvents
 from backstory.lake.table import SliceTable
 from backstory.lake.types import TIMESTAMP
 
@@ -53,9 +56,10 @@ columns:
 # What an append does, by the function that does it; the digest runs beside the data file.
 STEPS: dict[str, tuple[Any, str]] = {
     "read the log": (SliceTable, "_last"),
-    "system columns": (table, "_stored"),
+    "events that came before": (RecentEvents, "fresh"),
+    "system columns": (Attempt, "stored"),
     "data file": (table, "write_data_file"),
-    "  batch digest, beside it": (table, "batch_digest"),
+    "  batch digest, beside it": (Batch, "digested"),
     "commit": (SliceTable, "_try"),
     "read the outcome": (table, "find_append"),
     "sync the log": (table, "sync_log"),
@@ -110,6 +114,13 @@ def make_batch(rows: int, seed: int = 7) -> pa.Table:
     )
 
 
+def with_new_events(batch: pa.Table, seed: int) -> pa.Table:
+    """The same rows as other events: those that come again would not be written."""
+    random = np.random.default_rng(seed + 1_000)
+    ids = [str(uuid.UUID(bytes=random.bytes(16))) for _ in range(batch.num_rows)]
+    return batch.set_column(0, batch.schema.field(0), pa.array(ids))
+
+
 def measure(rows: int = 100_000, rounds: int = 15) -> AppendTimes:
     """Time both, round by round, after one round to warm up."""
     batch = make_batch(rows)
@@ -120,6 +131,7 @@ def measure(rows: int = 100_000, rounds: int = 15) -> AppendTimes:
         raw: list[float] = []
         append: list[tuple[float, dict[str, float]]] = []
         for offset in range(1, rounds + 1):
+            batch = with_new_events(batch, offset)
             path = Path(folder) / f"{offset}.parquet"  # truncating an old one would cost it
             raw.append(_milliseconds(partial(write_raw, batch, path)))
             with timed_steps() as steps:

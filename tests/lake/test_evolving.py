@@ -31,8 +31,9 @@ from backstory.lake.gate import pass_gate
 from backstory.lake.linked import link
 from backstory.lake.pinned import Strength, reopen
 from backstory.lake.pins import pin
+from backstory.lake.receipt import Outcome
 from backstory.lake.snapshot import open_snapshot
-from backstory.lake.table import Outcome, SliceTable
+from backstory.lake.table import SliceTable
 from backstory.lake.types import parse_type
 from backstory.lake.verify import verify_table
 from tests.lake.contracts import SCALARS

@@ -14,6 +14,7 @@ from deltalake import DeltaTable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from backstory.lake.attempt import MAX_OFFSET
 from backstory.lake.commits import LOG_FOLDER, log_entry, read_commits
 from backstory.lake.contract import SYSTEM_COLUMNS
 from backstory.lake.delta import CHECKPOINT_INTERVAL, LOG_SETTINGS
@@ -28,8 +29,9 @@ from backstory.lake.errors import (
 )
 from backstory.lake.pinned import reopen
 from backstory.lake.pins import pin
+from backstory.lake.receipt import Outcome
 from backstory.lake.snapshot import open_snapshot
-from backstory.lake.table import MAX_OFFSET, Outcome, SliceTable
+from backstory.lake.table import SliceTable
 from tests.lake.disk import files_of_at_most, watch_syncs
 from tests.lake.thumbs import CONTRACT, NOW, append, contract, create, new_id, rows
 

@@ -17,7 +17,8 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
-from backstory.lake.table import Outcome, SliceTable
+from backstory.lake.receipt import Outcome
+from backstory.lake.table import SliceTable
 from tests.lake.thumbs import append, contract, create
 from tests.lake.writing import BATCH, batch
 

@@ -1,4 +1,7 @@
-"""The slice that the tests of tables use: thumbs on answers, with a subject and free text."""
+"""The slice that the tests of tables use: thumbs on answers, with a subject and free text.
+
+Its event ids are not compared, so that the same rows make a batch at every offset.
+"""
 
 import itertools
 import os
@@ -9,14 +12,16 @@ from pathlib import Path
 import pyarrow as pa
 
 from backstory.lake.contract import Contract
+from backstory.lake.receipt import Receipt
 from backstory.lake.subjects import SubjectKey
-from backstory.lake.table import Receipt, SliceTable
+from backstory.lake.table import SliceTable
 
 NOW = datetime(2026, 11, 24, 9, 41, tzinfo=UTC)
 KEY = SubjectKey(key_id="k1", secret=b"0123456789abcdef")
 CONTRACT = """
 slice: thumbs/en
 purpose: improve the ranker
+duplicate_window: 0
 columns:
   event_id: {type: string, role: event_id, nullable: false}
   at: {type: timestamp, role: event_time}

@@ -41,6 +41,8 @@ from backstory.lineage.store.tables.slices import (
     contract,
     feedback_match,
     pin,
+    quarantine,
+    quarantine_end,
     slice_,
     snapshot,
 )
@@ -69,6 +71,8 @@ __all__ = [
     "openlineage_event",
     "outbox",
     "pin",
+    "quarantine",
+    "quarantine_end",
     "retention",
     "run",
     "run_facet",

@@ -13,7 +13,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from backstory.lineage.store.column_types import Instant, Key
+from backstory.lineage.store.column_types import Instant, Json, Key
 from backstory.lineage.store.tables.columns import ended, entity_key, metadata, recorded
 
 slice_ = Table(
@@ -101,4 +101,29 @@ feedback_match = Table(
     recorded(),
     ended(),
     Index(None, "slice", "version"),
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("slice", Key, ForeignKey("slice.id"), nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("path", Text, nullable=False),  # in the table's folder
+    Column("file", Text),  # that the rows came in; NULL where they came in none
+    Column("rows", BigInteger, nullable=False),
+    Column("reasons", Json, nullable=False),  # how many rows for each
+    recorded(),
+    UniqueConstraint("slice", "version"),
+)
+
+quarantine_end = Table(
+    "quarantine_end",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("quarantine", Key, ForeignKey("quarantine.id"), nullable=False, index=True),
+    Column("rows", Text, nullable=False),  # their numbers, as in 1-5,9
+    Column("outcome", String(16), nullable=False),  # replayed, dropped
+    Column("version", BigInteger),  # the commit that they landed in
+    recorded(),
 )
