@@ -17,7 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 from deltalake import CommitProperties, Transaction
-from deltalake.transaction import AddAction
+from deltalake.transaction import AddAction, RemoveAction
 
 from backstory.lake.batch import Batch, reasons_of
 from backstory.lake.commits import COMMIT_KEY, AppendRecord
@@ -91,7 +91,7 @@ class Attempt:
         }
         return {name: value for name, value in said.items() if value}
 
-    def actions(self) -> list[AddAction]:
+    def actions(self) -> list[AddAction | RemoveAction]:
         """What the commit adds."""
         if self.file is None:
             return []

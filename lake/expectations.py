@@ -93,7 +93,7 @@ class Expectation:
     def to_document(self) -> dict[str, Any]:
         """What the expectation says, without defaults."""
         value = list(self.value) if isinstance(self.value, tuple) else self.value
-        document = {"column": self.column} if self.column is not None else {}
+        document: dict[str, Any] = {"column": self.column} if self.column is not None else {}
         document[self.check.value] = value
         if self.severity is not Severity.REJECT:
             document["severity"] = self.severity.value

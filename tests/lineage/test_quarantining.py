@@ -149,7 +149,7 @@ def test_rows_are_dropped_and_their_file_goes_with_the_last(small: Home) -> None
     assert small.drop_quarantine("thumbs", reason="the rest") == 2
     assert files(small) == []
     (batch,) = small.quarantined("thumbs")
-    assert (batch.waiting, batch.dropped) == (0, {2, 3, 4})
+    assert (batch.waiting, sorted(batch.dropped)) == (0, [2, 3, 4])
     assert exported(small) == []
     assert small.replay_quarantine("thumbs").accepted == 0
 
@@ -162,7 +162,7 @@ def test_lines_that_name_no_row(small: Home, line: str) -> None:
     if not line:
         assert small.replay_quarantine("thumbs", [line]).accepted == 0
         return
-    with pytest.raises(InvalidError, match="line 1|names no row"):
+    with pytest.raises(InvalidError, match=r"line 1|names no row"):
         small.replay_quarantine("thumbs", [line])
 
 
