@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from backstory.lake.checkpoints import checkpoint_records
-from backstory.lake.commits import paths_added
+from backstory.lake.commits import paths_added, read_commit
 from backstory.lake.contract_files import CONTRACT_FOLDER
 from backstory.lake.linked import LINK_FILE, LinkedTable
 from backstory.lake.location import inside
@@ -57,6 +57,10 @@ def table_files(table: Table, version: int, contracts: Collection[int]) -> Itera
     earlier = {path for entry in entries for path in paths_added(table.folder, entry)} - needed
     for name in sorted(needed):
         yield inside(table.folder, name)
+    for entry in entries:
+        rejected = read_commit(table.folder, entry, name=table.name).gate.get("quarantine")
+        if rejected and (path := inside(table.folder, rejected)).exists():
+            yield path  # gone where no row of it waits
     # What only earlier versions need may have been collected; then they are gone here too.
     for name in sorted(earlier):
         if (path := inside(table.folder, name)).exists():

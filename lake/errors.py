@@ -129,7 +129,7 @@ class BatchRejectedError(InvalidError):
         first = rejections[0]
         more = f" (and {len(rejections) - 1} more)" if len(rejections) > 1 else ""
         super().__init__(
-            f"{slice_name}: {why}{first}{more}; nothing was written",
+            f"{slice_name}: {first}{more}; {why}nothing was written",
             hint=f"mend the input, or see the contract with `backstory show {slice_name} --schema`",
         )
         self.rejections = tuple(rejections)

@@ -57,7 +57,7 @@ class RecentEvents:
         else:
             for commit in range(self._version + 1, version + 1):
                 for path in paths_added(self._folder, commit, new_rows=True):
-                    self._take(self._own.pop(path, []) or self._read(path))
+                    self._take(self._ids(path))
         self._version = version
         return version
 
@@ -87,7 +87,7 @@ class RecentEvents:
         self._known.clear()
         self._rows = 0
         for path in reversed(list(self._newest(delta))):
-            self._take(self._own.pop(path, []) or self._read(path))
+            self._take(self._ids(path))
 
     def _newest(self, delta: DeltaTable) -> Iterable[str]:
         """The files that hold the newest rows, newest first."""
@@ -111,6 +111,9 @@ class RecentEvents:
         while self._parts and self._rows - len(self._parts[0]) >= self.window:
             self._rows -= len(self._parts.popleft())
         self._known = {text for part in self._parts for text in part}
+
+    def _ids(self, path: str) -> list[str]:
+        return self._own.pop(path) if path in self._own else self._read(path)
 
     def _read(self, path: str) -> list[str]:
         try:

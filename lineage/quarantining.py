@@ -65,6 +65,11 @@ class WaitingRow:
         """Its name: the commit of its batch and its number there."""
         return f"{self.batch.version}:{self.row.row}"
 
+    @property
+    def told(self) -> str:
+        """Its faults, without its number."""
+        return "; ".join(map(_told, self.row.faults))
+
     def to_json(self) -> dict[str, Any]:
         """The row to be mended: its fields, beside its name and its faults."""
         reasons = list(map(str, self.row.faults))

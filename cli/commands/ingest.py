@@ -138,7 +138,7 @@ def _note(session: Session, name: str, receipt: "Receipt") -> None:
         session.output.note(f"{name} has no rows: nothing to ingest")
     if receipt.rejected:
         session.output.note(
-            f"{name}: {receipt.rejected:,} rows do not fit: "
+            f"{name}: {receipt.rejected:,} of its rows went to quarantine: "
             f"see `backstory quarantine show {receipt.slice} --commit {receipt.version}`"
         )
     for expectation, rows in receipt.warnings.items():

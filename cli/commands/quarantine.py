@@ -100,7 +100,7 @@ def _show(session: Session, *, slice_name: str, version: int | None, rows: int) 
             one.key,
             one.batch.source,
             one.batch.file,
-            "; ".join(str(fault).partition(", ")[2] or str(fault) for fault in one.row.faults),
+            one.told,
             json.dumps(one.row.fields) if one.row.fields is not None else one.row.text,
         )
         for one in found

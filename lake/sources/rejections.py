@@ -198,7 +198,7 @@ class Rejections:
                 self._slice,
                 self._first([]),
                 why=f"{len(self.faults):,} of {rows:,} rows do not fit, more than a share of "
-                f"{most:g}: ",
+                f"{most:g}; ",
             )
 
     def _first(self, found: list[Rejection]) -> list[Rejection]:

@@ -81,11 +81,11 @@ def test_rows_go_to_slices_only(home: Home, tmp_path: Path) -> None:
     assert "thumbs/en" in backstory_error(caught)
 
 
-def test_a_bad_row_refuses_its_batch(home: Home) -> None:
+def test_a_bad_row_refuses_its_batch_where_one_is_strict(home: Home) -> None:
     feed(home)
     rows = [*thumbs(2), {"event_id": None}]
     with pytest.raises(backstory.BatchRejectedError):
-        home.slice("thumbs/en").append(rows, source="app", offset=2)
+        home.slice("thumbs/en").append(rows, source="app", offset=2, strict=True)
     assert home.slice("thumbs/en").at().version == 1
 
 
