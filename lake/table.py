@@ -66,6 +66,8 @@ from backstory.lake.files import (
 )
 from backstory.lake.location import folder_of, translate_os_error
 from backstory.lake.rows import batch_digest
+from backstory.lake.subject_index import discard_set, join_sets, keep_set, subjects_in
+from backstory.lake.subject_sets import SubjectSet
 from backstory.lake.versions import delta_damage
 
 CONTRACT_FOLDER = "_contract"
@@ -269,8 +271,18 @@ class SliceTable:
         """Digest the batch and write its file side by side: hashlib and pyarrow drop the GIL."""
         with ThreadPoolExecutor(max_workers=1) as pool:
             digest = pool.submit(batch_digest, rows)
+            subjects = pool.submit(subjects_in, rows, self.contract)
             file = write_data_file(stored, self.folder, self.contract, file_id=attempt)
+            self._keep_set(file, subjects.result())
             return digest.result(), file
+
+    def _keep_set(self, file: DataFile, subjects: SubjectSet | None) -> None:
+        try:
+            if subjects is not None:
+                keep_set(self.folder, file.path, subjects)
+        except BackstoryError:
+            self._discard(file)
+            raise
 
     def _commit(self, record: AppendRecord, file: DataFile | None) -> Receipt:
         """Try to commit until the log holds the source's offset, by us or by somebody else."""
@@ -305,6 +317,8 @@ class SliceTable:
         self._synced = found.version
         if is_ours and (found.version + 1) % CHECKPOINT_INTERVAL == 0:
             self._add_checkpoint(found.version)
+        if is_ours:
+            self._join_sets()
         return Receipt(
             slice=self.name,
             outcome=Outcome.ACCEPTED if is_ours else Outcome.DUPLICATE,
@@ -336,10 +350,18 @@ class SliceTable:
         except BackstoryError as exc:
             _log.warning("%s has no checkpoint at version %s: %s", self.name, version, exc.message)
 
+    def _join_sets(self) -> None:
+        """Shorten what the next lookup of a subject reads; the commit stands without it."""
+        try:
+            join_sets(self.folder)
+        except BackstoryError as exc:
+            _log.warning("%s: its subject index is not joined: %s", self.name, exc.message)
+
     def _discard(self, file: DataFile | None) -> None:
         """Remove a file of which the log shows that no version lists it."""
         if file:
             (self.folder / file.path).unlink(missing_ok=True)
+            discard_set(self.folder, file.path)
 
     def _last(self, source: str) -> int:
         """The source's last offset as of now; -1 before its first."""
