@@ -16,6 +16,7 @@ from backstory.lake.linked import LinkedTable
 from backstory.lake.snapshot import Table
 from backstory.lake.table import SliceTable
 from backstory.lake.verify import log_entry_digest
+from backstory.lineage.data_files import record_files
 from backstory.lineage.graph import EntityKind
 from backstory.lineage.parts import Parts
 from backstory.lineage.store import slices, tables, writes
@@ -148,6 +149,8 @@ def _register_commit(unit: Unit, slice_id: int, commit: Commit, table: Table) ->
         actor=commit.info.get("actor"),
         log_digest=log_entry_digest(table.folder, commit.version),
     )
+    if isinstance(table, SliceTable):
+        record_files(unit, slice_id, table, commit.version)
     if _flavour(table) == "interactions":
         for file in added_files(table.folder, commit.version, "id"):
             writes.insert(

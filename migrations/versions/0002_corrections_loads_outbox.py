@@ -1,4 +1,4 @@
-"""Superseded edges and reads; loads, processes of runs, retention, links, amendments, the outbox.
+"""Superseded edges and reads; loads, processes, retention, links, amendments, outbox, data files.
 
 A version may be known from a declaration, whose artifact may lie elsewhere, unhashed.
 """
@@ -49,10 +49,12 @@ def upgrade() -> None:
     _amendments()
     _declarations()
     _outbox()
+    _file_changes()
 
 
 def downgrade() -> None:
     for table in (
+        "file_change",
         "outbox",
         "declaration",
         "amendment",
@@ -179,4 +181,18 @@ def _outbox() -> None:
         sa.Column("refused", sa.Boolean(), nullable=False),
         sa.Column("error", sa.Text()),
         sa.PrimaryKeyConstraint("receiver", "event"),
+    )
+
+
+def _file_changes() -> None:
+    op.create_table(
+        "file_change",
+        sa.Column("slice", _KEY, sa.ForeignKey("slice.id"), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("path", sa.Text(), nullable=False),
+        sa.Column("change", sa.String(16), nullable=False),
+        sa.Column("rows", sa.BigInteger()),
+        _recorded(),
+        sa.PrimaryKeyConstraint("slice", "version", "path"),
+        sa.Index(None, "slice", "path"),
     )

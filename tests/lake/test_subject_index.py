@@ -149,12 +149,12 @@ def test_whoever_dies_loses_no_entry_and_the_next_one_goes_on(
     assert len(set_files(table.folder)) <= JOIN_AT
 
 
-@pytest.mark.parametrize("bits", [12, 8])  # the joined set is of the size of the others, or not
+@pytest.mark.parametrize("bits", [14, 1])  # the joined set is of the size of the others, or not
 def test_what_a_killed_join_left_goes_and_nothing_else(
     table: SliceTable, tmp_path: Path, bits: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(subject_index, "_SMALL_BITS", bits)
-    monkeypatch.setattr(subject_index, "_SIZE_BITS", 14 - bits)
+    monkeypatch.setattr(subject_index, "_SMALL_BITS", 8)
+    monkeypatch.setattr(subject_index, "_SIZE_BITS", bits)
     killed = write(tmp_path / "lake", "app", range(JOIN_AT), "subjects.joined")
     assert killed.wait() == -signal.SIGKILL
     assert len(set_files(table.folder)) == JOIN_AT + 1
