@@ -38,6 +38,7 @@ from backstory.lineage import (
     declaring,
     deploying,
     diagnosing,
+    disclosing,
     flushing,
     forwarding,
     ingest,
@@ -133,6 +134,7 @@ class Home(Parts):
     impact = tracing.impact
     path = tracing.path
     state_of = stating.state_of
+    subject = disclosing.subject
     nearest_interaction = seeking.nearest_interaction
     verify = verifying.verify
     flush = flushing.flush
