@@ -11,6 +11,7 @@ from backstory.cli.documents import (  # each registers its records
     care,
     serving,
     slices,
+    subjects,
     training,
 )
 from backstory.cli.documents.dispatch import Document, document, documents
@@ -24,5 +25,6 @@ __all__ = [
     "documents",
     "serving",
     "slices",
+    "subjects",
     "training",
 ]
