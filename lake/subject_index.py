@@ -176,12 +176,10 @@ def join_sets(folder: Path) -> int:
     return done
 
 
-def remove_unreadable(folder: Path, paths: Iterable[Path]) -> int:
-    """Remove damaged sets, whose files others speak of by now; tells how many."""
-    gone = [path for path in paths if path.parent == folder / SUBJECTS_FOLDER and path.exists()]
-    for path in gone:
-        path.unlink()
-    return len(gone)
+def remove_sets(paths: Iterable[Path]) -> None:
+    """Remove sets that are damaged, when others speak of their files."""
+    for path in paths:
+        path.unlink(missing_ok=True)
 
 
 def _looked_up(folder: Path, subjects: Sequence[int]) -> Held:

@@ -125,7 +125,11 @@ def _of_ours(search: _Search, record: slices.SliceRecord) -> Iterator[HeldTable]
     )
     if record.flavour == "interactions" and now:
         model = record.name.removeprefix(slices.INTERACTIONS_PREFIX)
-        found = _answers(search, rows)
+        try:
+            found = _answers(search, rows)
+        except BackstoryError as exc:
+            search.miss(record, f"when the answers were given: {exc.message}")
+            found = FoundRows(rows=now, first=None, last=None, newest=[])
         refs = [f"int:{row['id']}" for row in found.newest]
         search.answers.append(_answered(model, record, found, refs))
 

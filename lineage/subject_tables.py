@@ -7,21 +7,22 @@ the file is there; what cannot be told is said.
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from itertools import accumulate
+from pathlib import Path
 
 from backstory.lake.contract import Role
 from backstory.lake.errors import BackstoryError
-from backstory.lake.subject_index import Held, add_missing, join_sets, look_up
+from backstory.lake.subject_index import Held, add_missing, join_sets, look_up, remove_sets
 from backstory.lake.table import SliceTable
 from backstory.lineage.data_files import record_earlier
 from backstory.lineage.parts import Parts
 from backstory.lineage.person import Person
-from backstory.lineage.store.file_lives import FileLife, file_lives
-from backstory.lineage.store.slices import SliceRecord
+from backstory.lineage.store.file_lives import FileLife, file_lives, untold
+from backstory.lineage.store.slices import SliceRecord, slices
 from backstory.lineage.subject import NotLookedInto
 
 
@@ -102,17 +103,63 @@ def rows_in(
     return found, unknown
 
 
-def unindexed(parts: Parts, record: SliceRecord) -> tuple[set[str], Held]:
-    """The data files of a table that the subject index does not speak of, and what it has."""
-    table = parts.lake.slice(record.name)
-    held = look_up(table.folder, [])
-    if table.contract.column_with(Role.SUBJECT) is None:
-        return set(), held
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gaps:
+    """What the subject index of a table lacks.
+
+    Attributes:
+        files: data files that it does not speak of.
+        commits: how many commits there are of whose files nothing is recorded.
+        unreadable: sets that are damaged.
+    """
+
+    table: SliceTable
+    record: SliceRecord
+    files: Set[str]
+    commits: int
+    unreadable: Sequence[Path]
+
+
+def gaps(parts: Parts) -> Iterator[Gaps]:
+    """What the subject index of each table of ours lacks; none of one that lacks nothing."""
     with parts.store.reader() as conn:
-        return {life.path for life in file_lives(conn, [record.id])} - held.known.keys(), held
+        records = slices(conn, flavours=("managed", "interactions"))
+    for record in records:
+        table = parts.lake.slice(record.name)
+        if table.contract.column_with(Role.SUBJECT) is None:
+            continue
+        held = look_up(table.folder, [])
+        with parts.store.reader() as conn:
+            paths = {life.path for life in file_lives(conn, [record.id])} - held.known.keys()
+            commits = len(untold(conn, record.id))
+        if paths or commits or held.unreadable:
+            yield Gaps(
+                table=table,
+                record=record,
+                files=paths,
+                commits=commits,
+                unreadable=held.unreadable,
+            )
 
 
-def make_index(table: SliceTable, paths: set[str]) -> dict[str, list[str]]:
+def fill_gaps(parts: Parts) -> int:
+    """Make what the subject index lacks from data that is there; tells for how many files.
+
+    Damaged sets go, once others speak of all files.
+    """
+    for gap in gaps(parts):
+        record_earlier(parts, gap.record.id, gap.table)
+    made = 0
+    for gap in gaps(parts):
+        failed = make_index(gap.table, gap.files)
+        lost = sum(map(len, failed.values()))
+        made += len(gap.files) - lost
+        if not lost:
+            remove_sets(gap.unreadable)
+    return made
+
+
+def make_index(table: SliceTable, paths: Set[str]) -> dict[str, list[str]]:
     """Make the sets of data files that have none; those that cannot be, by the reason why."""
     failed: dict[str, list[str]] = {}
     for path in sorted(paths):
