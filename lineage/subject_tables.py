@@ -7,7 +7,7 @@ the file is there; what cannot be told is said.
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -115,7 +115,7 @@ class Gaps:
 
     table: SliceTable
     record: SliceRecord
-    files: Set[str]
+    files: set[str]
     commits: int
     unreadable: Sequence[Path]
 
@@ -155,11 +155,11 @@ def fill_gaps(parts: Parts) -> int:
         lost = sum(map(len, failed.values()))
         made += len(gap.files) - lost
         if not lost:
-            remove_sets(gap.unreadable)
+            remove_sets(look_up(gap.table.folder, []).unreadable)  # some were made anew in place
     return made
 
 
-def make_index(table: SliceTable, paths: Set[str]) -> dict[str, list[str]]:
+def make_index(table: SliceTable, paths: set[str]) -> dict[str, list[str]]:
     """Make the sets of data files that have none; those that cannot be, by the reason why."""
     failed: dict[str, list[str]] = {}
     for path in sorted(paths):
