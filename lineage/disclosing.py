@@ -16,7 +16,7 @@ Nothing is recorded of the question: the audit log holds no personal data.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial, reduce
+from functools import partial
 
 from backstory.lake import lookup
 from backstory.lake.errors import BackstoryError
@@ -30,7 +30,7 @@ from backstory.lineage.pinning import open_at
 from backstory.lineage.resolving import SliceAt
 from backstory.lineage.store import slices
 from backstory.lineage.store.interaction_links import LinkRecord, links
-from backstory.lineage.subject import NotLookedInto, Subject, SubjectInteractions
+from backstory.lineage.subject import Known, NotLookedInto, Subject, SubjectInteractions
 from backstory.lineage.subject_tables import TableRows, rows_in
 from backstory.lineage.subject_uses import CountRows, HeldTable, surest, told, versions_told
 
@@ -98,7 +98,9 @@ def subject(
         except BackstoryError as exc:
             search.miss(record, exc.message)
     tables = [told(parts, one, as_of) for one in found]  # 4
-    sure = reduce(surest, (known for _, known in tables), {})
+    sure: dict[int, Known] = {}
+    for _, known in tables:
+        sure = surest(sure, known)
     return Subject(
         pseudonyms=someone.pseudonyms,
         slices=[table for table, _ in tables],

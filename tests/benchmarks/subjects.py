@@ -7,6 +7,7 @@ other people each time; with it the files' lives are read from the store and joi
 
 import hashlib
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -115,7 +116,7 @@ def _number(person: int) -> int:
     return int.from_bytes(bytes.fromhex(_digest(person)[:16]), "little")
 
 
-def _milliseconds(work: "partial[object]") -> float:
+def _milliseconds(work: Callable[[], object]) -> float:
     started = time.perf_counter()
     work()
     return (time.perf_counter() - started) * 1_000

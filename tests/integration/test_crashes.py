@@ -24,7 +24,13 @@ KILLS_IN_SOAK = 200
 MAX_ATTEMPTS = 5  # no two runs take the same time: some end before their kill, or begin after it
 # Places that an operation passes; each is tried where it can be reached first.
 PLACES = {
-    "ingest": ("file.written", "file.renamed", "commit.before", "commit.after"),
+    "ingest": (
+        "file.written",
+        "file.renamed",
+        "subjects.written",
+        "commit.before",
+        "commit.after",
+    ),
     "pin": ("pin.manifest", "pin.checkpoint", "pin.holder"),
     "train": ("blob.written", "blob.renamed", "run.started", "run.artifacts", "run.completed"),
     "deploy": ("unit.before_commit", "unit.after_commit", "deploy.recorded"),
@@ -33,8 +39,12 @@ PLACES = {
     "retain": ("unit.before_commit", "unit.after_commit"),
 }
 TOO_SHORT = {"link"}  # to be met at a moment by chance: it dies at its named places only
-# tests/lake/test_table.py, test_backup_races.py and tests/lineage/test_forwarding.py kill there
-ELSEWHERE = {"slice.built", "slice.created", "backup.copied", "restore.built", "outbox.sent"}
+# tests/lake/test_table.py and test_subject_index.py, test_backup_races.py and
+# tests/lineage/test_forwarding.py kill there
+ELSEWHERE = {
+    *("slice.built", "slice.created", "backup.copied", "restore.built", "outbox.sent"),
+    *("subjects.joined", "subjects.cleared"),
+}
 
 
 @pytest.fixture(scope="module")

@@ -64,7 +64,7 @@ def remove(home: Home, version: int, *, name: str = "thumbs", fence: int = 1) ->
     """Take out the data file that a version brought, as maintenance does."""
     folder = home.lake.slice(name).folder
     entry = [json.loads(line) for line in log_entry(folder, version).read_text().splitlines()]
-    path = next(action["add"]["path"] for action in entry if "add" in action)
+    path: str = next(action["add"]["path"] for action in entry if "add" in action)
     delta = DeltaTable(str(folder))
     delta.create_write_transaction(
         [RemoveAction(path, True, 0)],
@@ -438,7 +438,7 @@ def test_every_version_holds_what_a_plain_model_says(home: Home, steps: list[Any
     for version in range(len(versions)):
         home.pin(f"{name}@{version}", reason="look")
     for who in ("ann", "bob", "zoë"):
-        [mine] = [one for one in home.subject(who).slices if one.name == name] or [None]
+        mine = next((one for one in home.subject(who).slices if one.name == name), None)
         told = {one.ref: one.rows for one in mine.snapshots} if mine else {}
         assert told == {
             f"{name}@{version}": said[who] for version, said in enumerate(versions) if said[who]
