@@ -10,7 +10,8 @@ The steps, numbered as in the code:
 3. Contracts: each is the text that its meaning has, with its recorded digest.
 4. Data: each file of the newest version and of every pin is there, with its size and SHA-256.
 5. Statistics: rows, and what Delta knows of each file, against the file's own footer.
-6. The subject index: each set has the digest that its name says.
+6. The subject index: each set has the digest that its name says. A missing one is no finding:
+   older homes have none, and it is made anew from the data.
 
 Of a table that others write only pins are checked: nothing else was promised. Data is hashed once,
 however many snapshots list it. Nothing is mended or written here.
