@@ -149,11 +149,12 @@ def _subjects(parts: Parts) -> Check:
         "damaged set": sum(len(gap.unreadable) for gap in found),
     }
     listed = ", ".join(_count(number, what) for what, number in lacking.items() if number)
+    lost = lacking["data file"] or lacking["damaged set"]  # else it is older than the index
     return Check(
         name="subjects",
-        health=Health.WARNING,
+        health=Health.WARNING if lost else Health.OK,
         found=f"not indexed by subject: {listed}",
-        remedy="`backstory doctor --fix` indexes what is there",
+        remedy="`backstory subject`, or `backstory doctor --fix`, indexes what is there",
     )
 
 
