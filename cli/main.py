@@ -60,6 +60,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "impact": "Show what something led to.",
         "path": "Show the shortest way from a cause to an effect.",
         "state": "Show the model state behind an interaction.",
+        "subject": "Show what the home holds of a person.",
         "verify": "Check that the bytes are still what was recorded.",
         "query": "Answer a GraphQL document.",
     },

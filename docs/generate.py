@@ -89,6 +89,7 @@ BOUNDS = {
         "lake.expressions.MAX_EXPRESSION_DEPTH": "levels of a condition",
         "lineage.deploying.MAX_AHEAD": "how far ahead a valid time lies",
         "lineage.times.MAX_CLOCK_SKEW": "how far ahead the time in `thumbs@TIME` lies",
+        "lineage.person.MAX_SUBJECT_BYTES": "bytes of the id that `subject` reads",
         "lineage.reasons.MAX_REASON": "characters of a pin's or an amendment's reason",
     },
     "What is shown at once": {
@@ -100,6 +101,7 @@ BOUNDS = {
         "lineage.tracing.MAX_LIMIT": "nodes of a trace",
         "lake.lookup.MAX_ROWS_FOUND": "rows that are found by one id",
         "lineage.diagnosing.MAX_RUNS_LOOKED_AT": "newest runs that `doctor` looks at",
+        "lineage.disclosing.MAX_REFS": "interactions of a model that `subject` names",
         "lake.presence.MAX_FILES_LOOKED_AT": "data files that one check of `doctor` looks at",
         "lake.leases.MAX_SWEPT": "leases that a new reader looks at, to remove dead ones",
         "api.schema.paging.MAX_FIRST": "`first` of a connection in GraphQL",
@@ -134,6 +136,8 @@ BOUNDS = {
     },
     "Logs": {
         "lake.commits.MAX_ENTRY_BYTES": "one entry of a Delta log",
+        "lake.subject_index.MAX_JOINED_BYTES": "sets of subjects that are joined into one",
+        "lake.subject_index.MAX_LOOKUPS": "attempts of a lookup while sets are joined",
         "lake.sealed.MAX_SEALED_BYTES": "one file of a pin, the manifest of a backup",
         "lineage.audit.leaf.MAX_BODY_BYTES": "one entry of the audit log",
         "lineage.audit.leaf.MAX_MARKS": "changed rows of one entry that are marked one by one",

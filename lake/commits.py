@@ -198,6 +198,41 @@ def added_files(folder: Path, version: int, column: str) -> list[AddedFile]:
     ]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileChange:
+    """A data file that begins or ends with a version.
+
+    Attributes:
+        path: relative to the table.
+        added: whether it begins to be of the table; else it ends.
+        rows: how many it has; None where that is not said.
+    """
+
+    path: str
+    added: bool
+    rows: int | None
+
+
+def file_changes(folder: Path, version: int) -> list[FileChange]:
+    """The data files that a commit added and removed.
+
+    Raises:
+        IntegrityError: the entry does not parse.
+    """
+    entry = log_entry(folder, version)
+    try:
+        return [
+            FileChange(path=unquote(body["path"]), added=kind == "add", rows=_rows_in(body))
+            for action in _actions(entry)
+            for kind, body in action.items()
+            if kind in {"add", "remove"}
+        ]
+    except _MALFORMED as exc:
+        raise IntegrityError(
+            f"{folder.name}: log entry {entry.name} does not parse: {exc}"
+        ) from exc
+
+
 def paths_added(folder: Path, version: int, *, new_rows: bool = False) -> list[str]:
     """The data files that a commit added, relative to the table.
 
@@ -272,7 +307,11 @@ def _rows_of(add: Mapping[str, Any]) -> int | None:
     """Rows that an `add` brings; None where its writer did not count."""
     if not add["dataChange"]:
         return 0
-    rows = json.loads(add.get("stats") or "{}").get("numRecords")
+    return _rows_in(add)
+
+
+def _rows_in(action: Mapping[str, Any]) -> int | None:
+    rows = json.loads(action.get("stats") or "{}").get("numRecords")
     return rows if isinstance(rows, int) else None
 
 

@@ -11,9 +11,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from backstory.lake.engine import engine_errors, literal, quoted
 from backstory.lake.errors import GoneError, IntegrityError
+from backstory.lake.expressions import check_expression
 from backstory.lake.files import hash_file
 from backstory.lake.location import inside
 from backstory.lake.snapshot import OpenedBy, Snapshot
@@ -88,6 +90,22 @@ def count_versions(interactions: Snapshot, *, where: str | None = None) -> dict[
         con.register("answers", interactions.batches(["version"], where))
         found = con.execute("SELECT version, count(*) FROM answers GROUP BY version").fetchall()
     return {version: rows for version, rows in found}  # noqa: C416 - a typed dict of a row list
+
+
+def within(snapshot: Snapshot, paths: Collection[str]) -> Snapshot:
+    """The rows of a snapshot that lie in some of its files."""
+    files = tuple(file for file in snapshot.manifest.files if file.path in paths)
+    return replace(snapshot, manifest=replace(snapshot.manifest, files=files))
+
+
+def having(column: str, texts: Collection[str], where: str | None, schema: pa.Schema) -> str:
+    """The condition that a column has one of some texts, and that another condition holds too.
+
+    Raises:
+        InvalidError: the other condition is not one that may be run over this schema.
+    """
+    own = f"{quoted(column)} IN ({', '.join(map(literal, sorted(texts)))})"
+    return own if where is None else f"{own} AND ({check_expression(where, schema)})"
 
 
 def may_hold(snapshot: Snapshot, column: str, low: Any, high: Any) -> Snapshot:

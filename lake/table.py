@@ -71,6 +71,7 @@ from backstory.lake.location import folder_of
 from backstory.lake.quarantine import write_quarantine
 from backstory.lake.receipt import Outcome, Receipt
 from backstory.lake.recent_events import RecentEvents
+from backstory.lake.subject_index import discard_set, join_sets, keep_set, subjects_in
 from backstory.lake.versions import delta_damage, open_delta
 
 MAX_ATTEMPTS = 20  # against rivals of the same source, each decided anew
@@ -312,10 +313,15 @@ class SliceTable:
 
     def _write_rows(self, attempt: Attempt) -> None:
         attempt.file = None
-        if attempt.rows.num_rows:
+        if not attempt.rows.num_rows:
+            return
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            subjects = pool.submit(subjects_in, attempt.rows, attempt.contract)
             attempt.file = write_data_file(
                 attempt.stored(), self.folder, attempt.contract, file_id=attempt.id
             )
+            if (found := subjects.result()) is not None:
+                keep_set(self.folder, attempt.file.path, found)
 
     def _commit(self, attempt: Attempt) -> Receipt:
         """Try to commit until the log holds the source's offset, by us or by somebody else."""
@@ -371,6 +377,8 @@ class SliceTable:
         if is_ours and (found.version + 1) % CHECKPOINT_INTERVAL == 0:
             self._add_checkpoint(found.version)
         accepted = attempt.rows.num_rows if is_ours else 0
+        if is_ours:
+            self._join_sets()
         return Receipt(
             slice=self.name,
             outcome=Outcome.ACCEPTED if is_ours else Outcome.DUPLICATE,
@@ -405,6 +413,13 @@ class SliceTable:
         except BackstoryError as exc:
             _log.warning("%s has no checkpoint at version %s: %s", self.name, version, exc.message)
 
+    def _join_sets(self) -> None:
+        """Shorten what the next lookup of a subject reads; the commit stands without it."""
+        try:
+            join_sets(self.folder)
+        except BackstoryError as exc:
+            _log.warning("%s: its subject index is not joined: %s", self.name, exc.message)
+
     def _discard(self, attempt: Attempt) -> None:
         """Remove the files of an attempt of which the log shows that no version names them."""
         self._discard_rows(attempt)
@@ -414,6 +429,7 @@ class SliceTable:
     def _discard_rows(self, attempt: Attempt) -> None:
         if attempt.file:
             (self.folder / attempt.file.path).unlink(missing_ok=True)
+            discard_set(self.folder, attempt.file.path)
 
     def _last(self, source: str) -> int:
         """The source's last offset as of now; -1 before its first."""

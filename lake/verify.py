@@ -10,6 +10,8 @@ The steps, numbered as in the code:
 3. Contracts: each is the text that its meaning has, with its recorded digest.
 4. Data: each file of the newest version and of every pin is there, with its size and SHA-256.
 5. Statistics: rows, and what Delta knows of each file, against the file's own footer.
+6. The subject index: each set has the digest that its name says. A missing one is no finding:
+   older homes have none, and it is made anew from the data.
 
 Of a table that others write only pins are checked: nothing else was promised. Data is hashed once,
 however many snapshots list it. Nothing is mended or written here.
@@ -49,6 +51,7 @@ from backstory.lake.pinned import (
 from backstory.lake.replay import Added, LogState
 from backstory.lake.segments import log_files, segment
 from backstory.lake.snapshot import OpenedBy, Snapshot, Table, open_snapshot
+from backstory.lake.subject_index import digest_of, set_files
 from backstory.lake.table import SliceTable
 from backstory.lake.tally import Expected, Tally
 from backstory.lake.verify_log import (
@@ -113,6 +116,8 @@ def verify_table(
             LinkedTable.open(tally.root, table.name)
     check_recorded(tally, table, recorded)  # 2
     _data(tally, table, snapshots, state)  # 4, 5
+    if isinstance(table, SliceTable):
+        _subject_index(tally, table)  # 6
     return _verified(tally)
 
 
@@ -197,6 +202,18 @@ def _data(tally: Tally, table: Table, snapshots: Sequence[Snapshot], state: LogS
             with tally.reading(str(snapshot), path):
                 for problem, expected, found in _statistics(table, path, file, added):
                     tally.note(str(snapshot), path, problem, expected, found)
+
+
+def _subject_index(tally: Tally, table: SliceTable) -> None:
+    for path in set_files(table.folder):
+        try:
+            sha256, size = hash_file(path)
+        except FileNotFoundError:
+            continue  # joined with others meanwhile
+        tally.files += 1
+        tally.bytes += size
+        if sha256 != digest_of(path):
+            tally.note(f"subject index of {table.name}", path, "changed", digest_of(path), sha256)
 
 
 def _statistics(

@@ -19,6 +19,7 @@ from backstory.lake.linked import LinkedTable
 from backstory.lake.snapshot import Table
 from backstory.lake.table import SliceTable
 from backstory.lake.verify import log_entry_digest
+from backstory.lineage.data_files import record_files
 from backstory.lineage.graph import EntityKind
 from backstory.lineage.matching import match_commits
 from backstory.lineage.parts import Parts
@@ -174,6 +175,8 @@ def _register_commit(unit: Unit, slice_id: int, commit: Commit, table: Table) ->
     )
     if not isinstance(table, LinkedTable):
         quarantines.register(unit, slice_id, commit)
+    if isinstance(table, SliceTable):
+        record_files(unit, slice_id, table, commit.version)
     if _flavour(table) == "interactions":
         for file in added_files(table.folder, commit.version, "id"):
             writes.insert(

@@ -18,7 +18,7 @@ from backstory.lake.location import translate_os_error
 from backstory.lake.pinned import pin_folders, pins_of, read_manifest, snapshot_kept
 from backstory.lake.presence import MAX_FILES_LOOKED_AT, look_at_files
 from backstory.lake.snapshot import Table, open_snapshot
-from backstory.lineage import abandoning, leasing, linking, pinning, recording
+from backstory.lineage import abandoning, leasing, linking, pinning, recording, subject_tables
 from backstory.lineage.catch_up import unregistered
 from backstory.lineage.graph import run_key
 from backstory.lineage.keys import load_key
@@ -135,6 +135,26 @@ def _commits(parts: Parts) -> Check:
         health=Health.WARNING,
         found=f"not registered yet: {listed}",
         remedy="the next command that opens this home registers them",
+    )
+
+
+def _subjects(parts: Parts) -> Check:
+    """Data files that the subject index does not speak of, as older homes have them."""
+    found = list(subject_tables.gaps(parts))
+    if not found:
+        return Check(name="subjects", health=Health.OK, found="every data file is indexed")
+    lacking = {
+        "data file": sum(len(gap.files) for gap in found),
+        "commit": sum(gap.commits for gap in found),
+        "damaged set": sum(len(gap.unreadable) for gap in found),
+    }
+    listed = ", ".join(_count(number, what) for what, number in lacking.items() if number)
+    lost = lacking["data file"] or lacking["damaged set"]  # else it is older than the index
+    return Check(
+        name="subjects",
+        health=Health.WARNING if lost else Health.OK,
+        found=f"not indexed by subject: {listed}",
+        remedy="`backstory subject`, or `backstory doctor --fix`, indexes what is there",
     )
 
 
@@ -386,6 +406,7 @@ _CHECKS: dict[str, Callable[[Parts], Check]] = {
     "store": _store,
     "lake": _lake,
     "commits": _commits,
+    "subjects": _subjects,
     "pins": _pins,
     "leases": _leases,
     "retention": _retention,

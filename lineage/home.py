@@ -42,6 +42,7 @@ from backstory.lineage import (
     declaring,
     deploying,
     diagnosing,
+    disclosing,
     flushing,
     forwarding,
     ingest,
@@ -152,6 +153,7 @@ class Home(Parts):
     impact = tracing.impact
     path = tracing.path
     state_of = stating.state_of
+    subject = disclosing.subject
     nearest_interaction = seeking.nearest_interaction
     verify = verifying.verify
     flush = flushing.flush

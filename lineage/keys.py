@@ -39,11 +39,22 @@ def load_key(folder: Path) -> SubjectKey:
         NotFoundError: the key file is gone.
         IntegrityError: the key file does not parse.
     """
+    return load_keys(folder)[0]
+
+
+def load_keys(folder: Path) -> list[SubjectKey]:
+    """Read all keys of a home, that of new pseudonyms first; older ones match what they hid.
+
+    Raises:
+        NotFoundError: the key file is gone.
+        IntegrityError: the key file does not parse.
+    """
     path = folder / KEY_FILE
     try:
         body = json.loads(path.read_text())
-        current = body["current"]
-        return SubjectKey(key_id=current, secret=bytes.fromhex(body["keys"][current]))
+        current, secret_of = body["current"], body["keys"]
+        ids = [current, *sorted(secret_of.keys() - {current})]
+        return [SubjectKey(key_id=key, secret=bytes.fromhex(secret_of[key])) for key in ids]
     except FileNotFoundError as exc:
         raise NotFoundError(
             f"{path}: the subject key is missing",
@@ -51,7 +62,7 @@ def load_key(folder: Path) -> SubjectKey:
         ) from exc
     except OSError as exc:
         raise translate_os_error(exc, f"cannot read {path}") from exc
-    except (ValueError, KeyError, TypeError) as exc:
+    except (ValueError, KeyError, TypeError, AttributeError) as exc:
         raise IntegrityError(
             f"{path}: the subject key does not parse", hint="restore it from a backup"
         ) from exc

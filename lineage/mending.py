@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from backstory.lake import pins as lake_pins
 from backstory.lake.errors import BackstoryError
 from backstory.lake.location import translate_os_error
-from backstory.lineage import leasing, pinning
+from backstory.lineage import leasing, pinning, subject_tables
 from backstory.lineage.catch_up import catch_up
 from backstory.lineage.parts import Parts
 from backstory.lineage.surroundings import left_behind, open_to_others
@@ -59,6 +59,11 @@ def _commits(parts: Parts) -> Iterator[str]:
         yield f"registered {registered} commits"
 
 
+def _subjects(parts: Parts) -> Iterator[str]:
+    if made := subject_tables.fill_gaps(parts):
+        yield f"indexed {made} data files by subject"
+
+
 def _ended_pins(parts: Parts) -> Iterator[str]:
     for pinned in pinning.ended(parts):
         if pinning.release_ended(parts, pinned.pin_id) is None:
@@ -90,6 +95,7 @@ def _leftovers(parts: Parts) -> Iterator[str]:
 _MENDERS: dict[str, Callable[[Parts], Iterator[str]]] = {
     "keys": _modes,
     "commits": _commits,
+    "subjects": _subjects,
     "pins": _spare_pins,
     "retention": _ended_pins,
     "leases": _ended_leases,

@@ -12,6 +12,7 @@ from backstory.cli.documents import (  # each registers its records
     contracts,
     serving,
     slices,
+    subjects,
     training,
 )
 from backstory.cli.documents.dispatch import Document, document, documents
@@ -26,5 +27,6 @@ __all__ = [
     "documents",
     "serving",
     "slices",
+    "subjects",
     "training",
 ]

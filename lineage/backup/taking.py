@@ -36,6 +36,8 @@ from backstory.lake.errors import IntegrityError, InvalidError
 from backstory.lake.files import copy_file, hash_file, write_durably
 from backstory.lake.pinned import pins_folder
 from backstory.lake.snapshot import Table
+from backstory.lake.subject_index import SUBJECTS_FOLDER, set_files
+from backstory.lake.table import SliceTable
 from backstory.lineage.backup.manifest import MANIFEST_FILE, BackupFile, BackupManifest
 from backstory.lineage.catch_up import catch_up
 from backstory.lineage.keys import KEY_FILE
@@ -53,7 +55,7 @@ ARTIFACTS_PATH = "artifacts"
 WORKERS = 4  # they wait for the disk more than they hash
 PRIVATE = 0o600
 
-_CLAIM = re.compile(r"(?:.*-)?([0-9a-f]{64})(?:\.parquet|\.tree)?")
+_CLAIM = re.compile(r"(?:.*-)?([0-9a-f]{64})(?:\.parquet|\.tree|\.arrow)?")
 _Work = Callable[[], list[BackupFile]]
 
 
@@ -203,6 +205,8 @@ def _table_work(parts: Parts, conn: Any, aside: Path) -> Iterator[_Work]:
             paths |= dict.fromkeys(data_of_pin(table, own))
         for path in paths:
             yield partial(_take, path, aside, _in_lake(root, path))
+        if isinstance(table, SliceTable):
+            yield partial(_take_index, root, table, aside)
 
 
 def _held(conn: Any, name: str) -> Mapping[str, list[str]]:
@@ -223,6 +227,20 @@ def _take_pin(
         except FileNotFoundError:
             shutil.rmtree(target, ignore_errors=True)
     return []
+
+
+def _take_index(root: Path, table: SliceTable, aside: Path) -> list[BackupFile]:
+    """Copy a table's subject index; again where sets were joined meanwhile."""
+    while True:
+        try:
+            return [
+                file
+                for path in set_files(table.folder)
+                for file in _take_one(path, aside, _in_lake(root, path))
+            ]
+        except FileNotFoundError:
+            own = aside / _in_lake(root, table.folder / SUBJECTS_FOLDER)
+            shutil.rmtree(own, ignore_errors=True)
 
 
 def _check_released(parts: Parts, conn: Any, taken: set[str]) -> None:

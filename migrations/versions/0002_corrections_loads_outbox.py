@@ -1,4 +1,4 @@
-"""Superseded edges; loads, processes, retention, links, amendments, the outbox, quarantines.
+"""What was superseded; loads, processes, retention, links, amendments, outbox, quarantines, files.
 
 A version may be known from a declaration, whose artifact may lie elsewhere, unhashed.
 """
@@ -51,12 +51,14 @@ def upgrade() -> None:
     _declarations()
     _outbox()
     _quarantines()
+    _file_changes()
 
 
 def downgrade() -> None:
     for table in (
         "quarantine_end",
         "quarantine",
+        "file_change",
         "outbox",
         "declaration",
         "amendment",
@@ -223,4 +225,18 @@ def _quarantines() -> None:
         sa.Column("outcome", sa.String(16), nullable=False),
         sa.Column("version", sa.BigInteger()),
         _recorded(),
+    )
+
+
+def _file_changes() -> None:
+    op.create_table(
+        "file_change",
+        sa.Column("slice", _KEY, sa.ForeignKey("slice.id"), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("path", sa.Text(), nullable=False),
+        sa.Column("change", sa.String(16), nullable=False),
+        sa.Column("rows", sa.BigInteger()),
+        _recorded(),
+        sa.PrimaryKeyConstraint("slice", "version", "path"),
+        sa.Index(None, "slice", "path"),
     )

@@ -20,6 +20,7 @@ from tests.benchmarks import (
     pinning,
     prepared,
     starting,
+    subjects,
     trace,
 )
 from tests.benchmarks.report import Measure, Topic, as_json, as_text
@@ -44,6 +45,7 @@ TOPICS: dict[str, Callable[[], Iterable[Topic]]] = {
     "pin": lambda: [pinning.measure()],
     "emission": lambda: [emitting.measure()],
     "read": lambda: [first_read.measure()],
+    "subject": lambda: [subjects.measure()],
     "start": lambda: [starting.measure()],
 }
 

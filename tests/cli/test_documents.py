@@ -10,6 +10,7 @@ import pytest
 from deltalake import write_deltalake
 
 from backstory.cli.documents import document
+from backstory.lineage.home import open_home
 from tests.cli.running import run
 from tests.cli.shop import CONTRACT, Shop, write_jsonl
 
@@ -153,6 +154,15 @@ def test_triggers_have_their_shape(own_shop: Shop) -> None:
     with (own_shop.home / "backstory.toml").open("a") as settings:
         settings.write('[triggers.many]\nmodel = "ranker"\nwhen = "threshold:thumbs/en:rows=9"\n')
     check_shape("triggers", run("triggers", "--json", home=own_shop.home).data)
+
+
+def test_a_person_has_a_shape(own_shop: Shop) -> None:
+    write_deltalake(own_shop.folder / "theirs", pa.table({"n": [1]}))
+    with open_home(own_shop.home) as home:
+        home.link_slice("clicks", str(own_shop.folder / "theirs"))
+        home.add_version("ranker@9", trained_on=["thumbs/en@1"])
+    found = run("subject", "-", "--json", home=own_shop.home, stdin="user-1").data
+    check_shape("subject", found)
 
 
 def test_loads_have_their_shape(own_shop: Shop) -> None:

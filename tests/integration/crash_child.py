@@ -40,13 +40,19 @@ columns:
   event_id: {type: string, role: event_id, nullable: false}
   text:     {type: string}
   label:    {type: int64}
+  user:     {type: string, role: subject}
 """
 
 
 def batch(number: int) -> list[dict[str, object]]:
     """The same rows for the same number, in every process."""
     return [
-        {"event_id": f"{number}-{row}", "text": f"text {number} {row}" * 5, "label": row % 7}
+        {
+            "event_id": f"{number}-{row}",
+            "text": f"text {number} {row}" * 5,
+            "label": row % 7,
+            "user": f"user-{row % 11}",
+        }
         for row in range(BATCH_ROWS)
     ]
 

@@ -24,7 +24,13 @@ KILLS_IN_SOAK = 200
 MAX_ATTEMPTS = 5  # no two runs take the same time: some end before their kill, or begin after it
 # Places that an operation passes; each is tried where it can be reached first.
 PLACES = {
-    "ingest": ("file.written", "file.renamed", "commit.before", "commit.after"),
+    "ingest": (
+        "file.written",
+        "file.renamed",
+        "subjects.written",
+        "commit.before",
+        "commit.after",
+    ),
     "pin": ("pin.manifest", "pin.checkpoint", "pin.holder"),
     "train": ("blob.written", "blob.renamed", "run.started", "run.artifacts", "run.completed"),
     "command": ("run.started", "command.started", "command.ended", "run.completed"),
@@ -34,11 +40,13 @@ PLACES = {
     "retain": ("unit.before_commit", "unit.after_commit"),
 }
 TOO_SHORT = {"link"}  # to be met at a moment by chance: it dies at its named places only
-# tests/lake/test_table.py, tests/lake/test_evolving.py, test_backup_races.py and
+# tests/lake/test_table.py, test_evolving.py, test_subject_index.py and test_recent_events.py,
+# test_backup_races.py and
 # tests/lineage/test_forwarding.py kill there
 ELSEWHERE = {
     *("slice.built", "slice.created", "contract.written", "contract.committed"),
     *("backup.copied", "restore.built", "outbox.sent"),
+    *("subjects.joined", "subjects.cleared", "quarantine.written"),
 }
 
 

@@ -59,6 +59,20 @@ commit = Table(
     Index(None, "slice", "batch"),
 )
 
+# Which data files a table of ours had from when to when, also where its log was trimmed.
+file_change = Table(
+    "file_change",
+    metadata,
+    Column("slice", Key, ForeignKey("slice.id"), nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("change", String(16), nullable=False),  # added, removed
+    Column("rows", BigInteger),
+    recorded(),
+    PrimaryKeyConstraint("slice", "version", "path"),
+    Index(None, "slice", "path"),
+)
+
 snapshot = Table(
     "snapshot",
     metadata,
