@@ -197,13 +197,30 @@ def paths_added(folder: Path, version: int) -> list[str]:
     Raises:
         IntegrityError: the entry does not parse.
     """
+    return [path_in(a["add"]) for a in file_actions(folder, version) if "add" in a]
+
+
+def file_actions(folder: Path, version: int) -> list[dict[str, Any]]:
+    """What a commit did with files: its `add` and `remove` actions; `path_in` tells their paths.
+
+    Raises:
+        IntegrityError: the entry does not parse.
+    """
     entry = log_entry(folder, version)
     try:
-        return [unquote(a["add"]["path"]) for a in _actions(entry) if "add" in a]
+        found = [a for a in _actions(entry) if "add" in a or "remove" in a]
+        for action in found:
+            path_in(action.get("add") or action["remove"])
     except _MALFORMED as exc:
         raise IntegrityError(
             f"{folder.name}: log entry {entry.name} does not parse: {exc}"
         ) from exc
+    return found
+
+
+def path_in(action: Mapping[str, Any]) -> str:
+    """The data file that an action is about, relative to the table; paths in logs are encoded."""
+    return unquote(action["path"])
 
 
 def latest_version(folder: Path, *, after: int | None = None) -> int:

@@ -87,7 +87,8 @@ def diff_snapshots(a: Snapshot, b: Snapshot, *, across_tables: bool = False) -> 
 def _same(one: ManifestFile, other: ManifestFile) -> bool:
     # Of two snapshots of a table of others perhaps only one was pinned, and so hashed.
     hashed_alike = one.sha256 == other.sha256 or not (one.sha256 and other.sha256)
-    return one.size == other.size and hashed_alike
+    # Deletion vectors hide rows of a file that stays.
+    return one.size == other.size and one.rows == other.rows and hashed_alike
 
 
 def _schema_changes(before: pa.Schema, after: pa.Schema) -> tuple[SchemaChange, ...]:
