@@ -83,7 +83,8 @@ def disagreements(
     )
     found = ask(
         f"SELECT * FROM (SELECT *, count(*) AS rows FROM ({pairs}) GROUP BY ALL) "
-        f"ORDER BY rows DESC, source, other_source, label::VARCHAR, other_label::VARCHAR LIMIT {MAX_GROUPS + 1}"
+        f"ORDER BY rows DESC, source, other_source, label::VARCHAR, other_label::VARCHAR "
+        f"LIMIT {MAX_GROUPS + 1}"
     )
     return Disagreements(
         rows=total["n"],

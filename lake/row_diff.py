@@ -12,7 +12,7 @@ where neither holds the other. Files that both list are not read, nor those that
 """
 
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -90,11 +90,13 @@ class RowDiff:
         schema: pa.Schema,
         files: DifferingFiles,
         label: LabelQuestion | None,
+        hidden: Collection[str],
         memory: int,
         many: int,
     ) -> None:
         self.files, self.schema, self.shape = files, schema, shape
         self._what, self._label = f"{a} → {b}", label
+        self._told = pa.schema([field for field in schema if field.name not in hidden])
         self._room = tempfile.TemporaryDirectory(prefix="backstory-diff-")
         try:
             self._con = self._open(a, b, Room(memory=memory, folder=Path(self._room.name)))
@@ -135,7 +137,7 @@ class RowDiff:
         Raises:
             InvalidError: it is no such expression, or does not fit the columns' types.
         """
-        return self._shares(check_expression(text, self.schema, what="by"), what="by")
+        return self._shares(check_expression(text, self._told, what="by"), what="by")
 
     def disagreements(self) -> Disagreements:
         """The rows of the second snapshot that came, of which another source says another label.
@@ -262,6 +264,7 @@ def diff_rows(
     key: str | None = None,
     source: str | None = None,
     label: LabelQuestion | None = None,
+    hidden: Collection[str] = (),
     files: DifferingFiles | None = None,
     memory: int = MEMORY_BYTES,
     many: int = MANY_ROWS,
@@ -274,6 +277,7 @@ def diff_rows(
         key: the column that tells which rows are one and the same.
         source: the column that says who sent a row, where Backstory does not write it.
         label: what to compare with what other sources say.
+        hidden: columns whose values must not be told by groups.
         files: what has to be read; found from manifests and logs where nothing is said.
         memory: bytes of memory to use before the disk is.
         many: from how many rows on hashes may be relied on.
@@ -286,7 +290,7 @@ def diff_rows(
     schema = _both(a.full_schema, b.full_schema)
     system = [name for name in schema.names if a.ours and b.ours and name in SYSTEM_COLUMNS]
     source = SYSTEM_COLUMNS[0] if SYSTEM_COLUMNS[0] in system else source
-    _check_names(schema, key, source, label)
+    _check_names(schema, key, source, label, hidden)
     for snapshot in (a, b):
         if snapshot.reader is not None:
             snapshot.reader.renew()
@@ -302,18 +306,27 @@ def diff_rows(
         schema=schema,
         files=files,
         label=label,
+        hidden=hidden,
         memory=memory,
         many=many,
     )
 
 
 def _check_names(
-    schema: pa.Schema, key: str | None, source: str | None, label: LabelQuestion | None
+    schema: pa.Schema,
+    key: str | None,
+    source: str | None,
+    label: LabelQuestion | None,
+    hidden: Collection[str],
 ) -> None:
     asked = [label.label, *label.about] if label else []
     for name in filter(None, (key, source, *asked)):
         if name not in schema.names:
             raise unknown_column(name, schema)
+    if label and label.label in hidden:
+        raise InvalidError(
+            f"column {label.label!r} names people, and is no label", hint="name another column"
+        )
     if label and source is None:
         raise InvalidError(
             "no column says who sent a row, so no other source can disagree",

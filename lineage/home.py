@@ -35,6 +35,7 @@ from backstory.lineage import (
     closing,
     commanding,
     comparing,
+    comparing_rows,
     declaring,
     deploying,
     diagnosing,
@@ -96,6 +97,7 @@ class Home(Parts):
     history = inspecting.history
     show = inspecting.show
     diff = comparing.diff
+    diff_rows = comparing_rows.diff_rows
     pin = pinning.pin
     pins = pinning.pins
     pin_sizes = weighing.pin_sizes
