@@ -107,23 +107,29 @@ def json_cell(value: Any) -> Any:
     >>> json_cell([date(2026, 11, 14), b"x", float("nan"), [("k", 1)]])
     ['2026-11-14', 'eA==', 'nan', {'k': 1}]
     """
-    match value:
-        case bool() | int() | str() | None:
-            return value
-        case float():
-            return value if math.isfinite(value) else str(value)
-        case datetime():
-            utc = value.astimezone(UTC) if value.tzinfo else value
-            return utc.isoformat().replace("+00:00", "Z")
-        case date():
-            return value.isoformat()
-        case bytes():
-            return base64.b64encode(value).decode()
-        case Decimal():
-            return str(value)
-        case dict():
-            return {name: json_cell(part) for name, part in value.items()}
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, dict):
+        return {name: json_cell(part) for name, part in value.items()}
+    for kind, spelled in _SPELLED.items():
+        if isinstance(value, kind):
+            return spelled(value)
     return _pairs_or_items(value)
+
+
+def _instant(value: datetime) -> str:
+    utc = value.astimezone(UTC) if value.tzinfo else value
+    return utc.isoformat().replace("+00:00", "Z")
+
+
+# The first that fits: an instant is a date, too.
+_SPELLED: Mapping[type, Callable[[Any], Any]] = {
+    float: lambda value: value if math.isfinite(value) else str(value),
+    datetime: _instant,
+    date: date.isoformat,
+    bytes: lambda value: base64.b64encode(value).decode(),
+    Decimal: str,
+}
 
 
 def _pairs_or_items(value: Sequence[Any]) -> Any:

@@ -16,9 +16,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from backstory.lake.change_shares import ChangeShares, RowCounts
+from backstory.lake.change_shares import ChangeShares, ColumnShare, RowCounts
 from backstory.lake.columns import Role
 from backstory.lake.contract import Contract
+from backstory.lake.diff import SchemaChange, schema_changes
 from backstory.lake.disagreements import LabelQuestion
 from backstory.lake.errors import InvalidError, LimitExceededError
 from backstory.lake.expressions import unknown_column
@@ -49,6 +50,7 @@ class RowsCompared:
         base, head: the two, as asked; `head` may be the older one.
         contract: what the slice's rows promise.
         rows: the comparison, with all that can be counted.
+        schema_changes: columns that are not the same in both, by name.
         people: columns of others that name people.
         parts: what the slice lies in.
     """
@@ -57,6 +59,7 @@ class RowsCompared:
     head: SliceAt
     contract: Contract
     rows: RowDiff
+    schema_changes: Sequence[SchemaChange]
     people: Collection[str]
     parts: Parts
 
@@ -82,9 +85,7 @@ class RowsCompared:
 
     def by_signal(self) -> ChangeShares | None:
         """Changes by signal; None where the slice has no column `signal`."""
-        if SIGNAL_COLUMN not in self.rows.schema.names or SIGNAL_COLUMN in self.people:
-            return None
-        return self.rows.by_expression(f'"{SIGNAL_COLUMN}"')
+        return _by_signal(self.rows, self.people)
 
     def by(self, what: str) -> ChangeShares:
         """Changes by source, by signal or by the value of one SQL expression.
@@ -187,11 +188,21 @@ def diff_rows(
     a, b = (under_lease(parts, open_at(parts, found)) for found in (older, newer))
     contract = parts.lake.table(newer.slice.name).contract
     question = None if label is None else _question(contract, label, about)
-    with parts.store.reader(as_of) as conn:
-        people = subject_columns(conn, newer.slice.id)
-    rows = diff_rows_of(a, b, key=key or _key(contract, a, b), label=question, hidden=people)
+    rows = diff_rows_of(
+        a,
+        b,
+        key=key or _key(contract, a, b),
+        label=question,
+        hidden=(people := _people(parts, newer, as_of)),
+    )
     return RowsCompared(
-        base=older, head=newer, contract=contract, rows=rows, people=people, parts=parts
+        base=older,
+        head=newer,
+        contract=contract,
+        rows=rows,
+        schema_changes=schema_changes(a.schema, b.schema),
+        people=people,
+        parts=parts,
     )
 
 
@@ -203,7 +214,7 @@ class RowsCounted:
     head: SliceAt
     counts: RowCounts
     by_source: ChangeShares | None
-    by_column: Sequence[Any]
+    by_column: Sequence[ColumnShare]
     by_signal: ChangeShares | None
 
 
@@ -224,24 +235,28 @@ def count_rows(parts: Parts, base: str, head: str, *, as_of: datetime | None = N
             f"{files.rows:,} rows have to be read; at most {MAX_ROWS_COUNTED:,} are",
             hint=f"ask at the command line: `backstory diff {base} {head} --rows`",
         )
-    with parts.store.reader(as_of) as conn:
-        people = subject_columns(conn, newer.slice.id)
-    with RowsCompared(
-        base=older,
-        head=newer,
-        contract=contract,
-        rows=diff_rows_of(a, b, key=_key(contract, a, b), files=files, hidden=people),
-        people=people,
-        parts=parts,
-    ) as diff:
+    key, people = _key(contract, a, b), _people(parts, newer, as_of)
+    with diff_rows_of(a, b, key=key, files=files, hidden=people) as rows:
         return RowsCounted(
             base=older,
             head=newer,
-            counts=diff.counts,
-            by_source=diff.rows.by_source(),
-            by_column=diff.rows.by_column(),
-            by_signal=diff.by_signal(),
+            counts=rows.counts,
+            by_source=rows.by_source(),
+            by_column=rows.by_column(),
+            by_signal=_by_signal(rows, people),
         )
+
+
+def _people(parts: Parts, found: SliceAt, as_of: datetime | None) -> Collection[str]:
+    """The columns of a linked slice that name people."""
+    with parts.store.reader(as_of) as conn:
+        return subject_columns(conn, found.slice.id)
+
+
+def _by_signal(rows: RowDiff, people: Collection[str]) -> ChangeShares | None:
+    if SIGNAL_COLUMN not in rows.schema.names or SIGNAL_COLUMN in people:
+        return None
+    return rows.by_expression(f'"{SIGNAL_COLUMN}"')
 
 
 def _key(contract: Contract, *snapshots: Snapshot) -> str | None:

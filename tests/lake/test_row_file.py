@@ -1,5 +1,6 @@
 import csv
 import json
+from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -84,6 +85,6 @@ def test_nothing_is_written_over_and_no_half_file_is_left(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == [path]
 
 
-def broken():
+def broken() -> Iterator[pa.RecordBatch]:
     yield from TABLE.to_batches()
     raise ValueError("broken")
