@@ -10,7 +10,7 @@ have what lies in the table. The rest of a slice's personal columns is masked in
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -243,7 +243,7 @@ def count_rows(parts: Parts, base: str, head: str, *, as_of: datetime | None = N
             counts=rows.counts,
             by_source=rows.by_source(),
             by_column=rows.by_column(),
-            by_signal=_by_signal(rows, people),
+            by_signal=_of_words(_by_signal(rows, people), set(contract.signals)),
         )
 
 
@@ -257,6 +257,13 @@ def _by_signal(rows: RowDiff, people: Collection[str]) -> ChangeShares | None:
     if SIGNAL_COLUMN not in rows.schema.names or SIGNAL_COLUMN in people:
         return None
     return rows.by_expression(f'"{SIGNAL_COLUMN}"')
+
+
+def _of_words(shares: ChangeShares | None, words: Collection[str]) -> ChangeShares | None:
+    """The groups of words that a contract names: any other value is what a row says."""
+    if shares is None:
+        return None
+    return replace(shares, groups=[group for group in shares.groups if group.value in words])
 
 
 def _key(contract: Contract, *snapshots: Snapshot) -> str | None:
