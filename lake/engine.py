@@ -22,6 +22,7 @@ import glob
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 
@@ -166,8 +167,14 @@ def _check_without_files(schema: pa.Schema, where: str) -> None:
 
 def duckdb_types(schema: pa.Schema) -> list[str]:
     """How DuckDB writes the types of these columns."""
+    return list(_duckdb_types(tuple(schema.types)))
+
+
+@lru_cache(maxsize=64)  # a connection takes ten times as long as any other of a small question
+def _duckdb_types(types: tuple[pa.DataType, ...]) -> tuple[str, ...]:
+    named = pa.schema([(str(place), kind) for place, kind in enumerate(types)])
     with duckdb.connect(":memory:") as con:
-        return [str(kind) for kind in con.from_arrow(schema.empty_table()).types]
+        return tuple(str(kind) for kind in con.from_arrow(named.empty_table()).types)
 
 
 def quoted(name: str) -> str:

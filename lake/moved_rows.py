@@ -68,7 +68,7 @@ def differing_files(a: Snapshot, b: Snapshot) -> DifferingFiles:
     older, newer = (b, a) if turned else (a, b)
     went, came = (files.added, files.removed) if turned else (files.removed, files.added)
     listed = {file.path for file in (*went, *came)}
-    sums = _sums(older, listed) | _sums(newer, listed)
+    sums = sums_of(older, listed) | sums_of(newer, listed)
     if balances(went, came, sums):
         return DifferingFiles(removed=(), added=(), cancelled=len(listed))
     left: Pair = (went, came)
@@ -86,10 +86,11 @@ def table_folder(snapshot: Snapshot) -> Path:
     return above.parent if above.name == PINS_FOLDER else snapshot.folder
 
 
-def _sums(snapshot: Snapshot, wanted: Container[str]) -> dict[str, str]:
-    """The logical sums of some files of a snapshot, by path."""
+def sums_of(snapshot: Snapshot, wanted: Container[str] | None = None) -> dict[str, str]:
+    """The logical sums of a snapshot's files, or of some of them, by path."""
+    some = {file.path for file in snapshot.manifest.files} if wanted is None else wanted
     told = ((path_in(add), add) for adds in _adds(snapshot) for add in adds)
-    known = ((path, _stats(add).get(SUM_KEY)) for path, add in told if path in wanted)
+    known = ((path, _stats(add).get(SUM_KEY)) for path, add in told if path in some)
     return {path: total for path, total in known if total is not None}
 
 

@@ -10,6 +10,7 @@ Each relation here is a name in the connection (`TABLE` where it is read twice, 
     every   all rows of both sides       groups  how often each key stands on either side
     mine    rows of keys on both sides   paired  what is left of them, numbered within its key
     pairs   changed rows                 changes the answer, one row each; two for a changed row
+    counts  how many they are
 
 It runs nothing. Where there are many rows, keys whose rows have equal sums of 64-bit hashes are
 left out before; where there are few, nothing rests on hashes.
@@ -21,7 +22,8 @@ from dataclasses import dataclass
 from backstory.lake.engine import literal, quoted
 
 CHANGE, COLUMNS, PAIR = "_change", "_columns", "_pair"
-ADDED, REMOVED, BEFORE, AFTER = "added", "removed", "before", "after"
+ADDED, REMOVED, CHANGED = "added", "removed", "changed"
+BEFORE, AFTER = "before", "after"  # the two rows of a change
 
 _HEAD, _KEY, _OLD, _NEW, _SINGLE = "_is_head", "_group", "_old", "_new", "_is_single"
 _TURN, _COPY, _EVEN = "_turn", "_copy", "_even"
@@ -71,6 +73,7 @@ def statements(shape: Shape, old: str | None, new: str | None, *, many: bool) ->
     yield _paired(shape)
     yield _pairs(shape)
     yield _changes(shape, group)
+    yield _counts()
 
 
 def shares(expression: str, limit: int) -> str:
@@ -116,7 +119,9 @@ def _ordered(kinds: Sequence[str]) -> Sequence[str]:
 
 def _one_side(shape: Shape, old: str | None, new: str | None) -> Iterator[str]:
     kind, rows = (REMOVED, old) if new is None else (ADDED, new)
-    # Without rows on either side nothing is listed, but the columns are.
+    counted = {ADDED: "0", REMOVED: "0", CHANGED: "0", kind: "count(*)"}
+    columns = ", ".join(f"{count} AS {name}" for name, count in counted.items())
+    yield f"CREATE VIEW counts AS SELECT {columns} FROM ({rows})"
     yield (
         f"CREATE VIEW changes AS SELECT '{kind}' AS {CHANGE}, {_KINDS}, {shape.all} FROM ({rows})"
     )
@@ -224,6 +229,21 @@ def _changes(shape: Shape, group: str) -> str:
         )
         parts.append(f"SELECT {paired}, {PAIR}, {COLUMNS}, {rows} FROM {joined}")
     return f"CREATE VIEW changes AS {' UNION ALL '.join(parts)}"
+
+
+def _counts() -> str:
+    """How many rows differ: no file is read again for that."""
+
+    def lone(side: str, mine: str, others: str) -> str:
+        alone = f"SELECT coalesce(sum({mine}), 0)::BIGINT FROM groups WHERE {others} = 0"
+        left = f"SELECT count(*) FROM paired WHERE {_TURN} IS NULL AND {side}"
+        return f"({alone}) + ({left})"
+
+    return (
+        f"CREATE VIEW counts AS SELECT {lone(_HEAD, _NEW, _OLD)} AS {ADDED}, "
+        f"{lone(f'NOT {_HEAD}', _OLD, _NEW)} AS {REMOVED}, "
+        f"(SELECT count(*) FROM pairs) AS {CHANGED}"
+    )
 
 
 def _sides(old: str, new: str) -> tuple[tuple[str, str], tuple[str, str]]:
