@@ -19,6 +19,7 @@ from tests.benchmarks import (
     peers,
     pinning,
     prepared,
+    row_diff,
     starting,
     trace,
 )
@@ -44,6 +45,7 @@ TOPICS: dict[str, Callable[[], Iterable[Topic]]] = {
     "pin": lambda: [pinning.measure()],
     "emission": lambda: [emitting.measure()],
     "read": lambda: [first_read.measure()],
+    "diff": row_diff.measure,
     "start": lambda: [starting.measure()],
 }
 
