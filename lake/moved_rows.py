@@ -8,7 +8,7 @@ pin keeps where the log is gone; what commits did is read from the log where it 
 """
 
 import json
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,7 +94,7 @@ def sums_of(snapshot: Snapshot, wanted: Container[str] | None = None) -> dict[st
     return {path: total for path, total in known if total is not None}
 
 
-def _adds(snapshot: Snapshot) -> Iterator[list[Mapping[str, Any]]]:
+def _adds(snapshot: Snapshot) -> Iterator[Sequence[Mapping[str, Any]]]:
     """What the log says of files up to a version; what its pin says, where the log is gone."""
     folder = table_folder(snapshot)
     try:

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 @AS_OF
 def command(
     session: Session,
+    /,
     a: str,
     b: str,
     *,
