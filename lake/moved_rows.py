@@ -8,6 +8,7 @@ pin keeps where the log is gone; what commits did is read from the log where it 
 """
 
 import json
+import re
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,8 @@ from backstory.lake.pinned import CHECKPOINT_FILE, PINS_FOLDER
 from backstory.lake.segments import segment
 from backstory.lake.snapshot import Snapshot
 from backstory.lake.versions import digest_in_name
+
+_SUM = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +65,7 @@ def differing_files(a: Snapshot, b: Snapshot) -> DifferingFiles:
     if a.needs_engine or b.needs_engine:
         every = (a.manifest.files, b.manifest.files)
         return DifferingFiles(removed=every[0], added=every[1], whole=True)
-    if not (files.added and files.removed):
+    if not (files.added and files.removed and a.ours and b.ours):  # others' sums prove nothing
         return DifferingFiles(removed=files.removed, added=files.added)
     turned = a.version > b.version
     older, newer = (b, a) if turned else (a, b)
@@ -90,8 +93,7 @@ def sums_of(snapshot: Snapshot, wanted: Container[str] | None = None) -> dict[st
     """The logical sums of a snapshot's files, or of some of them, by path."""
     some = {file.path for file in snapshot.manifest.files} if wanted is None else wanted
     told = ((path_in(add), add) for adds in _adds(snapshot) for add in adds)
-    known = ((path, _stats(add).get(SUM_KEY)) for path, add in told if path in some)
-    return {path: total for path, total in known if total is not None}
+    return {path: known[1] for path, add in told if path in some and (known := _weight(add))}
 
 
 def _adds(snapshot: Snapshot) -> Iterator[Sequence[Mapping[str, Any]]]:
@@ -147,21 +149,27 @@ def _step(actions: Iterable[Mapping[str, Any]]) -> Step:
 
 
 def _take(add: Mapping[str, Any], files: dict[str, ManifestFile], sums: dict[str, str]) -> None:
-    stats, path = _stats(add), path_in(add)
-    if SUM_KEY in stats and path not in files:
-        sums[path] = stats[SUM_KEY]
+    path = path_in(add)
+    if path not in files and (known := _weight(add)):
+        rows, sums[path] = known
         files[path] = ManifestFile(
             path=path,
             size=add["size"],
-            rows=stats["numRecords"],
+            rows=rows,
             sha256=digest_in_name(path),
             partition=add.get("partitionValues") or {},
         )
 
 
-def _stats(add: Mapping[str, Any]) -> Mapping[str, Any]:
-    found = json.loads(add.get("stats") or "{}")
-    return found if isinstance(found, dict) else {}
+def _weight(add: Mapping[str, Any]) -> tuple[int, str] | None:
+    """Rows and logical sum of a file, where its statistics tell both as we write them."""
+    try:
+        stats = json.loads(add.get("stats") or "{}")
+        rows, total = stats["numRecords"], stats[SUM_KEY]
+    except (ValueError, KeyError, TypeError):
+        return None
+    is_ours = isinstance(rows, int) and isinstance(total, str) and _SUM.fullmatch(total)
+    return (rows, total) if is_ours else None
 
 
 def _is_there(snapshot: Snapshot, file: ManifestFile) -> bool:

@@ -137,3 +137,13 @@ def test_files_from_before_there_were_sums_are_read(
     found = differing_files(at(table, 4), at(table))
     assert (len(found.removed), len(found.added), found.cancelled) == (4, 1, 0)
     assert not counts(at(table, 4), at(table))
+
+
+@pytest.mark.parametrize("damage", ["backstorySun", r"backstorySum\":7,\"was"])
+def test_a_sum_that_is_none_leaves_the_answer_as_it_is(table: SliceTable, damage: str) -> None:
+    compact(table)
+    entry = log_entry(table.folder, 5)
+    entry.write_text(entry.read_text().replace("backstorySum", damage))
+    found = differing_files(at(table, 4), at(table))
+    assert (len(found.removed), len(found.added), found.cancelled) == (4, 1, 0)
+    assert not counts(at(table, 4), at(table))
