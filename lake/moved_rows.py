@@ -133,7 +133,7 @@ def _between(
     return Logged(files=files, sums=sums, steps=steps)
 
 
-def _entries(folder: Path, after: int, upto: int) -> Iterator[list[Mapping[str, Any]]]:
+def _entries(folder: Path, after: int, upto: int) -> Iterator[Sequence[Mapping[str, Any]]]:
     for version in range(after + 1, upto + 1):
         if log_entry(folder, version).exists():
             yield file_actions(folder, version)
