@@ -15,7 +15,7 @@ and `verified`.
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -214,3 +214,9 @@ VALUE = Kind(people=value_text, plain=value_text, cut=True)
 PATH = Kind(people=str, plain=str, cut=True)
 VALUE_NUMBER = Kind(people=value_text, plain=value_text, right=True)
 DIGITS = Kind(people=str, plain=str, style="yellow")
+
+
+def value_kind(values: Sequence[object]) -> Kind:
+    """The kind of a column of rows: numbers stand on the right."""
+    numbers = all(isinstance(value, int | float) for value in values if value is not None)
+    return VALUE_NUMBER if numbers else VALUE

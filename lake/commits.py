@@ -219,18 +219,12 @@ def file_changes(folder: Path, version: int) -> list[FileChange]:
     Raises:
         IntegrityError: the entry does not parse.
     """
-    entry = log_entry(folder, version)
-    try:
-        return [
-            FileChange(path=unquote(body["path"]), added=kind == "add", rows=_rows_in(body))
-            for action in _actions(entry)
-            for kind, body in action.items()
-            if kind in {"add", "remove"}
-        ]
-    except _MALFORMED as exc:
-        raise IntegrityError(
-            f"{folder.name}: log entry {entry.name} does not parse: {exc}"
-        ) from exc
+    return [
+        FileChange(path=path_in(body), added=kind == "add", rows=_rows_in(body))
+        for action in file_actions(folder, version)
+        for kind, body in action.items()
+        if kind in {"add", "remove"}
+    ]
 
 
 def paths_added(folder: Path, version: int, *, new_rows: bool = False) -> list[str]:
@@ -244,14 +238,31 @@ def paths_added(folder: Path, version: int, *, new_rows: bool = False) -> list[s
     Raises:
         IntegrityError: the entry does not parse.
     """
+    adds = [action["add"] for action in file_actions(folder, version) if "add" in action]
+    return [path_in(add) for add in adds if not new_rows or add.get("dataChange", True)]
+
+
+def file_actions(folder: Path, version: int) -> list[dict[str, Any]]:
+    """What a commit did with files: its `add` and `remove` actions; `path_in` tells their paths.
+
+    Raises:
+        IntegrityError: the entry does not parse.
+    """
     entry = log_entry(folder, version)
     try:
-        adds = [action["add"] for action in _actions(entry) if "add" in action]
-        return [unquote(add["path"]) for add in adds if add["dataChange"] or not new_rows]
+        found = [a for a in _actions(entry) if "add" in a or "remove" in a]
+        for action in found:
+            path_in(action.get("add") or action["remove"])
     except _MALFORMED as exc:
         raise IntegrityError(
             f"{folder.name}: log entry {entry.name} does not parse: {exc}"
         ) from exc
+    return found
+
+
+def path_in(action: Mapping[str, Any]) -> str:
+    """The data file that an action is about, relative to the table; paths in logs are encoded."""
+    return unquote(action["path"])
 
 
 def latest_version(folder: Path, *, after: int | None = None) -> int:

@@ -80,17 +80,19 @@ def diff_snapshots(a: Snapshot, b: Snapshot, *, across_tables: bool = False) -> 
         kept=len(kept),
         rows_added=sum(file.rows for file in added),
         rows_removed=sum(file.rows for file in removed),
-        schema_changes=_schema_changes(a.schema, b.schema),
+        schema_changes=schema_changes(a.schema, b.schema),
     )
 
 
 def _same(one: ManifestFile, other: ManifestFile) -> bool:
     # Of two snapshots of a table of others perhaps only one was pinned, and so hashed.
     hashed_alike = one.sha256 == other.sha256 or not (one.sha256 and other.sha256)
-    return one.size == other.size and hashed_alike
+    # Deletion vectors hide rows of a file that stays.
+    return one.size == other.size and one.rows == other.rows and hashed_alike
 
 
-def _schema_changes(before: pa.Schema, after: pa.Schema) -> tuple[SchemaChange, ...]:
+def schema_changes(before: pa.Schema, after: pa.Schema) -> tuple[SchemaChange, ...]:
+    """The columns that differ, in order of name."""
     old, new = _types(before), _types(after)
     return tuple(
         SchemaChange(column=name, before=old.get(name), after=new.get(name))

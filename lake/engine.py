@@ -21,6 +21,8 @@ _duckdb.PermissionException: Permission Error: Cannot access file "/etc/hostname
 import glob
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 
@@ -54,11 +56,27 @@ _USERS_FAULTS = (
 )
 
 
-def cage(files: Sequence[Path], *, pushdown: bool = True) -> duckdb.DuckDBPyConnection:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """What a connection may use for work that does not fit in memory.
+
+    Attributes:
+        memory: bytes of memory; what is more is written to the folder.
+        folder: for nobody else's files; it may be read, too.
+    """
+
+    memory: int
+    folder: Path
+
+
+def cage(
+    files: Sequence[Path], *, pushdown: bool = True, room: Room | None = None
+) -> duckdb.DuckDBPyConnection:
     """Open a connection that can read these files and nothing else.
 
     Args:
         files: what may be read.
+        room: for large work; then rows come in any order. Without it nothing is written.
         pushdown: whether conditions may be answered from the files' statistics. Other writers
             leave NaN out of them, which DuckDB orders above all numbers: it would miss rows.
     """
@@ -67,6 +85,10 @@ def cage(files: Sequence[Path], *, pushdown: bool = True) -> duckdb.DuckDBPyConn
         con.execute(setting)
     if not pushdown:
         con.execute("SET disabled_optimizers='filter_pushdown,statistics_propagation'")
+    if room:
+        con.execute("SET temp_directory=?", [str(room.folder)])
+        con.execute("SET memory_limit=?", [f"{room.memory}B"])
+        con.execute("SET preserve_insertion_order=false")
     paths = [str(path) for path in files]
     # A name with `*`, `?` or `[` is read through its escaped form, which must be allowed too.
     con.execute("SET allowed_paths=?", [sorted({*paths, *map(glob.escape, paths)})])
@@ -145,8 +167,14 @@ def _check_without_files(schema: pa.Schema, where: str) -> None:
 
 def duckdb_types(schema: pa.Schema) -> list[str]:
     """How DuckDB writes the types of these columns."""
+    return list(_duckdb_types(tuple(schema.types)))
+
+
+@lru_cache(maxsize=64)  # a connection takes ten times as long as any other of a small question
+def _duckdb_types(types: tuple[pa.DataType, ...]) -> tuple[str, ...]:
+    named = pa.schema([(str(place), kind) for place, kind in enumerate(types)])
     with duckdb.connect(":memory:") as con:
-        return [str(kind) for kind in con.from_arrow(schema.empty_table()).types]
+        return tuple(str(kind) for kind in con.from_arrow(named.empty_table()).types)
 
 
 def quoted(name: str) -> str:

@@ -46,12 +46,13 @@ _FUNCTIONS = (
 _ALLOWED = frozenset((*_VALUES, *_LOGIC, *_FUNCTIONS))
 
 
-def check_expression(text: str, schema: pa.Schema) -> str:
-    """Return the condition's canonical text, if it may be run over rows of this schema.
+def check_expression(text: str, schema: pa.Schema, *, what: str = "where") -> str:
+    """Return the expression's canonical text, if it may be run over rows of this schema.
 
     Args:
         text: one SQL expression in DuckDB's spelling.
         schema: the columns that it may name.
+        what: what to call it in errors.
 
     Raises:
         InvalidError: it is not one expression, or it uses something that is not allowed.
@@ -59,47 +60,47 @@ def check_expression(text: str, schema: pa.Schema) -> str:
     """
     if len(text) > MAX_EXPRESSION_CHARS:
         raise LimitExceededError(
-            f"where: {len(text)} characters; at most {MAX_EXPRESSION_CHARS} are taken",
-            hint="keep the condition short, or filter the rows after reading them",
+            f"{what}: {len(text)} characters; at most {MAX_EXPRESSION_CHARS} are taken",
+            hint="keep the expression short, or filter the rows after reading them",
         )
-    tree = _parse(text)
-    _check_depth(tree)
+    tree = _parse(text, what)
+    _check_depth(tree, what)
     for node in tree.walk():
         if type(node) not in _ALLOWED:
-            raise _refused(node)
+            raise _refused(node, what)
         if isinstance(node, exp.Column):
             _check_column(node, schema)
     return tree.sql(dialect=_DIALECT, identify=True, comments=False)
 
 
-def _parse(text: str) -> exp.Expr:
+def _parse(text: str, what: str) -> exp.Expr:
     try:
         trees = sqlglot.parse(text, dialect=_DIALECT)
     except SqlglotError as exc:
         first = str(exc).partition(". Line")[0].partition("\n")[0].rstrip(".")
         reason = _CLASS.sub("an operator", first)
         raise InvalidError(
-            f"where: {_short(text)!r} is no SQL expression: {reason}",
+            f"{what}: {_short(text)!r} is no SQL expression: {reason}",
             hint="give one condition, for example \"label = 3 and source = 'app'\"",
         ) from exc
     except RecursionError as exc:
-        raise _too_deep() from exc
+        raise _too_deep(what) from exc
     match trees:
         case [exp.Expr() as tree]:
             return tree
     raise InvalidError(
-        f"where: {_short(text)!r} is not exactly one expression",
+        f"{what}: {_short(text)!r} is not exactly one expression",
         hint="give one condition, for example \"label = 3 and source = 'app'\"",
     )
 
 
-def _check_depth(tree: exp.Expr) -> None:
+def _check_depth(tree: exp.Expr, what: str) -> None:
     level = [tree]
     for _ in range(MAX_EXPRESSION_DEPTH):
         level = [child for node in level for child in node.iter_expressions()]
         if not level:
             return
-    raise _too_deep()
+    raise _too_deep(what)
 
 
 def _check_column(column: exp.Column, schema: pa.Schema) -> None:
@@ -117,17 +118,17 @@ def unknown_column(name: str, schema: pa.Schema) -> InvalidError:
     return InvalidError(f"there is no column {name!r}", hint=hint)
 
 
-def _refused(node: exp.Expr) -> InvalidError:
+def _refused(node: exp.Expr, what: str) -> InvalidError:
     return InvalidError(
-        f"where: {_short(node.sql(dialect=_DIALECT))!r} is not allowed",
+        f"{what}: {_short(node.sql(dialect=_DIALECT))!r} is not allowed",
         hint="columns, literals, comparisons, arithmetic and the plain functions of text and time; "
         "no sub-queries, aggregates, files, settings or functions that change with time",
     )
 
 
-def _too_deep() -> LimitExceededError:
+def _too_deep(what: str) -> LimitExceededError:
     return LimitExceededError(
-        f"where: nested deeper than {MAX_EXPRESSION_DEPTH} levels",
+        f"{what}: nested deeper than {MAX_EXPRESSION_DEPTH} levels",
         hint="use IN (…) for long lists of values",
     )
 

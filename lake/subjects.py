@@ -9,7 +9,7 @@ from one to the other. It stores no key and reads none.
 
 import hmac
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -51,6 +51,22 @@ class SubjectKey:
             InvalidError: it is no valid Unicode.
         """
         return self._hasher()(raw)
+
+    def hide(self, rows: pa.RecordBatchReader, columns: Collection[str]) -> pa.RecordBatchReader:
+        """Rows with pseudonyms in some of their columns."""
+        fields = [f.with_type(pa.string()) if f.name in columns else f for f in rows.schema]
+        schema = pa.schema(fields)
+        batches = (self._hidden(batch, columns, schema) for batch in rows)
+        return pa.RecordBatchReader.from_batches(schema, batches)
+
+    def _hidden(
+        self, batch: pa.RecordBatch, columns: Collection[str], schema: pa.Schema
+    ) -> pa.RecordBatch:
+        values = [
+            self.pseudonyms(array.cast(pa.string())) if name in columns else array
+            for name, array in zip(schema.names, batch.columns, strict=True)
+        ]
+        return pa.record_batch(values, schema)
 
     def pseudonyms(self, values: pa.Array | pa.ChunkedArray) -> pa.Array:
         """The pseudonyms of a column of strings; nulls stay null.

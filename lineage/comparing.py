@@ -51,12 +51,7 @@ def diff(parts: Parts, base: str, head: str, *, as_of: datetime | None = None) -
         InvalidError: the two are not versions of one slice.
         GoneError: the files of one are no longer there.
     """
-    older, newer = (resolve_slice_at(parts, ref, as_of) for ref in (base, head))
-    if older.slice.id != newer.slice.id:
-        raise InvalidError(
-            f"{base} and {head} are different slices",
-            hint="compare two versions of one slice, e.g. thumbs@12 thumbs@58",
-        )
+    older, newer = both_versions(parts, base, head, as_of)
     first, last = sorted((older.version, newer.version))
     with parts.store.reader(as_of) as conn:
         between = slices.commits(
@@ -72,3 +67,20 @@ def diff(parts: Parts, base: str, head: str, *, as_of: datetime | None = None) -
         truncated=len(between) > MAX_COMMITS,
         sources=sources,
     )
+
+
+def both_versions(
+    parts: Parts, base: str, head: str, as_of: datetime | None
+) -> tuple[SliceAt, SliceAt]:
+    """What two refs name, in their order.
+
+    Raises:
+        InvalidError: they are not versions of one slice.
+    """
+    one, other = (resolve_slice_at(parts, ref, as_of) for ref in (base, head))
+    if one.slice.id != other.slice.id:
+        raise InvalidError(
+            f"{base} and {head} are different slices",
+            hint="compare two versions of one slice, e.g. thumbs@12 thumbs@58",
+        )
+    return one, other

@@ -38,6 +38,7 @@ from backstory.lineage import (
     closing,
     commanding,
     comparing,
+    comparing_rows,
     contracting,
     declaring,
     deploying,
@@ -112,6 +113,7 @@ class Home(Parts):
     matches = matching.rows_by_version
     match_again = matching.match_again
     answered_rows = matching.answered_rows
+    diff_rows = comparing_rows.diff_rows
     pin = pinning.pin
     pins = pinning.pins
     pin_sizes = weighing.pin_sizes

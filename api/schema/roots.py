@@ -20,13 +20,23 @@ from backstory.api.schema.fields import argument, as_of_argument, many, maybe, o
 from backstory.api.schema.lineage import LineageGraph
 from backstory.api.schema.model import Model, ModelVersion
 from backstory.api.schema.paging import Keyset, Page, check_first, page_arguments
+from backstory.api.schema.row_diff import RowDiff
 from backstory.api.schema.run import Run, RunConnection
 from backstory.api.schema.scalars import DateTime
 from backstory.api.schema.slice import HistoryConnection, Slice, SliceVersion, history_page
 from backstory.api.schema.snapshot import PinConnection, Snapshot
 from backstory.api.schema.state import Absence, Near, StateResult
 from backstory.lake.errors import NotFoundError
-from backstory.lineage import comparing, deploying, entities, inspecting, pinning, seeking, tracing
+from backstory.lineage import (
+    comparing,
+    comparing_rows,
+    deploying,
+    entities,
+    inspecting,
+    pinning,
+    seeking,
+    tracing,
+)
 from backstory.lineage.graph import Node as GraphNode
 from backstory.lineage.resolving import SliceAt, resolve_slice_at, resolve_version
 from backstory.lineage.state import ModelState
@@ -152,6 +162,12 @@ class Data:
         args={"base": _text("What to compare with."), "head": _text("What to compare.")}
         | as_of_argument(),
     )
+    row_diff = maybe(
+        RowDiff,
+        "How many rows differ between two versions of a slice.",
+        args={"base": _text("What to compare with."), "head": _text("What to compare.")}
+        | as_of_argument(),
+    )
 
     @staticmethod
     async def resolve_slices(
@@ -204,6 +220,13 @@ class Data:
     ) -> comparing.SnapshotDiff:
         """By two refs."""
         return await info.context.call(comparing.diff, base, head, as_of=as_of)
+
+    @staticmethod
+    async def resolve_row_diff(
+        _root: None, info: Info, base: str, head: str, as_of: datetime | None = None
+    ) -> comparing_rows.RowsCounted:
+        """By two refs."""
+        return await info.context.call(comparing_rows.count_rows, base, head, as_of=as_of)
 
     @staticmethod
     async def resolve_pins(_root: None, info: Info, **asked: Any) -> Page:

@@ -1,7 +1,6 @@
 """`backstory show`: a slice at a version or a time, or a run."""
 
 import json
-from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -17,11 +16,9 @@ from backstory.cli.figures import (
     SIZE,
     TEXT,
     TIME,
-    VALUE,
-    VALUE_NUMBER,
-    Kind,
     count,
     recorded,
+    value_kind,
 )
 from backstory.cli.parameters import AS_OF, REF_TEXT
 from backstory.cli.session import Session
@@ -29,6 +26,8 @@ from backstory.cli.views import Facts, Table, Verbatim, View
 from backstory.lake.errors import InvalidError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from backstory.lineage.inspecting import Shown
 
 
@@ -128,14 +127,8 @@ def _files(shown: "Shown") -> Table:
 
 def _sample(shown: "Shown") -> Table:
     names: Sequence[str] = list(shown.rows[0]) if shown.rows else []
-    columns = [(name, _kind([row[name] for row in shown.rows])) for name in names]
+    columns = [(name, value_kind([row[name] for row in shown.rows])) for name in names]
     return Table(columns=columns, rows=[list(row.values()) for row in shown.rows], whole=True)
-
-
-def _kind(values: Sequence[object]) -> Kind:
-    """Numbers stand on the right."""
-    numbers = all(isinstance(value, int | float) for value in values if value is not None)
-    return VALUE_NUMBER if numbers else VALUE
 
 
 def _how_many(shown: "Shown", *, selected: bool) -> str:

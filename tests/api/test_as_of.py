@@ -47,6 +47,7 @@ QUESTIONS: Mapping[str, list[str]] = {
     "pins": ["first: 3", 'slice: "thumbs/en"'],
     "history": ['ref: "thumbs/en", first: 3'],
     "diff": ['base: "thumbs/en@0", head: "thumbs/en"'],
+    "rowDiff": ['base: "thumbs/en@0", head: "thumbs/en"'],
     "models": [""],
     "model": ['name: "ranker"'],
     "modelVersion": ['ref: "ranker@champion"', 'ref: "ranker@9"'],

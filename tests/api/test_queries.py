@@ -167,6 +167,27 @@ def test_a_diff_counts_files_commits_and_sources(world: World) -> None:
     assert told["sources"] == [{"source": "app", "commits": 2, "rows": 20}]
 
 
+def test_a_row_diff_counts_rows_by_column_and_source(world: World) -> None:
+    told = world.ask("""{ rowDiff(base: "thumbs/en@3", head: "thumbs/en@1") {
+        base { key } head { key } added removed changed byColumn { column changed } truncated
+        bySource { value added removed changedFrom changedTo } bySignal { value } } }""")["rowDiff"]
+    assert (told["base"]["key"], told["head"]["key"]) == ("thumbs/en@3", "thumbs/en@1")
+    assert (told["added"], told["removed"], told["changed"]) == (0, 20, 0)
+    assert told["bySource"] == [
+        {"value": "app", "added": 0, "removed": 20, "changedFrom": 0, "changedTo": 0}
+    ]
+    assert (told["byColumn"], told["bySignal"], told["truncated"]) == ([], [], False)
+
+
+def test_a_row_diff_that_reads_much_is_refused(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backstory.lineage.comparing_rows.MAX_ROWS_COUNTED", 19)
+    query = '{ rowDiff(base: "thumbs/en@1", head: "thumbs/en@3") { added } }'
+    [error] = world.errors(query)
+    assert "20 rows have to be read; at most 19 are" in error["message"]
+
+
 def test_deployments_are_told_by_place_and_instant(world: World) -> None:
     query = """query($at: DateTime) { deployments(environment: "prod-eu", at: $at) { edges { node {
         share servedFrom deployment { key modelVersion { key } } } } } }"""

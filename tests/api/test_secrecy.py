@@ -57,6 +57,7 @@ QUESTIONS = {
     "impact": 'impact(ref: "thumbs/en@3", limit: 20)',
     "history": 'history(ref: "_interactions/ranker", first: 2)',
     "diff": 'diff(base: "_interactions/ranker@0", head: "_interactions/ranker@1")',
+    "rowDiff": 'rowDiff(base: "_interactions/ranker@0", head: "_interactions/ranker@1")',
     "slices": "slices(interactions: true)",
     "runs": "runs(first: 2)",
 }

@@ -19,6 +19,7 @@ from tests.benchmarks import (
     peers,
     pinning,
     prepared,
+    row_diff,
     starting,
     subjects,
     trace,
@@ -46,6 +47,7 @@ TOPICS: dict[str, Callable[[], Iterable[Topic]]] = {
     "emission": lambda: [emitting.measure()],
     "read": lambda: [first_read.measure()],
     "subject": lambda: [subjects.measure()],
+    "diff": row_diff.measure,
     "start": lambda: [starting.measure()],
 }
 

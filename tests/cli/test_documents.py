@@ -21,6 +21,10 @@ ASKED = {
     "db current": ["db", "current"],
     "deployments": ["deployments"],
     "diff": ["diff", "thumbs/en@1", "thumbs/en@2"],
+    "diff --rows": [
+        *("diff", "thumbs/en@1", "thumbs/en@3", "--rows", "--by", "rating"),
+        *("--label", "rating", "--about", "user"),
+    ],
     "doctor": ["doctor"],
     "history": ["history", "thumbs/en"],
     "interactions": ["interactions"],

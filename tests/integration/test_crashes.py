@@ -41,8 +41,7 @@ PLACES = {
 }
 TOO_SHORT = {"link"}  # to be met at a moment by chance: it dies at its named places only
 # tests/lake/test_table.py, test_evolving.py, test_subject_index.py and test_recent_events.py,
-# test_backup_races.py and
-# tests/lineage/test_forwarding.py kill there
+# test_backup_races.py and tests/lineage/test_forwarding.py kill there
 ELSEWHERE = {
     *("slice.built", "slice.created", "contract.written", "contract.committed"),
     *("backup.copied", "restore.built", "outbox.sent"),

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from backstory.lake.engine import PlacedFile, cage, files_source, select
+from backstory.lake.engine import PlacedFile, Room, cage, files_source, select
 
 
 def parquet(path: Path, **columns: object) -> Path:
@@ -32,12 +32,14 @@ def parquet(path: Path, **columns: object) -> Path:
         "SELECT * FROM secret_frame",
     ],
 )
-def test_the_cage_holds(tmp_path: Path, sql: str) -> None:
+@pytest.mark.parametrize("roomy", [False, True])
+def test_the_cage_holds(tmp_path: Path, sql: str, *, roomy: bool) -> None:
     secret = tmp_path / "secret.csv"
     secret.write_text("a\n1\n")
     allowed = parquet(tmp_path / "allowed.parquet", a=[1])
     secret_frame = pa.table({"a": [1]})
-    con = cage([allowed])
+    room = Room(memory=1 << 30, folder=tmp_path / "room") if roomy else None
+    con = cage([allowed], room=room)
 
     with pytest.raises(duckdb.Error):
         con.sql(sql.format(secret=secret, folder=tmp_path)).fetchall()
