@@ -65,6 +65,9 @@ from backstory.lake.files import (
     write_durably,
 )
 from backstory.lake.location import folder_of, translate_os_error
+from backstory.lake.profile import Profile
+from backstory.lake.profiles import SharedEdges, profile_file, write_profile
+from backstory.lake.profiling import profile_rows
 from backstory.lake.rows import batch_digest
 from backstory.lake.versions import delta_damage
 
@@ -131,6 +134,7 @@ class SliceTable:
         self._lock = threading.Lock()  # guards the handle: a check and its commit belong together
         self._delta: DeltaTable | None = None
         self._opened_at = 0
+        self._edges = SharedEdges(folder)
         self._synced = -1  # what an append has just synced is not synced again to be registered
 
     @classmethod
@@ -266,11 +270,21 @@ class SliceTable:
             sync_log(self.folder, *unsure)
 
     def _write(self, rows: pa.Table, stored: pa.Table, attempt: str) -> tuple[str, DataFile]:
-        """Digest the batch and write its file side by side: hashlib and pyarrow drop the GIL."""
+        """Digest, profile and write the batch side by side: hashlib and pyarrow drop the GIL."""
         with ThreadPoolExecutor(max_workers=1) as pool:
             digest = pool.submit(batch_digest, rows)
+            profile = pool.submit(self._profile, stored)
             file = write_data_file(stored, self.folder, self.contract, file_id=attempt)
+            write_profile(self.folder, file.path, profile.result())
             return digest.result(), file
+
+    def _profile(self, stored: pa.Table) -> Profile:
+        """What the batch looks like; of the system columns only who sent it."""
+        shown = stored.drop_columns([n for n in SYSTEM_COLUMNS if n != "_source"])
+        personal = self.contract.personal_columns
+        with self._lock:
+            version = self._handle().version()
+        return profile_rows(shown, personal, self._edges.fixed_by(shown, personal, version))
 
     def _commit(self, record: AppendRecord, file: DataFile | None) -> Receipt:
         """Try to commit until the log holds the source's offset, by us or by somebody else."""
@@ -340,6 +354,7 @@ class SliceTable:
         """Remove a file of which the log shows that no version lists it."""
         if file:
             (self.folder / file.path).unlink(missing_ok=True)
+            profile_file(self.folder, file.path).unlink(missing_ok=True)
 
     def _last(self, source: str) -> int:
         """The source's last offset as of now; -1 before its first."""
