@@ -3,7 +3,8 @@
 Each statistic compares two distributions p (base) and q (head) over the same bins. The bins are the
 distinct values where both profiles list all of them; else those of the histogram, for numbers; else
 the values that either lists and one bin for the rest. Nulls and numbers that are not finite are no
-values. Columns of times, personal data and nested values have no distribution and are not compared.
+values. Columns of times, personal data and nested values have no distribution and are not compared;
+nor are texts that hardly repeat, as ids and prose do: each of their values is new.
 
 - PSI, the population stability index: sum((q - p) * ln(q / p)). A bin that one of them lacks would
   make it infinite, so half a row is added to each bin of both. Below 0.1 is usually called stable,
@@ -27,6 +28,7 @@ from backstory.lake.profile import ColumnKind, ColumnProfile, Profile
 from backstory.lake.top_values import TopValues, Value
 
 _PSEUDO = 0.5  # of a row, in each bin
+_FEW = 20  # values that say nothing of whether more would repeat
 _COMPARED = frozenset({ColumnKind.NUMBER, ColumnKind.TEXT, ColumnKind.FLAG})
 
 
@@ -78,8 +80,14 @@ def drift(base: Profile, head: Profile) -> list[ColumnDrift]:
     return [
         _of_column(name, base.columns[name], column)
         for name, column in head.columns.items()
-        if name in base.columns and {column.kind, base.columns[name].kind} <= _COMPARED
+        if name in base.columns and all(map(_is_compared, (base.columns[name], column)))
     ]
+
+
+def _is_compared(column: ColumnProfile) -> bool:
+    distinct = column.distinct.estimate if column.distinct else 0
+    hardly_repeats = column.values >= _FEW and 2 * distinct > column.values
+    return column.kind in _COMPARED and not (column.kind is ColumnKind.TEXT and hardly_repeats)
 
 
 def _of_column(name: str, base: ColumnProfile, head: ColumnProfile) -> ColumnDrift:

@@ -70,6 +70,12 @@ def profile_snapshot(
     )
 
 
+def kept_profile(table: Table, snapshot: Snapshot) -> Profile | None:
+    """The profile of a snapshot from what is kept; None where a file would have to be read."""
+    found, lacking, _ = _kept(table, snapshot)
+    return None if lacking else Profile.merge(found).masked(table.contract.personal_columns)
+
+
 def _kept(
     table: Table, snapshot: Snapshot
 ) -> tuple[list[Profile], list[ManifestFile], tuple[str, ...]]:

@@ -221,6 +221,11 @@ def edges_folder(folder: Path) -> Path:
     return folder / PROFILES_FOLDER / EDGES_FOLDER
 
 
+def edges_files(folder: Path) -> list[Path]:
+    """The files that say what a table's histograms are counted on, one for each column."""
+    return sorted(edges_folder(folder).glob("*.json"))
+
+
 def read_edges(path: Path) -> Edges:
     """The edges of one column.
 

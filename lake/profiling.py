@@ -63,7 +63,8 @@ def _edges(values: pa.Array) -> Edges:
 
 def is_number(type_: pa.DataType) -> bool:
     """Whether a column of this type has a histogram."""
-    return pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_decimal(type_)
+    kinds = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
+    return any(is_kind(type_) for is_kind in kinds)
 
 
 def _counted(column: pa.ChunkedArray, kind: ColumnKind) -> ColumnProfile:

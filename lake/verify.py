@@ -10,6 +10,8 @@ The steps, numbered as in the code:
 3. Contracts: each is the text that its meaning has, with its recorded digest.
 4. Data: each file of the newest version and of every pin is there, with its size and SHA-256.
 5. Statistics: rows, and what Delta knows of each file, against the file's own footer.
+6. Profiles of those files, and what their histograms are counted on: each is what was written. None
+   is needed: a file without one is read where its profile is asked for.
 
 Of a table that others write only pins are checked: nothing else was promised. Data is hashed once,
 however many snapshots list it. Nothing is mended or written here.
@@ -58,6 +60,7 @@ from backstory.lake.verify_log import (
     check_recorded,
     recorded_checkpoints,
 )
+from backstory.lake.verify_profiles import check_profiles
 
 _NONE: Mapping[int, str] = MappingProxyType({})
 
@@ -113,6 +116,7 @@ def verify_table(
             LinkedTable.open(tally.root, table.name)
     check_recorded(tally, table, recorded)  # 2
     _data(tally, table, snapshots, state)  # 4, 5
+    check_profiles(tally, table, snapshots)  # 6
     return _verified(tally)
 
 
@@ -130,6 +134,7 @@ def verify_snapshot(table: Table, snapshot: Snapshot) -> Verified:
             state = check_log(tally, table, files, [snapshot])
     check_recorded(tally, table, recorded)  # 2
     _data(tally, table, [snapshot], state)  # 4, 5
+    check_profiles(tally, table, [snapshot])  # 6
     return _verified(tally)
 
 

@@ -18,6 +18,8 @@ from backstory.lake.location import translate_os_error
 from backstory.lake.pinned import pin_folders, pins_of, read_manifest, snapshot_kept
 from backstory.lake.presence import MAX_FILES_LOOKED_AT, look_at_files
 from backstory.lake.snapshot import Table, open_snapshot
+from backstory.lake.table import SliceTable
+from backstory.lake.verify_profiles import without_profile
 from backstory.lineage import abandoning, leasing, linking, pinning, recording
 from backstory.lineage.catch_up import unregistered
 from backstory.lineage.graph import run_key
@@ -135,6 +137,19 @@ def _commits(parts: Parts) -> Check:
         health=Health.WARNING,
         found=f"not registered yet: {listed}",
         remedy="the next command that opens this home registers them",
+    )
+
+
+def _profiles(parts: Parts) -> Check:
+    """Data files of which nobody kept a profile: whoever asks for it reads them."""
+    own = [table for table in _tables(parts) if isinstance(table, SliceTable)]
+    lacking = sum(without_profile(table, open_snapshot(table)) for table in own)
+    return Check(
+        name="profiles",
+        health=Health.OK,
+        found=f"{_count(lacking, 'data file')} without: `profile` and `drift` read them"
+        if lacking
+        else "every data file has one",
     )
 
 
@@ -386,6 +401,7 @@ _CHECKS: dict[str, Callable[[Parts], Check]] = {
     "store": _store,
     "lake": _lake,
     "commits": _commits,
+    "profiles": _profiles,
     "pins": _pins,
     "leases": _leases,
     "retention": _retention,

@@ -47,6 +47,7 @@ from backstory.lineage import (
     loading,
     mending,
     pinning,
+    profiling,
     recording,
     resuming,
     retaining,
@@ -96,6 +97,8 @@ class Home(Parts):
     history = inspecting.history
     show = inspecting.show
     diff = comparing.diff
+    profile = profiling.profile
+    drift = profiling.drift
     pin = pinning.pin
     pins = pinning.pins
     pin_sizes = weighing.pin_sizes

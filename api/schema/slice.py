@@ -14,8 +14,9 @@ from backstory.api.schema.paging import (
     connection,
     page_arguments,
 )
+from backstory.api.schema.profile import Profile
 from backstory.api.schema.scalars import DateTime, Digest, Long
-from backstory.lineage import inspecting
+from backstory.lineage import inspecting, profiling
 from backstory.lineage.lateness import lateness
 from backstory.lineage.resolving import SliceAt
 from backstory.lineage.store.slices import CommitRecord, SliceRecord
@@ -107,6 +108,13 @@ class SliceVersion(graphene.ObjectType):
     version = one(Long, "The version.")
     commit = maybe(Commit, "The commit that made it.")
     snapshot = maybe(SNAPSHOT, "The snapshot, where somebody used, pinned or named this version.")
+    profile = one(Profile, "What its rows look like.")
+
+    @staticmethod
+    async def resolve_profile(root: SliceAt, info: Info) -> profiling.SliceProfile:
+        """From what was kept with each commit."""
+        as_of = info.context.as_of
+        return await info.context.call(profiling.profile, root.ref, as_of=as_of)
 
     @staticmethod
     def resolve_key(root: SliceAt, _info: Info) -> str:

@@ -15,7 +15,7 @@ from backstory.lake.histogram import BINS, Histogram, choose_edges
 from backstory.lake.profile import ColumnKind, ColumnProfile, Profile
 from backstory.lake.profiles import from_json, to_json
 from backstory.lake.profiling import SAMPLED_ROWS, edges_by, profile_rows
-from backstory.lake.top_values import MAX_VALUES, TopValues
+from backstory.lake.top_values import MAX_VALUES, TopValues, Value
 
 GOLDEN_TEXTS = (7435262010122169697, 15945546584666507167)
 GOLDEN_INTEGERS = (0, 7256831767414464289, 12994781566227106604)
@@ -176,7 +176,7 @@ def test_no_value_is_more_frequent_than_top_values_allow(parts: list[dict[int, i
     for part in parts:
         for value, count in part.items():
             exact[value] = exact.get(value, 0) + count
-    found = TopValues.merge([TopValues.of(part) for part in parts])
+    found = TopValues.merge([TopValues.of(dict[Value, int](part)) for part in parts])
     assert len(found.counts) <= MAX_VALUES
     assert sum(found.counts.values()) + found.rest == sum(exact.values())
     for value, count in exact.items():
