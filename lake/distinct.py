@@ -8,8 +8,7 @@ associative and commutative and says the same as one sketch of all values.
 Z. Bar-Yossef et al., "Counting distinct elements in a data stream", 2002; the unbiased estimate
 (K - 1) / U(K) is K. Beyer et al., "On synopses for distinct-value estimation", 2007.
 
-Hashes are the same for ever, on every machine: texts by BLAKE2b, numbers by the finalizer of
-MurmurHash3 on their 64 bits, in Arrow's kernels, which need no interpreter lock.
+Hashes are the same for ever, on every machine: texts by BLAKE2b here, numbers by `number_hashes`.
 
 >>> one, two = Distinct.of([1, 5, 9]), Distinct.of([5, 12])
 >>> Distinct.merge([one, two]).estimate
@@ -24,14 +23,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 K = 512
 STANDARD_ERROR = 1 / (K - 2) ** 0.5
 
-_HASHES = 1 << 64
-_SPARE = 4  # so many times K hashes are expected below the first guess of where the K-th lies
+HASHES = 1 << 64
+_SPARE = 4  # so many times K are gathered before those that are too large are left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +55,12 @@ class Distinct:
         """How many distinct values there are."""
         if self.exact:
             return len(self.hashes)
-        return round((K - 1) * _HASHES / (self.hashes[-1] + 1))
+        return round((K - 1) * HASHES / (self.hashes[-1] + 1))
 
     @classmethod
     def merge(cls, sketches: "Iterable[Distinct]") -> "Distinct":
         """The sketch of the values of all of them."""
-        found, bound = set[int](), _HASHES
+        found, bound = set[int](), HASHES
         for sketch in sketches:
             found.update(sketch.hashes[: bisect_left(sketch.hashes, bound)])
             if len(found) > _SPARE * K:  # what lies behind the K-th now cannot come back
@@ -98,30 +94,3 @@ def distinct_texts(values: Iterable[str]) -> Distinct:
         int.from_bytes(hashlib.blake2b(value.encode(), digest_size=8).digest(), "little")
         for value in values
     )
-
-
-def distinct_numbers(values: pa.Array) -> Distinct:
-    """The sketch of 64-bit integers or floats without nulls; `-0.0` is `0.0`."""
-    if pa.types.is_floating(values.type):
-        values = pc.add(values, pa.scalar(0.0, values.type))
-    hashes = _mixed(values.view(pa.uint64()))
-    few = _SPARE * K
-    if len(hashes) > few:  # sorting out repetitions costs most: first leave out what is too large
-        bound = pa.scalar(_HASHES // len(hashes) * few, pa.uint64())
-        found = pc.unique(hashes.filter(pc.less(hashes, bound)))
-        if len(found) >= K:
-            return Distinct.of(found.to_pylist())
-        hashes = pc.unique(hashes)
-        smallest = pc.select_k_unstable(hashes, k=K, sort_keys=[("", "ascending")])
-        hashes = hashes.take(smallest)
-    return Distinct.of(hashes.to_pylist())
-
-
-def _mixed(words: pa.Array) -> pa.Array:
-    for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
-        words = pc.multiply(_folded(words), pa.scalar(factor, pa.uint64()))
-    return _folded(words)
-
-
-def _folded(words: pa.Array) -> pa.Array:
-    return pc.bit_wise_xor(words, pc.shift_right(words, pa.scalar(33, pa.uint64())))

@@ -17,8 +17,9 @@ from datetime import datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from backstory.lake.distinct import distinct_numbers, distinct_texts
+from backstory.lake.distinct import distinct_texts
 from backstory.lake.histogram import ENOUGH, Edges, Histogram, choose_edges
+from backstory.lake.number_hashes import distinct_numbers
 from backstory.lake.profile import MAX_BOUND_CHARS, ColumnKind, ColumnProfile, Profile
 from backstory.lake.top_values import MAX_VALUES, TopValues
 

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backstory.lake.distinct import STANDARD_ERROR, Distinct, distinct_numbers, distinct_texts
+from backstory.lake.distinct import STANDARD_ERROR, Distinct, distinct_texts
 from backstory.lake.histogram import BINS, Histogram, choose_edges
+from backstory.lake.number_hashes import distinct_numbers
 from backstory.lake.profile import ColumnKind, ColumnProfile, Profile
 from backstory.lake.profiles import from_json, to_json
 from backstory.lake.profiling import SAMPLED_ROWS, edges_by, profile_rows
