@@ -275,16 +275,25 @@ class SliceTable:
             digest = pool.submit(batch_digest, rows)
             profile = pool.submit(self._profile, stored)
             file = write_data_file(stored, self.folder, self.contract, file_id=attempt)
-            write_profile(self.folder, file.path, profile.result())
+            try:
+                if found := profile.result():
+                    write_profile(self.folder, file.path, found)
+            except BackstoryError:
+                self._discard(file)
+                raise
             return digest.result(), file
 
-    def _profile(self, stored: pa.Table) -> Profile:
+    def _profile(self, stored: pa.Table) -> Profile | None:
         """What the batch looks like; of the system columns only who sent it."""
         shown = stored.drop_columns([n for n in SYSTEM_COLUMNS if n != "_source"])
         personal = self.contract.personal_columns
         with self._lock:
             version = self._handle().version()
-        return profile_rows(shown, personal, self._edges.fixed_by(shown, personal, version))
+        try:
+            return profile_rows(shown, personal, self._edges.fixed_by(shown, personal, version))
+        except pa.ArrowException as exc:  # no row is lost for a profile, which can be made later
+            _log.warning("%s: a batch has no profile: %s", self.name, exc)
+            return None
 
     def _commit(self, record: AppendRecord, file: DataFile | None) -> Receipt:
         """Try to commit until the log holds the source's offset, by us or by somebody else."""
