@@ -23,7 +23,7 @@ from backstory.lake.number_hashes import distinct_numbers
 from backstory.lake.profile import MAX_BOUND_CHARS, ColumnKind, ColumnProfile, Profile
 from backstory.lake.top_values import MAX_VALUES, TopValues
 
-SAMPLED_ROWS = 4_096
+SAMPLED_ROWS = 2_048
 
 _FEW = SAMPLED_ROWS // 8  # so few distinct values in a sample: all of the column is counted
 _EDGE_ROWS = 8_192  # by which edges are chosen, at most
