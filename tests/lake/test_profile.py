@@ -172,12 +172,12 @@ def test_of_a_long_column_that_never_repeats_a_sample_is_looked_at_and_it_says_s
 
 
 @given(parts=st.lists(st.dictionaries(st.integers(0, 300), st.integers(1, 9)), max_size=8))
-def test_no_value_is_more_frequent_than_top_values_allow(parts: list[dict[int, int]]) -> None:
-    exact: dict[int, int] = {}
+def test_no_value_is_more_frequent_than_top_values_allow(parts: list[dict[Value, int]]) -> None:
+    exact: dict[Value, int] = {}
     for part in parts:
         for value, count in part.items():
             exact[value] = exact.get(value, 0) + count
-    found = TopValues.merge([TopValues.of(dict[Value, int](part)) for part in parts])
+    found = TopValues.merge([TopValues.of(part) for part in parts])
     assert len(found.counts) <= MAX_VALUES
     assert sum(found.counts.values()) + found.rest == sum(exact.values())
     for value, count in exact.items():
