@@ -21,7 +21,6 @@ import struct
 from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import pairwise
 
 K = 512
 STANDARD_ERROR = 1 / (K - 2) ** 0.5
@@ -83,7 +82,7 @@ class Distinct:
         if len(packed) % 8 or len(packed) > 8 * K:
             raise ValueError("no sketch of distinct values: it has another length")
         hashes = struct.unpack(f"<{len(packed) // 8}Q", packed)
-        if any(a >= b for a, b in pairwise(hashes)):
+        if list(hashes) != sorted(hashes):
             raise ValueError("no sketch of distinct values: its hashes do not ascend")
         return cls(hashes)
 

@@ -18,6 +18,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 
 from backstory.lake.distinct import Distinct
@@ -34,6 +35,7 @@ EDGES_FOLDER = "edges"
 FORMAT = 1
 MAX_LOOKED_AT = 256  # newest profiles whose values edges are chosen by
 
+# msgspec's own errors are ValueErrors.
 _MALFORMED = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 
 
@@ -88,7 +90,7 @@ def from_json(text: str, data_file: str) -> Profile:
         IntegrityError: it is none of a known format, or of another file.
     """
     try:
-        body = json.loads(text)
+        body = msgspec.json.decode(text)
         if body["v"] != FORMAT or body["file"] != data_file:
             raise IntegrityError(f"the profile of {data_file} is of another file or format")
         rows = int(body["rows"])

@@ -22,7 +22,7 @@ from backstory.lineage.openlineage.events import (
 from backstory.lineage.parts import Parts
 from backstory.lineage.trigger import Drift, Evaluated
 
-MAX_FILES_TOLD = 20_000
+MAX_FILES_TOLD = 10_000
 
 
 def with_quality(parts: Parts, described: RunDescription) -> RunDescription:
