@@ -91,6 +91,7 @@ BOUNDS = {
         "lake.lookup.MAX_ROWS_FOUND": "rows that are found by one id",
         "lineage.diagnosing.MAX_RUNS_LOOKED_AT": "newest runs that `doctor` looks at",
         "lake.presence.MAX_FILES_LOOKED_AT": "data files that one check of `doctor` looks at",
+        "lake.profiles.MAX_LOOKED_AT": "profiles by which the edges of a histogram are chosen",
         "lake.leases.MAX_SWEPT": "leases that a new reader looks at, to remove dead ones",
         "api.schema.paging.MAX_FIRST": "`first` of a connection in GraphQL",
     },
