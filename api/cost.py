@@ -7,8 +7,8 @@ not looked at: a cost is an upper bound.
 
 A list counts as many objects as its field is asked for (`first`, `limit` or `depth`, as literal,
 variable or default). The lists of a page or a graph are bounded by the field that asked for it and
-multiply nothing again; any other list counts as `UNSIZED` objects. A leaf counts nothing, but for
-those that read files.
+multiply nothing again; any other list counts as `UNSIZED` objects. A leaf counts nothing. Fields
+that read files count as many.
 """
 
 from collections.abc import Mapping
@@ -42,8 +42,14 @@ from backstory.api.bounds import Bounds
 
 UNSIZED = 5
 _SIZES = ("first", "limit", "depth")
-# Leaves for which files are read count as so many objects.
-_WEIGHED = {("Pin", "bytes"): 10, ("Pin", "bytesAlone"): 10}
+# Fields for which files are read count as so many objects.
+_WEIGHED = {
+    ("Pin", "bytes"): 10,
+    ("Pin", "bytesAlone"): 10,
+    ("Snapshot", "profile"): 20,
+    ("SliceVersion", "profile"): 20,
+    ("Query", "drift"): 40,
+}
 _MOST = 10**9  # what expands beyond this is told as this
 
 
@@ -141,8 +147,9 @@ class _Walk:
         of = get_named_type(definition.type)
         below = self.inside(node.selection_set, of) if node.selection_set else Cost()
         told = is_introspection_type(of)
-        weighed = _WEIGHED.get((parent.name, node.name.value), 0)
-        size = weighed if told or is_leaf_type(of) else self._size(node, definition, parent)
+        size = _WEIGHED.get((parent.name, node.name.value), 0)
+        if not size and not told and not is_leaf_type(of):
+            size = self._size(node, definition, parent)
         return Cost(
             depth=1 if told else below.depth + 1,
             fields=min(_MOST, below.fields + 1),

@@ -36,6 +36,8 @@ COMMANDS: dict[str, dict[str, str]] = {
         "show": "Show a slice at a version or a time, or a run.",
         "diff": "Show what changed between two versions of a slice.",
         "matches": "Count which versions' answers feedback speaks of.",
+        "profile": "Show what the rows of a slice look like, column by column.",
+        "drift": "Show how far the values of B lie from those of A, column by column.",
         "pin": "Keep a snapshot on purpose, list pins or release one.",
         "pins": "List what is pinned, by whom, why, until when, and its bytes.",
         "retain": "Give a retention class to what a version was trained on.",

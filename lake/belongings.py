@@ -24,6 +24,7 @@ from backstory.lake.pinned import (
     pins_folder,
     read_manifest,
 )
+from backstory.lake.profiles import edges_files, profile_file
 from backstory.lake.segments import log_files
 from backstory.lake.snapshot import Table
 from backstory.lake.table import SliceTable
@@ -65,6 +66,9 @@ def table_files(table: Table, version: int, contracts: Collection[int]) -> Itera
     for name in sorted(earlier):
         if (path := inside(table.folder, name)).exists():
             yield path
+    kept = (profile_file(table.folder, name) for name in sorted(needed | earlier))
+    yield from (path for path in kept if path.exists())
+    yield from edges_files(table.folder)
 
 
 def data_of_pin(table: Table, pinned: Path) -> Iterator[Path]:

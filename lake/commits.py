@@ -17,8 +17,9 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import unquote
 
-from backstory.lake.errors import IntegrityError, LimitExceededError, NotFoundError
+from backstory.lake.errors import GoneError, IntegrityError, LimitExceededError, NotFoundError
 from backstory.lake.location import name_of
+from backstory.lake.manifest import ManifestFile
 
 LOG_FOLDER = "_delta_log"
 COMMIT_KEY = "backstory"  # our part of Delta's commitInfo
@@ -263,6 +264,37 @@ def file_actions(folder: Path, version: int) -> list[dict[str, Any]]:
 def path_in(action: Mapping[str, Any]) -> str:
     """The data file that an action is about, relative to the table; paths in logs are encoded."""
     return unquote(action["path"])
+
+
+def data_added(folder: Path, version: int) -> list[ManifestFile]:
+    """The data files whose rows a commit brought, as its log entry tells them; no digest with them.
+
+    Files that only hold again what was there, as a compaction writes them, are none.
+
+    Raises:
+        GoneError: the entry is no longer there.
+        IntegrityError: the entry does not parse, or does not say how many rows a file has.
+    """
+    entry = log_entry(folder, version)
+    try:
+        adds = [action["add"] for action in _actions(entry) if "add" in action]
+        return [
+            ManifestFile(
+                path=unquote(add["path"]),
+                size=add["size"],
+                rows=json.loads(add["stats"])["numRecords"],
+                sha256="",
+                partition=MappingProxyType(add.get("partitionValues") or {}),
+            )
+            for add in adds
+            if add["dataChange"]
+        ]
+    except FileNotFoundError as exc:
+        raise GoneError(f"{folder.name}: the log entry of version {version} is gone") from exc
+    except _MALFORMED as exc:
+        raise IntegrityError(
+            f"{folder.name}: log entry {entry.name} does not parse: {exc}"
+        ) from exc
 
 
 def latest_version(folder: Path, *, after: int | None = None) -> int:

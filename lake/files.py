@@ -194,6 +194,25 @@ def write_durably(path: Path, data: bytes) -> None:
         put_in_place(file, path)
 
 
+def write_first(path: Path, data: bytes) -> bool:
+    """Put a small file where none is, whole and durably; False where somebody was faster.
+
+    Raises:
+        UnavailableError: disk full, no permission; nothing is left behind.
+    """
+    with temporary_file(path.parent) as file:
+        file.write(data)
+        sync_open(file)
+        try:
+            os.link(file.name, path)
+        except FileExistsError:
+            return False
+        finally:
+            Path(file.name).unlink()
+        sync_folder(path.parent)
+        return True
+
+
 @contextmanager
 def temporary_file(folder: Path) -> Iterator[IO[bytes]]:
     """A file under a name that nothing reads, gone again if the block fails.

@@ -52,6 +52,7 @@ from backstory.lake.delta import (
     not_now,
     sync_log,
 )
+from backstory.lake.derived import discard, write_with_derived
 from backstory.lake.errors import (
     BackstoryError,
     ConflictError,
@@ -65,13 +66,13 @@ from backstory.lake.files import (
     TEMPORARY_PREFIX,
     make_folder,
     sync_folder,
-    write_data_file,
 )
 from backstory.lake.location import folder_of
+from backstory.lake.profiles import SharedEdges
 from backstory.lake.quarantine import write_quarantine
 from backstory.lake.receipt import Outcome, Receipt
 from backstory.lake.recent_events import RecentEvents
-from backstory.lake.subject_index import discard_set, join_sets, keep_set, subjects_in
+from backstory.lake.subject_index import join_sets
 from backstory.lake.versions import delta_damage, open_delta
 
 MAX_ATTEMPTS = 20  # against rivals of the same source, each decided anew
@@ -99,6 +100,7 @@ class SliceTable:
         self._opened_at = 0
         self._under = 0  # the version of the contract that Delta was under when it was opened
         self._events = RecentEvents(folder, contract)
+        self._edges = SharedEdges(folder)
         self._synced = -1  # what an append has just synced is not synced again to be registered
 
     @classmethod
@@ -315,13 +317,14 @@ class SliceTable:
         attempt.file = None
         if not attempt.rows.num_rows:
             return
-        with ThreadPoolExecutor(max_workers=1) as pool:
-            subjects = pool.submit(subjects_in, attempt.rows, attempt.contract)
-            attempt.file = write_data_file(
-                attempt.stored(), self.folder, attempt.contract, file_id=attempt.id
-            )
-            if (found := subjects.result()) is not None:
-                keep_set(self.folder, attempt.file.path, found)
+        attempt.file = write_with_derived(
+            attempt.stored(),
+            self.folder,
+            attempt.contract,
+            file_id=attempt.id,
+            edges=self._edges,
+            version=attempt.looked_at,
+        )
 
     def _commit(self, attempt: Attempt) -> Receipt:
         """Try to commit until the log holds the source's offset, by us or by somebody else."""
@@ -428,8 +431,7 @@ class SliceTable:
 
     def _discard_rows(self, attempt: Attempt) -> None:
         if attempt.file:
-            (self.folder / attempt.file.path).unlink(missing_ok=True)
-            discard_set(self.folder, attempt.file.path)
+            discard(self.folder, attempt.file.path)
 
     def _last(self, source: str) -> int:
         """The source's last offset as of now; -1 before its first."""

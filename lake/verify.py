@@ -12,6 +12,8 @@ The steps, numbered as in the code:
 5. Statistics: rows, and what Delta knows of each file, against the file's own footer.
 6. The subject index: each set has the digest that its name says. A missing one is no finding:
    older homes have none, and it is made anew from the data.
+7. Profiles of those files, and what their histograms are counted on: each is what was written. None
+    is needed: a file without one is read where its profile is asked for.
 
 Of a table that others write only pins are checked: nothing else was promised. Data is hashed once,
 however many snapshots list it. Nothing is mended or written here.
@@ -61,6 +63,7 @@ from backstory.lake.verify_log import (
     check_recorded,
     recorded_checkpoints,
 )
+from backstory.lake.verify_profiles import check_profiles
 
 _NONE: Mapping[int, str] = MappingProxyType({})
 
@@ -118,6 +121,7 @@ def verify_table(
     _data(tally, table, snapshots, state)  # 4, 5
     if isinstance(table, SliceTable):
         _subject_index(tally, table)  # 6
+    check_profiles(tally, table, snapshots)  # 7
     return _verified(tally)
 
 
@@ -135,6 +139,7 @@ def verify_snapshot(table: Table, snapshot: Snapshot) -> Verified:
             state = check_log(tally, table, files, [snapshot])
     check_recorded(tally, table, recorded)  # 2
     _data(tally, table, [snapshot], state)  # 4, 5
+    check_profiles(tally, table, [snapshot])  # 6
     return _verified(tally)
 
 

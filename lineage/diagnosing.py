@@ -5,6 +5,7 @@ import shutil
 import stat
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -18,6 +19,8 @@ from backstory.lake.location import translate_os_error
 from backstory.lake.pinned import pin_folders, pins_of, read_manifest, snapshot_kept
 from backstory.lake.presence import MAX_FILES_LOOKED_AT, look_at_files
 from backstory.lake.snapshot import Table, open_snapshot
+from backstory.lake.table import SliceTable
+from backstory.lake.verify_profiles import without_profile
 from backstory.lineage import abandoning, leasing, linking, pinning, recording, subject_tables
 from backstory.lineage.catch_up import unregistered
 from backstory.lineage.graph import run_key
@@ -155,6 +158,23 @@ def _subjects(parts: Parts) -> Check:
         health=Health.WARNING if lost else Health.OK,
         found=f"not indexed by subject: {listed}",
         remedy="`backstory subject`, or `backstory doctor --fix`, indexes what is there",
+    )
+
+
+def _profiles(parts: Parts) -> Check:
+    """Data files of which nobody kept a profile: whoever asks for it reads them."""
+    lacking = 0
+    for name in parts.lake.names():
+        with suppress(BackstoryError):  # what cannot be opened is told by the check of the lake
+            table = parts.lake.table(name)
+            if isinstance(table, SliceTable):
+                lacking += without_profile(table, open_snapshot(table))
+    return Check(
+        name="profiles",
+        health=Health.OK,
+        found=f"{_count(lacking, 'data file')} without: `profile` and `drift` read them"
+        if lacking
+        else "every data file has one",
     )
 
 
@@ -407,6 +427,7 @@ _CHECKS: dict[str, Callable[[Parts], Check]] = {
     "lake": _lake,
     "commits": _commits,
     "subjects": _subjects,
+    "profiles": _profiles,
     "pins": _pins,
     "leases": _leases,
     "retention": _retention,

@@ -54,6 +54,7 @@ from backstory.lineage import (
     matching,
     mending,
     pinning,
+    profiling,
     quarantining,
     recording,
     resuming,
@@ -114,6 +115,8 @@ class Home(Parts):
     match_again = matching.match_again
     answered_rows = matching.answered_rows
     diff_rows = comparing_rows.diff_rows
+    profile = profiling.profile
+    drift = profiling.drift
     pin = pinning.pin
     pins = pinning.pins
     pin_sizes = weighing.pin_sizes

@@ -31,11 +31,11 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 _FIELDS = {
     "schedule": {"every"},
     "threshold": {"rows"},
-    "drift": {"metric", "limit", "measured"},
+    "drift": {"metric", "column", "limit", "measured"},
 }
 _FORMS = (
     "manual:REASON, schedule:NAME:every=1d, threshold:SLICE:rows=N, "
-    "drift:SLICE:metric=M,limit=X,measured=Y"
+    "drift:SLICE:metric=psi,column=C,limit=X, drift:SLICE:metric=M,limit=X,measured=Y"
 )
 
 
@@ -136,7 +136,8 @@ def parse_trigger(text: str) -> Trigger:
             return Threshold(name, rows=int(given["rows"]))
         measured = float(given["measured"]) if "measured" in given else None
         limit = float(given["limit"])
-        return Drift(name, metric=given["metric"], limit=limit, measured=measured)
+        metric, column = given["metric"], given.get("column")
+        return Drift(name, metric=metric, limit=limit, column=column, measured=measured)
     except (KeyError, ValueError) as exc:
         raise _no_trigger(text) from exc
 

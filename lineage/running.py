@@ -24,6 +24,7 @@ from backstory.lineage.metrics import check_metrics, check_params
 from backstory.lineage.model import ComponentUse
 from backstory.lineage.openlineage import events, receive
 from backstory.lineage.parts import Parts
+from backstory.lineage.quality import with_quality
 from backstory.lineage.reading import Selection, record_read
 from backstory.lineage.redaction import redact_text
 from backstory.lineage.registering import Registration, add_artifact, add_version, check_component
@@ -232,6 +233,7 @@ class TrainingRun:
 
     def _complete(self) -> None:
         run, registration = self._started(), self._registration
+        self._described = with_quality(self._parts, self._described)
         record = None
         with self._parts.unit("run.complete", run_key(self.run_id)) as unit:
             for artifact in self._kept:

@@ -8,7 +8,7 @@ One that cannot be evaluated says so and hides no other.
 
 from dataclasses import dataclass
 
-from backstory.lake.errors import InvalidError, NotFoundError
+from backstory.lake.errors import BackstoryError, InvalidError, NotFoundError
 from backstory.lineage.parts import Parts
 from backstory.lineage.trigger import Trigger, TriggerKind, kind_of
 from backstory.lineage.trigger_settings import NamedTrigger
@@ -20,7 +20,8 @@ class StandingTrigger:
     """A trigger of the settings with what is seen of it now.
 
     Attributes:
-        value, limit: the numbers that are compared: rows, or seconds; None where nothing was seen.
+        value, limit: the numbers that are compared: rows, seconds, or a statistic; None where
+            nothing was seen.
         due: whether its model is to be trained; None where that cannot be told, as its slice is
             not there.
         reason: the same in words.
@@ -71,7 +72,7 @@ def _standing(parts: Parts, named: NamedTrigger) -> StandingTrigger:
     seen, unknown = None, ""
     try:
         seen = evaluate(parts, named.model, named.trigger)
-    except NotFoundError as exc:  # the others are to be told all the same
+    except BackstoryError as exc:  # the others are to be told all the same
         unknown = exc.message
     return StandingTrigger(
         name=named.name,

@@ -18,6 +18,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any, assert_never
 
+from backstory.lake.drift import Statistic
 from backstory.lake.errors import IntegrityError, InvalidError, RefusedError
 from backstory.lake.location import check_table_name
 
@@ -77,13 +78,16 @@ class Drift:
     """A measure of a slice's change that has gone beyond its limit.
 
     Attributes:
-        metric: what is measured, in your words.
-        measured: its value now, which you measure; no run begins without it.
+        metric: what is measured: `psi`, `js` or `ks` of the rows since the model's last successful
+            run against what that run read, from profiles; or anything, in your words.
+        column: of which column; of the one that moved most where none is named.
+        measured: its value now, where you measure it; only what has another name needs that.
     """
 
     slice: str
     metric: str = field(kw_only=True)
     limit: float = field(kw_only=True)
+    column: str | None = field(kw_only=True, default=None)
     measured: float | None = field(kw_only=True, default=None, compare=False)
 
     def __post_init__(self) -> None:
@@ -93,6 +97,12 @@ class Drift:
                 f"drift of {self.slice}: the limit {self.limit} is not a finite number",
                 hint="give a number",
             )
+
+    @property
+    def statistic(self) -> Statistic | None:
+        """What is measured here; None where you measure."""
+        is_ours = self.measured is None and self.metric in set(Statistic)
+        return Statistic(self.metric) if is_ours else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +138,15 @@ class Observation:
             ever; None when there are none.
         elapsed: time since the model's last successful run; None when there was none.
         metric: the drift metric's value.
+        column: the column that moved so far, where it was measured here.
+        nothing: why there is nothing to compare, where there is not.
     """
 
     commits: CommitRange | None = None
     elapsed: timedelta | None = None
     metric: float | None = None
+    column: str | None = None
+    nothing: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,8 +256,9 @@ def condition_to_json(trigger: Trigger) -> dict[str, Any]:
             return {"name": name, "every_seconds": every.total_seconds()}
         case Threshold(slice=slice_name, rows=rows):
             return {"slice": slice_name, "rows": rows}
-        case Drift(slice=slice_name, metric=metric, limit=limit):
-            return {"slice": slice_name, "metric": metric, "limit": limit}
+        case Drift(slice=slice_name, metric=metric, limit=limit, column=column):
+            named = {"column": column} if column is not None else {}
+            return {"slice": slice_name, "metric": metric, "limit": limit, **named}
         case _:
             assert_never(trigger)
 
@@ -267,7 +282,8 @@ def condition_from_json(kind: str, condition: Mapping[str, Any]) -> Trigger:
             return Threshold(condition["slice"], rows=condition["rows"])
         case TriggerKind.DRIFT:
             metric, limit = condition["metric"], condition["limit"]
-            return Drift(condition["slice"], metric=metric, limit=limit)
+            column = condition.get("column")
+            return Drift(condition["slice"], metric=metric, limit=limit, column=column)
     raise IntegrityError(f"trigger of unknown kind {kind!r}")
 
 
@@ -308,18 +324,29 @@ def _evaluate_threshold(trigger: Threshold, seen: Observation) -> Evaluated:
 
 
 def _evaluate_drift(trigger: Drift, seen: Observation) -> Evaluated:
+    if trigger.statistic is not None and seen.metric is None:
+        return Evaluated(
+            trigger=trigger,
+            value=None,
+            limit=trigger.limit,
+            range=seen.commits,
+            due=False,
+            reason=f"{trigger.metric} of {trigger.slice}: {seen.nothing}",
+        )
     if seen.metric is None or not math.isfinite(seen.metric):
         raise InvalidError(
             f"drift of {trigger.slice}: {trigger.metric} was not measured (got {seen.metric})",
-            hint="measure it, and say measured=… in the trigger",
+            hint="measure it, and say measured=… in the trigger; or name psi, js or ks",
         )
     over = seen.metric > trigger.limit
+    column = seen.column or trigger.column
+    of = f"{column} in {trigger.slice}" if column else trigger.slice
     return Evaluated(
         trigger=trigger,
         value=seen.metric,
         limit=trigger.limit,
         range=seen.commits,
         due=over,
-        reason=f"{trigger.metric} of {trigger.slice} is {seen.metric:g}, "
+        reason=f"{trigger.metric} of {of} is {seen.metric:g}, "
         f"{'beyond' if over else 'within'} its limit {trigger.limit:g}",
     )

@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+from backstory.lake.drift import Statistic
+from backstory.lineage import profiling
 from backstory.lineage import trigger as rules
 from backstory.lineage.parts import Parts
 from backstory.lineage.resolving import resolve_slice_at
@@ -23,7 +25,7 @@ def evaluate(parts: Parts, model: str, trigger: Trigger) -> Evaluated:
 
     Raises:
         NotFoundError: the trigger's slice does not exist.
-        InvalidError: a drift trigger, whose metric nobody measured.
+        InvalidError: a drift trigger whose metric nobody measured, or whose column cannot be.
     """
     return rules.evaluate(trigger, _observe(parts, model, trigger))
 
@@ -40,7 +42,9 @@ def require_due(evaluated: Evaluated) -> None:
 
 def _observe(parts: Parts, model: str, trigger: Trigger) -> Observation:
     if isinstance(trigger, Threshold | Drift):
-        commits = _commits_since_last_run(parts, model, trigger.slice)
+        read, commits = _since_last_run(parts, model, trigger.slice)
+        if isinstance(trigger, Drift) and trigger.statistic is not None:
+            return _measured(parts, trigger, trigger.statistic, read, commits)
         metric = trigger.measured if isinstance(trigger, Drift) else None
         return Observation(commits=commits, metric=metric)
     if isinstance(trigger, Schedule):
@@ -48,8 +52,32 @@ def _observe(parts: Parts, model: str, trigger: Trigger) -> Observation:
     return Observation()
 
 
-def _commits_since_last_run(parts: Parts, model: str, slice_name: str) -> CommitRange | None:
-    """The commits of a slice behind those that a completed run of the model has read."""
+def _measured(
+    parts: Parts,
+    trigger: Drift,
+    statistic: Statistic,
+    read: int | None,
+    commits: CommitRange | None,
+) -> Observation:
+    """The rows since the last run against what that run read, both from their profiles."""
+    if read is None:
+        return Observation(commits=commits, nothing="no successful run has read it yet")
+    if commits is None:
+        return Observation(nothing="there are no new rows")
+    head = f"{trigger.slice}@{commits.first}..{commits.last}"
+    columns = [trigger.column] if trigger.column else []
+    found = profiling.drift(parts, f"{trigger.slice}@{read}", head, columns=columns)
+    values = [(value, one.column) for one in found.columns if (value := one.of(statistic))]
+    if not values and all(one.of(statistic) is None for one in found.columns):
+        return Observation(commits=commits, nothing="no column has values that it can compare")
+    metric, column = max(values, default=(0.0, None))
+    return Observation(commits=commits, metric=metric, column=column)
+
+
+def _since_last_run(
+    parts: Parts, model: str, slice_name: str
+) -> tuple[int | None, CommitRange | None]:
+    """The version of a slice that a completed run of the model read, and the commits behind it."""
     found = resolve_slice_at(parts, slice_name)
     with parts.store.reader() as conn:
         read = runs.last_read_of(conn, model, found.slice.id)
@@ -58,8 +86,8 @@ def _commits_since_last_run(parts: Parts, model: str, slice_name: str) -> Commit
         first = slices.first_commit_with_rows(conn, found.slice.id, after=after)
     rows = sum(share.rows for share in shares)
     if first is None or rows == 0:
-        return None
-    return CommitRange(slice=slice_name, first=first, last=found.version, rows=rows)
+        return read, None
+    return read, CommitRange(slice=slice_name, first=first, last=found.version, rows=rows)
 
 
 def _since_last_success(parts: Parts, model: str) -> timedelta | None:

@@ -20,6 +20,7 @@ from backstory.api.schema.fields import argument, as_of_argument, many, maybe, o
 from backstory.api.schema.lineage import LineageGraph
 from backstory.api.schema.model import Model, ModelVersion
 from backstory.api.schema.paging import Keyset, Page, check_first, page_arguments
+from backstory.api.schema.profile import Drift
 from backstory.api.schema.row_diff import RowDiff
 from backstory.api.schema.run import Run, RunConnection
 from backstory.api.schema.scalars import DateTime
@@ -34,6 +35,7 @@ from backstory.lineage import (
     entities,
     inspecting,
     pinning,
+    profiling,
     seeking,
     tracing,
 )
@@ -168,6 +170,23 @@ class Data:
         args={"base": _text("What to compare with."), "head": _text("What to compare.")}
         | as_of_argument(),
     )
+
+    drift = one(
+        Drift,
+        "How far the values of one slice, version or range lie from those of another.",
+        args={
+            "base": _text("A slice, SLICE@M..N, or a model version: what it was trained on."),
+            "head": _text("What is compared, likewise."),
+        }
+        | as_of_argument(),
+    )
+
+    @staticmethod
+    async def resolve_drift(
+        _root: None, info: Info, base: str, head: str, as_of: datetime | None = None
+    ) -> profiling.DriftReport:
+        """From what was kept with each commit."""
+        return await info.context.call(profiling.drift, base, head, as_of=as_of)
 
     @staticmethod
     async def resolve_slices(

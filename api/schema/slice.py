@@ -16,9 +16,10 @@ from backstory.api.schema.paging import (
     connection,
     page_arguments,
 )
+from backstory.api.schema.profile import Profile
 from backstory.api.schema.scalars import DateTime, Digest, Long
 from backstory.lake.signals import SignalLife
-from backstory.lineage import contracting, inspecting, matching, quarantining
+from backstory.lineage import contracting, inspecting, matching, profiling, quarantining
 from backstory.lineage.lateness import lateness
 from backstory.lineage.resolving import SliceAt
 from backstory.lineage.store.quarantines import QuarantineRecord
@@ -210,12 +211,19 @@ class SliceVersion(graphene.ObjectType):
     snapshot = maybe(SNAPSHOT, "The snapshot, where somebody used, pinned or named this version.")
     matches = one(Matches, "Of whose answers its rows speak.")
     contract = maybe(ContractVersion, "The contract that holds at this version.")
+    profile = one(Profile, "What its rows look like.")
 
     @staticmethod
     async def resolve_contract(root: SliceAt, info: Info) -> contracting.ContractVersion | None:
         """The contract of then."""
         known = await info.context.loaders.contracts.load(root.slice.id)
         return contracting.in_force(known, root.version)
+
+    @staticmethod
+    async def resolve_profile(root: SliceAt, info: Info) -> profiling.SliceProfile:
+        """From what was kept with each commit."""
+        as_of = info.context.as_of
+        return await info.context.call(profiling.profile, root.ref, as_of=as_of)
 
     @staticmethod
     def resolve_key(root: SliceAt, _info: Info) -> str:

@@ -13,8 +13,10 @@ from backstory.api.context import Info
 from backstory.api.schema.entity import Entity, Node
 from backstory.api.schema.fields import READ, SLICE, SNAPSHOT, enum, many, maybe, one
 from backstory.api.schema.paging import connection
+from backstory.api.schema.profile import Profile
 from backstory.api.schema.scalars import DateTime, Digest, Long
 from backstory.lake.pinned import Strength
+from backstory.lineage import profiling
 from backstory.lineage.store.slices import PinRecord, SnapshotRecord
 
 PinStrength = enum(
@@ -105,6 +107,13 @@ class Snapshot(graphene.ObjectType):
     at = maybe(DateTime, "When its version was committed.")
     pins = many(Pin, "The pins that hold it.")
     read_by = many(READ, "The reads of it, by whichever run.")
+    profile = one(Profile, "What its rows look like.")
+
+    @staticmethod
+    async def resolve_profile(root: SnapshotRecord, info: Info) -> profiling.SliceProfile:
+        """From what was kept with each commit."""
+        as_of = info.context.as_of
+        return await info.context.call(profiling.profile, root.ref, as_of=as_of)
 
     @staticmethod
     def resolve_slice(root: SnapshotRecord, info: Info) -> Awaitable[Any]:

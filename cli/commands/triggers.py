@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from backstory.cli.command import Family, verb
-from backstory.cli.figures import TEXT, count, duration
+from backstory.cli.figures import TEXT, count, duration, number
 from backstory.cli.session import Session
 from backstory.cli.views import Table
 
@@ -73,7 +73,7 @@ def _amount(one: "StandingTrigger", value: float | None) -> str | None:
         return None
     if one.kind == "schedule":
         return duration(timedelta(seconds=value))
-    return count(int(value), "row")
+    return number(value) if one.kind == "drift" else count(int(value), "row")
 
 
 command = Family(

@@ -48,6 +48,7 @@ from backstory.lineage.openlineage.events import (
     dataset_name,
     plain,
 )
+from backstory.lineage.openlineage.quality_facets import quality_facets
 from backstory.lineage.times import time_text
 
 FACETS_VERSION = "1-0-0"
@@ -136,6 +137,7 @@ def _input(reads: Sequence[InputDescription]) -> event_v2.InputDataset:
                     for read in reads
                 ],
             ),
+            **quality_facets(first, producer()),
         },
     )
 

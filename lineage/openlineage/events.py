@@ -27,9 +27,35 @@ if TYPE_CHECKING:
     from openlineage.client.event_v2 import RunEvent
 
     from backstory.lake.blobs import Artifact
+    from backstory.lake.profile import Profile
     from backstory.lake.snapshot import Snapshot
 
 MAX_VALUE_LENGTH = 4096  # of one parameter's text in an event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assertion:
+    """Something that was to be so of an input, in OpenLineage's words, and whether it was.
+
+    Attributes:
+        assertion: `not_null`, or the statistic of a drift.
+        column: of which column; None for the input as a whole.
+        expected, actual: what was to be, or the limit, and what was found.
+    """
+
+    assertion: str
+    success: bool
+    column: str | None
+    expected: str
+    actual: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quality:
+    """What the rows of an input looked like, and what was asserted of them."""
+
+    profile: "Profile"
+    assertions: tuple[Assertion, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +68,7 @@ class InputDescription:
         role: what it was read for: train, validate, test …
         columns, filter: the selection that was applied; None for all.
         rows_read: how many rows the selection gave.
+        quality: of all of the snapshot; None before the end of the run, or where it is not known.
     """
 
     slice: str
@@ -52,6 +79,7 @@ class InputDescription:
     columns: Sequence[str] | None = None
     filter: str | None = None
     rows_read: int | None = None
+    quality: Quality | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

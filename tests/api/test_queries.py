@@ -188,6 +188,28 @@ def test_a_row_diff_that_reads_much_is_refused(
     assert "20 rows have to be read; at most 19 are" in error["message"]
 
 
+def test_a_profile_tells_counts_and_no_word_of_a_row(world: World) -> None:
+    told = world.ask("""{ sliceVersion(ref: "thumbs/en@2") { profile { key rows files filesRead
+        damaged columns { name kind nulls notFinite distinct sampled histogram { counts } } } }
+        snapshot(ref: "thumbs/en@3") { profile { key rows } } }""")
+    profile = told["sliceVersion"]["profile"]
+    assert (profile["key"], profile["rows"], profile["filesRead"]) == ("thumbs/en@2", 20, 0)
+    columns = {column["name"]: column for column in profile["columns"]}
+    assert (columns["event_id"]["distinct"], columns["event_id"]["kind"]) == (20, "TEXT")
+    assert (columns["user"]["distinct"], columns["user"]["kind"]) == (None, "MASKED")
+    assert told["snapshot"]["profile"] == {"key": "thumbs/en@3", "rows": 30}
+
+
+def test_drift_counts_what_is_new_or_missing(world: World) -> None:
+    told = world.ask("""{ drift(base: "ranker@1", head: "thumbs/en@2..3") {
+        base { key rows } head { key rows }
+        columns { column kind psi js ks new missing baseNulls headValues } } }""")["drift"]
+    assert told["head"] == {"key": "thumbs/en@2..3", "rows": 20}
+    [source] = told["columns"]
+    assert (source["column"], source["js"], source["ks"]) == ("_source", 0, None)
+    assert (source["new"], source["missing"]) == (0, 0)
+
+
 def test_deployments_are_told_by_place_and_instant(world: World) -> None:
     query = """query($at: DateTime) { deployments(environment: "prod-eu", at: $at) { edges { node {
         share servedFrom deployment { key modelVersion { key } } } } } }"""

@@ -240,6 +240,25 @@ def test_diff_says_who_sent_what(shop: Shop) -> None:
     assert "added    340 rows in 2 files" in drawn
 
 
+def test_profile_tells_each_column(shop: Shop) -> None:
+    found = run("profile", "thumbs/en@1..1", "--json", home=shop.home).data
+    assert (found["ref"], found["rows"], found["filesRead"]) == ("thumbs/en@1..1", 1200, 0)
+    drawn = draw("profile", "thumbs/en@1", home=shop.home)
+    assert drawn[0] == "thumbs/en@1"
+    assert any(line.startswith("_source") and "(1,200)" in line for line in drawn)
+
+
+def test_drift_tells_how_far_each_column_moved(shop: Shop) -> None:
+    args = ("drift", "thumbs/en@1", "thumbs/en@2..2")
+    found = run(*args, "--json", home=shop.home).data
+    source = {one["column"]: one for one in found["drift"]}["_source"]
+    assert (source["psi"] > 1, source["ks"]) == (True, None)
+    [one] = run(*args, "--column", "_source", "--json", home=shop.home).data["drift"]
+    assert one == source
+    wrong = run(*args, "--column", "nothing", home=shop.home)
+    assert (wrong.code, "can be compared by" in wrong.err) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("args", "code"), [(["--exit-code"], 10), ([], 0)], ids=["asked", "not asked"]
 )

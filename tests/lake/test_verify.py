@@ -149,8 +149,9 @@ def test_every_missing_file_is_found_and_named(world: World) -> None:
         hidden = path.with_name(f"{path.name}.hidden")
         path.rename(hidden)
         is_log_of_theirs = path.parent.name == "_delta_log" and path.is_relative_to(world.theirs)
-        # Of a missing set of subjects `doctor` tells, and makes it anew.
-        is_record = path.parent.name in {"_checkpoints", "holders", "_subjects"}
+        # Of a missing set of subjects `doctor` tells, and makes it anew; profiles likewise.
+        records = {"_checkpoints", "holders", "_subjects", "_profiles", "edges"}
+        is_record = path.parent.name in records
         if path.name not in harmless and not is_record and not is_log_of_theirs:
             missed += [] if found(world, path) else [world.shown(path)]
         hidden.rename(path)

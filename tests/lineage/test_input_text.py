@@ -27,6 +27,9 @@ TRIGGERS: dict[str, Trigger] = {
     "manual:a: b": Manual("a: b"),
     "schedule:nightly:every=6h": Schedule("nightly", every=timedelta(hours=6)),
     "threshold:thumbs/en:rows=10000": Threshold("thumbs/en", rows=10_000),
+    "drift:thumbs:metric=ks,column=stars,limit=0.2": Drift(
+        "thumbs", metric="ks", limit=0.2, column="stars"
+    ),
     "drift:thumbs:metric=psi,limit=0.2,measured=0.3": Drift("thumbs", metric="psi", limit=0.2),
 }
 

@@ -1,14 +1,18 @@
+import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import backstory
+from backstory.lake.profiles import PROFILES_FOLDER
 from backstory.lineage.graph import EdgeKind
 from backstory.lineage.home import Home
 from backstory.lineage.metrics import MAX_METRICS, MAX_PARAMS
+from backstory.lineage.store.runs import run_events
 from tests.lake import foreign
-from tests.lineage.homes import answer, feed, link, train
+from tests.lineage.homes import answer, feed, link, thumbs, train
 
 
 def test_a_version_is_there_once_its_block_has_ended(home: Home) -> None:
@@ -30,6 +34,51 @@ def test_a_version_is_there_once_its_block_has_ended(home: Home) -> None:
     assert (snapshot.ref, read.role, read.columns) == ("thumbs/en@1", "test", ["stars"])
     assert (read.filter, read.rows) == ("stars > 1", 2)
     assert [pin.holder for pin in home.pins()] == [f"run:{run.run_id}"]
+
+
+def test_a_run_that_ends_tells_the_quality_of_what_it_read(home: Home) -> None:
+    feed(home, 2)
+    with home.retraining("ranker") as run:
+        run.read("thumbs/en", where="stars > 1")
+    facets = last_event(home, run.run_id)["inputs"][0]["inputFacets"]
+    metrics = facets["dataQualityMetrics"]
+    assert (metrics["rowCount"], metrics["fileCount"]) == (8, 2)
+    stars = metrics["columnMetrics"]["stars"]
+    assert (stars["nullCount"], stars["min"], stars["max"], stars["distinctCount"]) == (0, 0, 3, 4)
+    assert [
+        (one["assertion"], one["column"], one["success"])
+        for one in facets["dataQualityAssertions"]["assertions"]
+    ] == [("not_null", "event_id", True)]
+
+
+def test_the_drift_that_started_a_run_is_asserted_of_its_input(home: Home) -> None:
+    feed(home, 2)
+    train(home, "thumbs/en")
+    rows = [{**row, "stars": 9} for row in thumbs(3, 40)]
+    home.slice("thumbs/en").append(rows, source="app", offset=3)
+    moved = backstory.Drift("thumbs/en", metric="js", column="stars", limit=0.2)
+    with home.retraining("ranker", trigger=moved) as run:
+        run.read("thumbs/en")
+    facets = last_event(home, run.run_id)["inputs"][0]["inputFacets"]
+    told = facets["dataQualityAssertions"]["assertions"][-1]
+    assert (told["assertion"], told["column"], told["success"]) == ("js", "stars", False)
+    assert (told["expected"], float(told["actual"]) > 0.2) == ("0.2", True)
+
+
+def test_what_has_no_profile_is_read_and_told_without_quality(home: Home) -> None:
+    feed(home, 2)
+    shutil.rmtree(home.lake.folder("thumbs/en") / PROFILES_FOLDER)
+    with home.retraining("ranker") as run:
+        run.read("thumbs/en")
+    assert home.run(run.run_id).run.state == "completed"
+    facets = last_event(home, run.run_id)["inputs"][0]["inputFacets"]
+    assert not {"dataQualityMetrics", "dataQualityAssertions"} & facets.keys()
+
+
+def last_event(home: Home, run_id: str) -> dict[str, Any]:
+    with home.store.reader() as conn:
+        event: dict[str, Any] = json.loads(run_events(conn, run_id)[-1])
+    return event
 
 
 def test_an_exception_fails_the_run_and_goes_on(home: Home) -> None:

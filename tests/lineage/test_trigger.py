@@ -31,7 +31,13 @@ TRIGGERS: st.SearchStrategy[Trigger] = st.one_of(
     st.builds(Erasure, st.text()),
     st.builds(Schedule, st.text(), every=SPANS),
     st.builds(Threshold, st.just("thumbs"), rows=st.integers(1, 10**9)),
-    st.builds(Drift, st.just("thumbs"), metric=st.text(), limit=st.floats(0, 1)),
+    st.builds(
+        Drift,
+        st.just("thumbs"),
+        metric=st.text() | st.just("psi"),
+        limit=st.floats(0, 1),
+        column=st.none() | st.just("stars"),
+    ),
 )
 OBSERVATIONS = st.builds(
     Observation, commits=st.none() | RANGES, elapsed=st.none() | SPANS, metric=st.floats(0, 1)
@@ -82,7 +88,7 @@ def test_a_drift_goes_beyond_its_limit(metric: float, due: bool) -> None:  # noq
 @pytest.mark.parametrize("metric", [None, float("nan"), float("inf")])
 def test_an_unmeasured_drift_is_no_answer(metric: float | None) -> None:
     with pytest.raises(InvalidError, match="was not measured"):
-        evaluate(Drift("thumbs", metric="psi", limit=0.2), Observation(metric=metric))
+        evaluate(Drift("thumbs", metric="wer", limit=0.2), Observation(metric=metric))
 
 
 @pytest.mark.parametrize("trigger", [Manual("fix"), Erasure("request 7")])

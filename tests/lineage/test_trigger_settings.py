@@ -39,10 +39,10 @@ def test_triggers_stand_in_the_settings_in_their_order(tmp_path: Path) -> None:
         (ENOUGH.replace("ranker", "Ran ker"), "triggers.enough: 'Ran ker'"),
         (ENOUGH.replace("rows=8", "rows=0"), "triggers.enough: threshold on thumbs/en"),
         (ENOUGH.replace("threshold", "often"), "triggers.enough: 'often:thumbs/en:rows=8'"),
-        (ENOUGH.replace("threshold:thumbs/en:rows=8", "manual:why"), "no schedule and no thresh"),
+        (ENOUGH.replace("threshold:thumbs/en:rows=8", "manual:why"), "no schedule, threshold"),
         (
-            ENOUGH.replace("threshold:thumbs/en:rows=8", "drift:a:metric=psi,limit=1"),
-            "no schedule and no threshold",
+            ENOUGH.replace("threshold:thumbs/en:rows=8", "drift:a:metric=wer,limit=1"),
+            "no schedule, threshold or drift",
         ),
     ],
 )

@@ -4,7 +4,7 @@ import pytest
 
 import backstory
 from backstory.lineage.home import Home
-from tests.lineage.homes import feed, train
+from tests.lineage.homes import feed, thumbs, train
 
 
 def test_a_threshold_counts_rows_since_the_last_success(home: Home) -> None:
@@ -64,9 +64,61 @@ def test_a_drift_is_due_by_what_was_measured(home: Home) -> None:
 
 def test_a_drift_that_nobody_measured_is_refused(home: Home) -> None:
     feed(home)
-    drift = backstory.Drift("thumbs/en", metric="psi", limit=0.2)
+    drift = backstory.Drift("thumbs/en", metric="wer", limit=0.2)
     with (
-        pytest.raises(backstory.InvalidError, match="psi was not measured"),
+        pytest.raises(backstory.InvalidError, match="wer was not measured"),
         home.retraining("ranker", trigger=drift),
     ):
         pytest.fail("the block is not entered")
+
+
+def test_a_drift_of_psi_is_measured_against_what_the_last_run_read(home: Home) -> None:
+    feed(home, 3)
+    trigger = backstory.Drift("thumbs/en", metric="js", column="stars", limit=0.2)
+    found = home.due("ranker", trigger)
+    assert (found.due, found.value) == (False, None)
+    assert found.reason == "js of thumbs/en: no successful run has read it yet"
+    train(home, "thumbs/en")
+    assert home.due("ranker", trigger).reason == "js of thumbs/en: there are no new rows"
+    feed(home, first=4)
+    assert home.due("ranker", trigger).value == 0
+    home.slice("thumbs/en").append(
+        [{**row, "stars": 9} for row in thumbs(5, 40)], source="app", offset=5
+    )
+    found = home.due("ranker", trigger)
+    assert found.due
+    assert str(found.range) == "thumbs/en@4..5, +44 rows"
+    assert found.reason.startswith("js of stars in thumbs/en is 0.")
+    assert found.reason.endswith(", beyond its limit 0.2")
+    with home.retraining("ranker", trigger=trigger) as run:
+        run.read("thumbs/en")
+    recorded = home.run(run.run_id).run.trigger
+    assert recorded is not None
+    assert recorded["condition"] == {
+        "slice": "thumbs/en",
+        "metric": "js",
+        "limit": 0.2,
+        "column": "stars",
+    }
+    assert recorded["range"]["rows"] == 44
+
+
+def test_a_drift_without_a_column_looks_at_the_one_that_moved_most(home: Home) -> None:
+    feed(home, 3)
+    train(home, "thumbs/en")
+    home.slice("thumbs/en").append(
+        [{**row, "stars": 9} for row in thumbs(5, 40)], source="web", offset=5
+    )
+    found = home.due("ranker", backstory.Drift("thumbs/en", metric="psi", limit=0.2))
+    assert found.due
+    assert "psi of stars in" in found.reason or "psi of _source in" in found.reason
+
+
+def test_a_drift_of_a_column_that_cannot_be_compared_is_refused(home: Home) -> None:
+    feed(home)
+    train(home, "thumbs/en")
+    feed(home, first=2)
+    for column in ("event_id", "at", "nothing"):
+        trigger = backstory.Drift("thumbs/en", metric="psi", column=column, limit=0.2)
+        with pytest.raises(backstory.InvalidError, match="can be compared by"):
+            home.due("ranker", trigger)
