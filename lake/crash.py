@@ -33,6 +33,14 @@ CRASHPOINTS = frozenset(
         "restore.built",
         "outbox.sent",
         "link.written",
+        "compact.written",
+        "fence.before",
+        "fence.after",
+        "collect.condemned",
+        "collect.noted",
+        "collect.deleted",
+        "trim.archived",
+        "trim.cut",
     }
 )
 

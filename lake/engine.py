@@ -32,6 +32,7 @@ from backstory.lake.location import translate_os_error
 from backstory.lake.messages import plain, system_error
 
 BATCH_ROWS = 65_536
+SPILL_ABOVE = "512MB"
 
 PlacedFile = tuple[Path, Mapping[str, str | None]]
 """A data file and the values of its partition columns."""
@@ -54,17 +55,23 @@ _USERS_FAULTS = (
 )
 
 
-def cage(files: Sequence[Path], *, pushdown: bool = True) -> duckdb.DuckDBPyConnection:
+def cage(
+    files: Sequence[Path], *, pushdown: bool = True, spill: Path | None = None
+) -> duckdb.DuckDBPyConnection:
     """Open a connection that can read these files and nothing else.
 
     Args:
         files: what may be read.
         pushdown: whether conditions may be answered from the files' statistics. Other writers
             leave NaN out of them, which DuckDB orders above all numbers: it would miss rows.
+        spill: a folder for what does not fit into `SPILL_ABOVE`; without one all is in memory.
     """
     con = duckdb.connect(":memory:")
     for setting in _SETTINGS:
         con.execute(setting)
+    if spill is not None:
+        con.execute("SET temp_directory=?", [str(spill)])
+        con.execute(f"SET memory_limit='{SPILL_ABOVE}'")
     if not pushdown:
         con.execute("SET disabled_optimizers='filter_pushdown,statistics_propagation'")
     paths = [str(path) for path in files]

@@ -67,6 +67,7 @@ from backstory.lake.files import (
 from backstory.lake.location import folder_of, translate_os_error
 from backstory.lake.rows import batch_digest
 from backstory.lake.versions import delta_damage
+from backstory.lake.writers import writing
 
 CONTRACT_FOLDER = "_contract"
 MAX_SOURCE_CHARS = 200
@@ -320,13 +321,16 @@ class SliceTable:
     def _try(self, record: AppendRecord, file: DataFile | None) -> None:
         """One attempt to commit, on the handle that `_last` looked at."""
         crashpoint("commit.before")
-        self._handle().create_write_transaction(
-            [_add_action(file, record.at)] if file else [],
-            "append",
-            self._handle().schema(),
-            commit_properties=_properties(record),
-            post_commithook_properties=_HOOKS,
-        )
+        with writing(self.folder):
+            if file:  # who slept for days may find it collected
+                (self.folder / file.path).stat()
+            self._handle().create_write_transaction(
+                [_add_action(file, record.at)] if file else [],
+                "append",
+                self._handle().schema(),
+                commit_properties=_properties(record),
+                post_commithook_properties=_HOOKS,
+            )
         crashpoint("commit.after")
 
     def _add_checkpoint(self, version: int) -> None:

@@ -45,6 +45,7 @@ from backstory.lineage import (
     leasing,
     linking,
     loading,
+    maintaining,
     mending,
     pinning,
     recording,
@@ -138,6 +139,8 @@ class Home(Parts):
     flush = flushing.flush
     forget_receiver = flushing.forget_receiver
     doctor = diagnosing.diagnose
+    maintain = maintaining.maintain
+    explain_file = maintaining.explain_file
     mend = mending.mend
     backup = taking.backup
 
