@@ -12,6 +12,7 @@ cannot be opened any more, and whoever asks for it is told when it went and by w
 import os
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from backstory.lake.checkpoints import (
     CHECKPOINTS_FOLDER,
@@ -86,11 +87,11 @@ def trim(table: SliceTable, plan: Trim, *, now: datetime, by: str) -> Trim:
     """
     if plan.begin is None:
         return plan
-    folder, begin = table.folder, plan.begin
-    _check_checkpoint(table, begin)
     try:
-        with collecting(folder):  # who writes a checkpoint may need the entries that go
-            _cut(table, begin, Act(at=now, by=by))
+        with collecting(table.folder):  # who writes a checkpoint may need the entries that go
+            if _checkpoint(table, plan.begin).exists():  # else a rival cut more by now
+                _check_checkpoint(table, plan.begin)
+                _cut(table, plan.begin, Act(at=now, by=by))
     except OSError as exc:
         raise translate_os_error(exc, f"trimming the log of {table.name}") from exc
     return plan
@@ -144,9 +145,13 @@ def _hinted(table: SliceTable) -> int:
     return -1 if hint is None else hint
 
 
+def _checkpoint(table: SliceTable, version: int) -> Path:
+    return table.folder / LOG_FOLDER / f"{version:020d}.checkpoint.parquet"
+
+
 def _check_checkpoint(table: SliceTable, version: int) -> None:
     """What the log begins with must say, alone, what the entries say that lead up to there."""
-    path = table.folder / LOG_FOLDER / f"{version:020d}.checkpoint.parquet"
+    path = _checkpoint(table, version)
     alone = read_checkpoint(path, version, table.folder, name=table.name).manifest
     replayed = {}
     for _, state in replay([f for f in log_files(table.folder) if f.version <= version]):

@@ -106,7 +106,7 @@ def _pinned_at(table: SliceTable, version: int, pin_id: str) -> Callable[[str], 
 
 
 @pytest.mark.parametrize(
-    "point", ["compact.written", "fence.before", "fence.after", "trim.archived", "trim.cut"]
+    "point", ["compact.written", "fence.before", "fence.after", "trim.archived"]
 )
 def test_a_pin_at_any_step_of_compaction_and_trimming_is_kept(
     table: SliceTable, point: str, monkeypatch: pytest.MonkeyPatch
@@ -167,4 +167,23 @@ def test_a_collection_during_a_pin_waits_for_it(
     pin(table, snapshot, pin_id="p7", holder="h", reason="r", at=NOW)
     assert finish(waiting[0])[0] == 0
     assert summed(reopen(table, 7)) == expected
+    assert verify_table(table).findings == ()
+
+
+def test_a_pin_after_the_cut_is_refused_and_leaves_nothing(
+    table: SliceTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = []
+
+    def pin_now(name: str) -> None:
+        if name == "trim.cut":
+            with pytest.raises(GoneError, match="no longer has all entries of version 7"):
+                pin(table, snapshot, pin_id="p7", holder="h", reason="r", at=NOW)
+            refused.append(name)
+
+    snapshot = open_snapshot(table, 7)
+    monkeypatch.setattr(trimming, "crashpoint", pin_now)
+    trimmed(table, 2)
+    assert refused == ["trim.cut"]
+    assert pins_of(table) == []
     assert verify_table(table).findings == ()
