@@ -161,7 +161,7 @@ def fate(table: SliceTable, name: str, now: datetime, grace: timedelta) -> FileF
         IntegrityError: a pin, the log or the list of the condemned is damaged.
     """
     since = _read_list(table.folder).get(name)
-    reasons = tuple(_needed(table, now, frozenset()).get(name, ()))
+    reasons = tuple(_reasons(table, name, now))
     path = table.folder / name
     size = path.lstat().st_size if path.exists() else 0
     if reasons:
@@ -194,45 +194,58 @@ def _check_grace(grace: timedelta) -> None:
 
 
 def _decided(
-    folder: Path, needed: Mapping[str, list[str]], now: datetime, grace: timedelta
+    folder: Path, needed: set[str], now: datetime, grace: timedelta
 ) -> tuple[Collection, dict[str, datetime]]:
     """What to do, and the list of the condemned as it is then."""
     before = _read_list(folder)
-    unneeded = {path: size for path, size in _ours_in(folder) if path not in needed}
+    unneeded = dict(_unneeded_in(folder, needed))
     listed = {path: min(before.get(path, now), now) for path in unneeded}
     removed = sorted(path for path in before if path in listed and listed[path] + grace <= now)
     done = Collection(
         condemned=tuple(sorted(listed.keys() - before.keys())),
         waiting=tuple(sorted((listed.keys() & before.keys()) - set(removed))),
-        rescued=tuple(sorted(before.keys() & needed.keys())),
+        rescued=tuple(sorted(before.keys() & needed)),
         removed=tuple(removed),
         freed=sum(unneeded[path] for path in removed),
     )
     return done, listed
 
 
-def _needed(table: SliceTable, now: datetime, replaced: frozenset[str]) -> dict[str, list[str]]:
-    """Each data file that somebody needs, with who needs it.
+def _needed(table: SliceTable, now: datetime, replaced: frozenset[str]) -> set[str]:
+    """The files that somebody needs.
 
     Raises:
         RefusedError: not all that is needed can be known.
         IntegrityError: a pin or the log is damaged.
     """
     _check_no_table_below(table)
-    needed: dict[str, list[str]] = {}
-    for version, reason, paths in [*_pinned(table), *_leased(table, now)]:
-        said = reason.format(version=version)
-        for path in paths:
-            needed.setdefault(path, []).append(said)
-    newest = open_delta(table.folder, name=table.name)  # last, so that it is not older than these
-    live = f"live at version {newest.version()}"
-    for path in sizes(newest).keys() - replaced:
-        needed.setdefault(path, []).insert(0, live)
-    return needed
+    lines: set[bytes] = set()
+    for _, body in _pinned(table):
+        lines.update(body.split(b"\n"))  # most are the same in all pins
+    needed = {line.partition(b"\t")[0].decode() for line in lines}
+    for _, files in _leased(table, now):
+        needed |= files
+    return needed | (_live(table)[1] - replaced)  # last, so that it is not older than these
 
 
-def _pinned(table: SliceTable) -> Iterator[tuple[int, str, list[str]]]:
-    """The files of each pinned snapshot, proved by the digest that names its folder."""
+def _reasons(table: SliceTable, name: str, now: datetime) -> Iterator[str]:
+    """Who needs a file."""
+    _check_no_table_below(table)
+    for reason, files in (_live(table), *_leased(table, now)):
+        if name in files:
+            yield reason
+    for reason, body in _pinned(table):
+        if f"\n{name}\t".encode() in body:
+            yield reason
+
+
+def _live(table: SliceTable) -> tuple[str, set[str]]:
+    newest = open_delta(table.folder, name=table.name)
+    return f"live at version {newest.version()}", set(sizes(newest))
+
+
+def _pinned(table: SliceTable) -> Iterator[tuple[str, bytes]]:
+    """Each pin with the lines of its manifest, one at a time: they may be large."""
     folders = pin_folders(table)
     known = {folder.name for folder in folders}
     for path in (table.folder / PINS_FOLDER).glob("*"):
@@ -246,7 +259,8 @@ def _pinned(table: SliceTable) -> Iterator[tuple[int, str, list[str]]]:
             yield _pin(folder)
 
 
-def _pin(folder: Path) -> tuple[int, str, list[str]]:
+def _pin(folder: Path) -> tuple[str, bytes]:
+    """A pin with the lines of its manifest, proved by the digest that names its folder."""
     path = folder / MANIFEST_FILE
     try:
         text = path.read_bytes()
@@ -261,13 +275,11 @@ def _pin(folder: Path) -> tuple[int, str, list[str]]:
             f"{path} is not what was written, so nobody knows which files it pins",
             hint="restore it, or release that pin; nothing was removed",
         )
-    lines = text[header.end() :].decode().split("\n")
     holders = ", ".join(path.name for path in holder_files(folder)) or "nobody"
-    reason = f"pinned at version {{version}} by {holders}"
-    return int(header[1]), reason, [line.split("\t", 1)[0] for line in lines if line]
+    return f"pinned at version {int(header[1])} by {holders}", text[header.end() - 1 :]
 
 
-def _leased(table: SliceTable, now: datetime) -> Iterator[tuple[int, str, list[str]]]:
+def _leased(table: SliceTable, now: datetime) -> Iterator[tuple[str, set[str]]]:
     """The files of each version that a live reader holds."""
     if damaged := unreadable_leases(table.folder):
         raise RefusedError(
@@ -280,8 +292,8 @@ def _leased(table: SliceTable, now: datetime) -> Iterator[tuple[int, str, list[s
             readers.setdefault(lease.version, []).append(lease.holder)
     for version, holders in readers.items():
         files = read_version(table.folder, version, name=table.name).manifest.files
-        reason = f"leased at version {{version}} by {', '.join(holders)}"
-        yield version, reason, [file.path for file in files]
+        reason = f"leased at version {version} by {', '.join(holders)}"
+        yield reason, {file.path for file in files}
 
 
 def _check_no_table_below(table: SliceTable) -> None:
@@ -296,8 +308,8 @@ def _check_no_table_below(table: SliceTable) -> None:
             below.remove(LOG_FOLDER)
 
 
-def _ours_in(folder: Path) -> Iterator[tuple[str, int]]:
-    """The files of a table that may be removed when nobody needs them, with their bytes."""
+def _unneeded_in(folder: Path, needed: set[str]) -> Iterator[tuple[str, int]]:
+    """The files of ours in a table that nobody needs, with their bytes."""
     places = [folder, *(path for path in folder.glob("_*") if path.is_dir())]
     for place in places:
         if place.name in {LOG_FOLDER, PINS_FOLDER}:
@@ -305,7 +317,7 @@ def _ours_in(folder: Path) -> Iterator[tuple[str, int]]:
         with os.scandir(place) as entries:
             for entry in entries:
                 name = entry.name if place == folder else f"{place.name}/{entry.name}"
-                if _is_ours(name):
+                if name not in needed and _is_ours(name):
                     with suppress(FileNotFoundError):  # somebody's temporary file, done by now
                         yield name, entry.stat(follow_symlinks=False).st_size
 
