@@ -177,7 +177,7 @@ def test_a_collection_during_a_pin_waits_for_it(
 def test_a_pin_after_the_cut_is_refused_and_leaves_nothing(
     table: SliceTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    refused = []
+    refused: list[str] = []
 
     def pin_now(name: str) -> None:
         if name == "trim.cut":

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from deltalake import DeltaTable
 
+from backstory.lake.compaction import compact
 from backstory.lake.errors import ConflictError, GoneError, InvalidError, NotFoundError
 from backstory.lake.garbage import Fate
 from backstory.lake.pinned import reopen
@@ -119,7 +120,6 @@ def test_a_rival_is_tried_again_and_then_told(home: Home, monkeypatch: pytest.Mo
             raise refusals.pop()
         return compact(*args, **named)  # type: ignore[arg-type]
 
-    compact = maintaining.compact
     monkeypatch.setattr(maintaining, "compact", refused)
     assert home.maintain("thumbs/en")[0].written == 1
     feed(home, 9, first=10)
