@@ -70,6 +70,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "serve": "Answer GraphQL on this machine.",
         "flush": "Send the OpenLineage events that wait.",
         "doctor": "Look whether the home is well.",
+        "maintain": "Compact tables, and remove what nobody needs any more.",
         "backup": "Take a backup of the home, while it is at work.",
         "restore": "Make a home from a backup.",
         "db": "Upgrade the store, or show its revision.",

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from backstory.lake.checkpoints import checkpoint_records
-from backstory.lake.commits import paths_added, read_commit
+from backstory.lake.commits import ARCHIVE_FOLDER, paths_added, read_commit
 from backstory.lake.contract_files import CONTRACT_FOLDER
 from backstory.lake.linked import LINK_FILE, LinkedTable
 from backstory.lake.location import inside
@@ -51,6 +51,8 @@ def table_files(table: Table, version: int, contracts: Collection[int]) -> Itera
     yield from (path for path in checkpoint_records(table.folder) if _number(path) <= version)
     log = [file for file in log_files(table.folder) if file.version <= version]
     yield from (file.path for file in log)
+    archive = sorted((table.folder / ARCHIVE_FOLDER).glob("*.json"))
+    yield from (path for path in archive if _number(path) <= version)
     needed = {
         file.path for file in read_version(table.folder, version, name=table.name).manifest.files
     }

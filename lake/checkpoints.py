@@ -7,6 +7,7 @@ Log entries are recorded by digest when they are registered, checkpoints are not
 digest of each is kept in the table, under `_checkpoints/`.
 """
 
+import json
 import os
 import shutil
 import tempfile
@@ -29,6 +30,7 @@ from backstory.lake.manifest import Manifest
 from backstory.lake.sealed import seal
 from backstory.lake.segments import log_files, segment
 from backstory.lake.versions import TableVersion, delta_damage, describe, open_delta, sizes
+from backstory.lake.writers import writing
 
 CHECKPOINTS_FOLDER = "_checkpoints"
 LAST_CHECKPOINT = "_last_checkpoint"
@@ -102,14 +104,20 @@ def add_checkpoint(folder: Path, version: int, *, name: str) -> None:
         UnavailableError: disk full, no permission.
     """
     try:
-        with tempfile.TemporaryDirectory(dir=folder, prefix=TEMPORARY_PREFIX) as aside:
+        with (
+            writing(folder),
+            tempfile.TemporaryDirectory(dir=folder, prefix=TEMPORARY_PREFIX) as aside,
+        ):
             scratch = Path(aside)
             (scratch / LOG_FOLDER).mkdir()
             for file in segment(folder, version):
                 os.link(file.path, scratch / LOG_FOLDER / file.path.name)
             with delta_damage(name):
                 open_delta(scratch, version, name=name).create_checkpoint()
-            for made in (_checkpoint(scratch, version), scratch / LOG_FOLDER / LAST_CHECKPOINT):
+            hint = checkpoint_version_hint(folder)
+            is_newest = hint is None or hint <= version  # else who wrote a newer one was faster
+            hints = [scratch / LOG_FOLDER / LAST_CHECKPOINT] if is_newest else []
+            for made in (_checkpoint(scratch, version), *hints):
                 sync_file(made)
                 made.replace(folder / LOG_FOLDER / made.name)
         sync_folder(folder / LOG_FOLDER)
@@ -126,6 +134,21 @@ def record_checkpoints(folder: Path) -> None:
         record = records / file.path.name
         if file.parts and not record.exists():
             write_durably(record, seal(f"{hash_file(file.path)[0]}\n").encode())
+
+
+def checkpoint_version_hint(folder: Path) -> int | None:
+    """The checkpoint that Delta's hint sends readers to; None where there is no hint.
+
+    Raises:
+        IntegrityError: the hint does not parse.
+    """
+    path = folder / LOG_FOLDER / LAST_CHECKPOINT
+    try:
+        return int(json.loads(path.read_bytes())["version"])
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as exc:
+        raise IntegrityError(f"{path} does not parse: {exc}") from exc
 
 
 def checkpoint_records(folder: Path) -> list[Path]:

@@ -22,6 +22,7 @@ from backstory.lake.location import name_of
 from backstory.lake.manifest import ManifestFile
 
 LOG_FOLDER = "_delta_log"
+ARCHIVE_FOLDER = "_log_archive"  # entries that were cut off the log
 COMMIT_KEY = "backstory"  # our part of Delta's commitInfo
 COMMIT_FORMAT = 1
 MAX_ENTRY_BYTES = 1 << 30
@@ -30,7 +31,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MALFORMED = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 _RECORDED = ("attempt", "source", "offset", "batch", "contract_version")
 _GATE = "gate"
-_OWN_FIELDS = {"v", "at", "rows", _GATE, *_RECORDED}
+_OWN_FIELDS = {"v", "at", "rows", "operation", _GATE, *_RECORDED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,12 +173,12 @@ def read_commit(folder: Path, version: int, *, name: str | None = None) -> Commi
 
 
 def find_append(folder: Path, *, source: str, offset: int, head: int) -> Commit | None:
-    """The commit of a source's batch, searched backwards from version `head`."""
+    """The commit of a source's batch, searched backwards from version `head`, archive included."""
     for version in range(head, -1, -1):
         try:
             commit = read_commit(folder, version)
         except NotFoundError:
-            return None  # the log was trimmed here
+            return None  # what came before is not there, nor archived
         if commit.source == source and commit.offset is not None and commit.offset <= offset:
             return commit if commit.offset == offset else None  # offsets only ever grow
     return None
@@ -320,6 +321,12 @@ def log_entry(folder: Path, version: int) -> Path:
     return folder / LOG_FOLDER / f"{version:020d}.json"
 
 
+def kept_entry(entry: Path) -> Path:
+    """Where a log entry lies by now: in the log, or in the archive of what was cut off it."""
+    archived = entry.parent.parent / ARCHIVE_FOLDER / entry.name
+    return archived if not entry.exists() and archived.exists() else entry
+
+
 def _first_version(folder: Path, after: int) -> int | None:
     """The version to go on with; behind a trimmed log that is not the next number."""
     if log_entry(folder, after + 1).exists():
@@ -335,6 +342,7 @@ def _versions(folder: Path) -> list[int]:
 
 
 def _actions(entry: Path) -> Iterator[dict[str, Any]]:
+    entry = kept_entry(entry)
     if entry.stat().st_size > MAX_ENTRY_BYTES:
         raise LimitExceededError(
             f"log entry {entry.name} is larger than {MAX_ENTRY_BYTES} bytes",
@@ -369,7 +377,7 @@ def _commit(table: str, version: int, info: Mapping[str, Any], added: int | None
         slice=table,
         version=version,
         at=at,
-        operation=str(info.get("operation", "UNKNOWN")),
+        operation=str(own.get("operation") or info.get("operation", "UNKNOWN")),
         rows=own.get("rows", added),
         info=MappingProxyType({k: v for k, v in own.items() if k not in _OWN_FIELDS}),
         gate=MappingProxyType(dict(own.get(_GATE, {}))),

@@ -41,6 +41,14 @@ CRASHPOINTS = frozenset(
         "link.written",
         "contract.written",
         "contract.committed",
+        "compact.written",
+        "fence.before",
+        "fence.after",
+        "collect.condemned",
+        "collect.noted",
+        "collect.deleted",
+        "trim.archived",
+        "trim.cut",
     }
 )
 

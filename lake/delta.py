@@ -14,7 +14,14 @@ from types import MappingProxyType
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable
 
-from backstory.lake.commits import COMMIT_KEY, LOG_FOLDER, latest_version, log_entry, stamp
+from backstory.lake.commits import (
+    COMMIT_KEY,
+    LOG_FOLDER,
+    kept_entry,
+    latest_version,
+    log_entry,
+    stamp,
+)
 from backstory.lake.contract import Contract
 from backstory.lake.errors import IntegrityError, UnavailableError
 from backstory.lake.files import sync_file, sync_folder
@@ -105,7 +112,7 @@ def sync_log(folder: Path, *versions: int) -> None:
     """
     try:
         for version in versions:
-            sync_file(log_entry(folder, version))
+            sync_file(kept_entry(log_entry(folder, version)))
         sync_folder(folder / LOG_FOLDER)
     except OSError as exc:
         raise translate_os_error(exc, f"syncing the log of {folder.name}") from exc

@@ -1,8 +1,8 @@
 """A data file of ours with what is derived of its rows and lies beside it.
 
-Keeps true: whose rows a file holds (`subject_index`) and what they look like (`profiles`) is written
-and synced before the commit that lists the file; what belongs to a file goes with it. Both are made
-from the rows in memory, while the file is encoded.
+Keeps true: whose rows a file holds (`subject_index`) and what they look like (`profiles`) is
+written and synced before the commit that lists the file. Both are made from the rows in memory,
+while the file is encoded.
 """
 
 import logging

@@ -164,6 +164,11 @@ def leases_in(folder: Path) -> list[Lease]:
     return sorted(found, key=lambda lease: (lease.version, lease.began, lease.lease_id))
 
 
+def unreadable_leases(folder: Path) -> list[Path]:
+    """The leases of which nobody can tell what they hold: damaged, or of a newer format."""
+    return [path for path in _files(folder) if _read(path) is None and path.exists()]
+
+
 def sweep(folder: Path, now: datetime, *, looked_at: int | None = None) -> int:
     """Remove leases that have ended.
 

@@ -15,6 +15,7 @@ import fcntl
 import glob
 import hashlib
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -43,7 +44,7 @@ from backstory.lake.files import (
     write_durably,
 )
 from backstory.lake.linked import LinkedTable
-from backstory.lake.location import translate_os_error
+from backstory.lake.location import inside, translate_os_error
 from backstory.lake.manifest import Manifest
 from backstory.lake.pinned import (
     CHECKPOINT_FILE,
@@ -61,7 +62,7 @@ from backstory.lake.pinned import (
 )
 from backstory.lake.sealed import seal
 from backstory.lake.segments import segment
-from backstory.lake.snapshot import OpenedBy, Snapshot, Table
+from backstory.lake.snapshot import OpenedBy, Snapshot, Table, check_present
 
 _FORMAT = 1
 _LOCK_FILE = ".lock"
@@ -118,7 +119,7 @@ def pin(
         rewritten=snapshot.needs_engine,
     )
     _check(table, wanted)
-    with _locked(table) as pins:
+    with pins_locked(table) as pins:
         path = _holder(pins, pin_id)
         if path is not None:
             return _same(read_holder(path), wanted)
@@ -131,7 +132,7 @@ def release(table: Table, pin_id: str) -> None:
     Raises:
         NotFoundError: no pin of the table has that id.
     """
-    with _locked(table) as pins:
+    with pins_locked(table) as pins:
         path = _holder(pins, pin_id)
         if path is None:
             raise NotFoundError(
@@ -215,11 +216,20 @@ def _sync(folder: Path) -> None:
 def _manifest(table: Table, snapshot: Snapshot, strength: Strength, files: Path) -> Manifest:
     """What is kept, with the digest of every file; copies are made on the way."""
     if strength is Strength.HELD:
+        _check_all_there(snapshot)
         return snapshot.manifest
     if strength is Strength.WATCHED:
         return hash_files(snapshot, _known_digests(table))
     files.mkdir()
     return rewrite_rows(snapshot, files) if snapshot.needs_engine else copy_files(snapshot, files)
+
+
+def _check_all_there(snapshot: Snapshot) -> None:
+    """What was collected since the snapshot was opened cannot be held; nothing is from now on."""
+    names = set(os.listdir(snapshot.folder))  # noqa: PTH208 - names only: there may be many
+    for file in snapshot.manifest.files:
+        if file.path not in names:
+            check_present(snapshot, inside(snapshot.folder, file.path), file.size)
 
 
 def _known_digests(table: Table) -> KnownDigests:
@@ -277,7 +287,7 @@ def _time_text(time: datetime) -> str:
 
 
 @contextmanager
-def _locked(table: Table) -> Iterator[Path]:
+def pins_locked(table: Table) -> Iterator[Path]:
     """The folder of a table's pins, for one process alone; what a crash left half made is gone."""
     pins = pins_folder(table)
     try:

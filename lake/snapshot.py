@@ -39,6 +39,7 @@ from backstory.lake.errors import (
     UnavailableError,
 )
 from backstory.lake.expressions import check_expression, unknown_column
+from backstory.lake.gone import said_of_file
 from backstory.lake.leases import Reader
 from backstory.lake.linked import LinkedTable
 from backstory.lake.location import inside
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 Table = SliceTable | LinkedTable
 
 _ONE_THREAD = {"datafusion.execution.target_partitions": "1"}  # keeps the order of rows
+_PINNED = "what was pinned is still there: see `backstory pins`"
 _VERIFY = "run `backstory verify` to see what else is not as it was"
 
 
@@ -347,6 +349,10 @@ def check_present(snapshot: Snapshot, path: Path, size: int) -> None:
     try:
         found = path.stat().st_size
     except FileNotFoundError as exc:
+        if said := said_of_file(snapshot.folder, path.name):
+            raise GoneError(
+                f"{snapshot}: data file {path.name} is no longer there: {said}", hint=_PINNED
+            ) from exc
         raise GoneError(
             f"{snapshot}: data file {path.name} is no longer there", hint=_VERIFY
         ) from exc

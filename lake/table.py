@@ -74,6 +74,7 @@ from backstory.lake.receipt import Outcome, Receipt
 from backstory.lake.recent_events import RecentEvents
 from backstory.lake.subject_index import join_sets
 from backstory.lake.versions import delta_damage, open_delta
+from backstory.lake.writers import writing
 
 MAX_ATTEMPTS = 20  # against rivals of the same source, each decided anew
 
@@ -398,15 +399,17 @@ class SliceTable:
     def _try(self, attempt: Attempt) -> None:
         """One attempt to commit, on the handle that `_last` looked at."""
         crashpoint("commit.before")
-        if attempt.file:
-            self._events.committing(attempt.file.path, attempt.rows)
-        self._handle().create_write_transaction(
-            attempt.actions(),
-            "append",
-            self._handle().schema(),
-            commit_properties=attempt.properties(may_rebase=self._may_rebase(attempt)),
-            post_commithook_properties=_HOOKS,
-        )
+        with writing(self.folder):
+            if attempt.file:  # who slept for days may find it collected
+                (self.folder / attempt.file.path).stat()
+                self._events.committing(attempt.file.path, attempt.rows)
+            self._handle().create_write_transaction(
+                attempt.actions(),
+                "append",
+                self._handle().schema(),
+                commit_properties=attempt.properties(may_rebase=self._may_rebase(attempt)),
+                post_commithook_properties=_HOOKS,
+            )
         crashpoint("commit.after")
 
     def _add_checkpoint(self, version: int) -> None:

@@ -29,7 +29,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from backstory.lake.checkpoints import read_checkpoint
-from backstory.lake.commits import LOG_FOLDER, log_entry
+from backstory.lake.commits import LOG_FOLDER, kept_entry, log_entry
 from backstory.lake.errors import IntegrityError
 from backstory.lake.files import hash_file, stats_from_footer
 from backstory.lake.findings import Finding
@@ -102,7 +102,8 @@ def verify_table(
         contract_digests: recorded digests of contracts, by version.
     """
     tally = _tally(table)
-    recorded = {log_entry(table.folder, v): sha256 for v, sha256 in log_digests.items()}
+    entries = ((log_entry(table.folder, v), sha256) for v, sha256 in log_digests.items())
+    recorded = {kept_entry(path): sha256 for path, sha256 in entries}
     snapshots: list[Snapshot] = []
     for folder in pin_folders(table):  # 1
         snapshots += _pin(tally, table, folder, recorded)
@@ -170,7 +171,7 @@ def _pin(tally: Tally, table: Table, folder: Path, recorded: dict[Path, str]) ->
             if name == CHECKPOINT_FILE:
                 recorded[folder / name] = sha256
             elif not copies.is_dir():  # a copy needs nothing of its table
-                recorded[table.folder / name] = sha256
+                recorded[kept_entry(table.folder / name)] = sha256
     snapshots = []
     with tally.reading(where, folder / MANIFEST_FILE):
         manifest = read_manifest(folder)

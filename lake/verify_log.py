@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from backstory.lake.checkpoints import checkpoint_records
-from backstory.lake.commits import LOG_FOLDER
+from backstory.lake.commits import ARCHIVE_FOLDER, LOG_FOLDER, kept_entry, log_entry
 from backstory.lake.contract import Contract
 from backstory.lake.contract_files import CONTRACT_FOLDER
 from backstory.lake.manifest import Manifest
@@ -33,9 +33,9 @@ def check_log(
     Returns:
         The state after the last file; empty where the log does not lead there.
     """
-    missing = _holes(files)
+    missing = [v for v in _holes(files) if not kept_entry(log_entry(table.folder, v)).exists()]
     for version in missing:
-        path = table.folder / LOG_FOLDER / f"{version:020d}.json"
+        path = log_entry(table.folder, version)
         tally.note(table.name, path, "missing", "a log entry", "nothing")
     state = LogState()
     try:
@@ -54,10 +54,14 @@ def check_recorded(tally: Tally, table: Table, recorded: Mapping[Path, str]) -> 
     """Compare log entries, checkpoints and contracts with the digests recorded of them."""
     log = table.folder / LOG_FOLDER
     begin = _begin(log_files(table.folder))
+    archived = (table.folder / ARCHIVE_FOLDER).exists()  # then no entry was cut and not kept
     tally.compare(
         Expected(where=table.name, path=path, sha256=sha256)
         for path, sha256 in sorted(recorded.items())
-        if path.exists() or path.parent != log or int(path.name[:20]) >= begin
+        if path.exists()
+        or path.parent != log
+        or int(path.name[:20]) >= begin
+        or (archived and path.suffix == ".json")
     )
 
 

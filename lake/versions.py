@@ -28,6 +28,7 @@ from backstory.lake.errors import (
     NotFoundError,
     RefusedError,
 )
+from backstory.lake.gone import said_of_version
 from backstory.lake.location import check_openable, inside, translate_os_error
 from backstory.lake.manifest import Manifest, ManifestFile
 from backstory.lake.messages import plain, system_error
@@ -210,7 +211,8 @@ def _unopened(folder: Path, version: int | None, name: str, exc: Exception) -> B
         files = segment(folder, known[-1] if version is None else version)
     except GoneError:
         return GoneError(
-            f"{name}: {at} can no longer be opened: its log entries are no longer there",
+            f"{name}: {at} can no longer be opened: "
+            + (said_of_version(folder, version) or "its log entries are no longer there"),
             hint="a pinned version reopens from its pin",
         )
     if met := system_error(exc):

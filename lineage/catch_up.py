@@ -99,6 +99,7 @@ def register_commits(parts: Parts, name: str) -> int:
                 table.sync_commits(commit.version for commit in batch)
             for commit in batch:
                 _register_commit(unit, slice_id, commit, table)
+                _warn_of_foreign(commit, table)
             unit.note(commits=[c.version for c in batch][:: max(1, len(batch) - 1)])
         registered += len(batch)
         if len(batch) < BATCH_COMMITS:
@@ -110,6 +111,15 @@ def _drop_torn(table: Table, after: int) -> None:
     if isinstance(table, SliceTable):
         for version in drop_torn(table.folder, after=after):
             _log.warning("%s: a power cut left version %s torn; removed", table.name, version)
+
+
+def _warn_of_foreign(commit: Commit, table: Table) -> None:
+    if isinstance(table, SliceTable) and commit.contract_version is None:
+        _log.warning(
+            "%s@%s was committed by another tool (%s), which may have doubled or removed rows: "
+            "see `backstory doctor`",
+            *(table.name, commit.version, commit.operation),
+        )
 
 
 def _flavour(table: Table) -> str:

@@ -31,6 +31,7 @@ from backstory.lineage.run import OPEN, RunState
 from backstory.lineage.settings import SETTINGS_FILE
 from backstory.lineage.store import (
     audit_log,
+    foreign,
     interaction_links,
     outbox,
     runs,
@@ -119,6 +120,21 @@ def _lake(parts: Parts) -> Check:
         name="lake",
         health=Health.OK,
         found=f"{_count(len(tables), 'table')} can be opened{_looked(files)}",
+    )
+
+
+def _foreign(parts: Parts) -> Check:
+    """Commits of other tools to tables of ours, which nothing fences."""
+    with parts.store.reader() as conn:
+        found = foreign.foreign_commits(conn, MAX_NAMED)
+    if not found:
+        return Check(name="foreign", health=Health.OK, found="nobody else writes our tables")
+    return Check(
+        name="foreign",
+        health=Health.WARNING,
+        found=f"committed by another tool: {', '.join(found)}",
+        remedy="compare with the version before by `backstory diff`; only `backstory maintain` "
+        "may optimize or vacuum these tables",
     )
 
 
@@ -426,6 +442,7 @@ _CHECKS: dict[str, Callable[[Parts], Check]] = {
     "store": _store,
     "lake": _lake,
     "commits": _commits,
+    "foreign": _foreign,
     "subjects": _subjects,
     "profiles": _profiles,
     "pins": _pins,

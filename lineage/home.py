@@ -51,6 +51,7 @@ from backstory.lineage import (
     leasing,
     linking,
     loading,
+    maintaining,
     matching,
     mending,
     pinning,
@@ -164,6 +165,8 @@ class Home(Parts):
     flush = flushing.flush
     forget_receiver = flushing.forget_receiver
     doctor = diagnosing.diagnose
+    maintain = maintaining.maintain
+    explain_file = maintaining.explain_file
     mend = mending.mend
     backup = taking.backup
 

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from backstory.lake.errors import InvalidError, LimitExceededError, NotFoundError, RefusedError
+from backstory.lineage.maintenance_settings import Maintenance, read_maintenance
 from backstory.lineage.openlineage.receivers import Receiver, read_receivers
 from backstory.lineage.retention_settings import Retention, read_retention
 from backstory.lineage.trigger_settings import NamedTrigger, read_triggers
@@ -51,6 +52,11 @@ versions = "standard"
 standard = "forever"
 # audit = "3650 days"
 
+[maintenance]
+# How long `backstory maintain` keeps what nobody needs any more: data files that were replaced, and
+# the log of old versions. At least 1 day.
+grace = "7 days"
+
 [openlineage]
 namespace = "backstory"
 # Who sends events to a server: "background", a process beside trainings, or only "flush".
@@ -76,6 +82,7 @@ _KNOWN: Mapping[str, set[str] | None] = {
     "lake": {"path"},
     "artifacts": {"path"},
     "retention": {"failed_runs", "versions", "classes"},
+    "maintenance": {"grace"},
     "openlineage": {"namespace", "send", "transport"},
     "triggers": None,
 }
@@ -92,6 +99,7 @@ class Settings:
         artifacts: folder of the artifacts.
         namespace: OpenLineage namespace of the jobs recorded here.
         retention: how long pins hold, by what became of their runs and by class.
+        maintenance: how long stays what nobody needs any more.
         receivers: who gets the OpenLineage events; none to keep them in the store only.
         send: who sends to a server: "background", a process beside trainings, or "flush" alone.
         triggers: when models are to be trained, by name.
@@ -103,6 +111,7 @@ class Settings:
     artifacts: Path
     namespace: str = "backstory"
     retention: Retention = field(default_factory=Retention)
+    maintenance: Maintenance = field(default_factory=Maintenance)
     receivers: tuple[Receiver, ...] = ()
     send: str = SENDERS[0]
     triggers: tuple[NamedTrigger, ...] = ()
@@ -170,6 +179,7 @@ def load_settings(home: Path) -> Settings:
         artifacts=home / raw.get("artifacts", {}).get("path", "artifacts"),
         namespace=openlineage.get("namespace", "backstory"),
         retention=read_retention(raw.get("retention", {}), path),
+        maintenance=read_maintenance(raw.get("maintenance", {}), path),
         receivers=read_receivers(transport, home) if transport is not None else (),
         send=_sender(openlineage, path),
         triggers=read_triggers(raw.get("triggers", {}), path),

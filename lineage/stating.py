@@ -26,6 +26,7 @@ from backstory.lineage.interaction import (
     Interaction,
     PartStatus,
 )
+from backstory.lineage.interaction_places import places_of
 from backstory.lineage.observing import same_bytes, undeclared
 from backstory.lineage.parts import Parts
 from backstory.lineage.refs import ExternalRef, InteractionRef, parse_ref
@@ -146,22 +147,10 @@ def _names(ref: ExternalRef) -> tuple[str, str]:
 
 def _rows_by_id(parts: Parts, low: str, high: str, as_of: datetime | None) -> list[dict[str, Any]]:
     """Rows whose id lies between two, from the data files that may hold it, each hashed first."""
-    with parts.store.reader(as_of) as conn:
-        places = slices.interaction_files(conn, low, high)
-    files: dict[str, set[str]] = {}
-    for name, path, _ in places:
-        files.setdefault(name, set()).add(path)
-    opened = [(open_snapshot(parts.lake.table(name)), paths) for name, paths in files.items()]
     return [
         row
-        for whole, paths in opened
-        for row in lookup.rows_where(
-            lookup.proved(whole, paths),
-            "id",
-            low,
-            high,
-            columns=_COLUMNS,
-        )
+        for place in places_of(parts, low, high, as_of)
+        for row in place.rows(low, high, _COLUMNS)
     ]
 
 

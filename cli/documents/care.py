@@ -4,9 +4,11 @@ from dataclasses import asdict
 
 from backstory.cli.documents.dispatch import Document, document, documents, time_or_null
 from backstory.lake.findings import Finding
+from backstory.lake.garbage import FileFate
 from backstory.lineage.backup.taking import Backup
 from backstory.lineage.diagnosing import Check
 from backstory.lineage.flushing import Flushed, Forgotten
+from backstory.lineage.maintaining import Maintained
 from backstory.lineage.mending import Mended
 from backstory.lineage.verifying import Verification
 
@@ -70,3 +72,31 @@ def _(thing: Flushed) -> Document:
 @document.register
 def _(thing: Forgotten) -> Document:
     return asdict(thing)
+
+
+@document.register
+def _(thing: Maintained) -> Document:
+    return {
+        "slice": thing.slice,
+        "replaced": thing.replaced,
+        "written": thing.written,
+        "condemned": list(thing.condemned),
+        "waiting": list(thing.waiting),
+        "rescued": list(thing.rescued),
+        "removed": list(thing.removed),
+        "freed": thing.freed,
+        "logBegin": thing.log_begin,
+        "logEntries": thing.log_entries,
+        "problem": thing.problem,
+    }
+
+
+@document.register
+def _(thing: FileFate) -> Document:
+    return {
+        "path": thing.path,
+        "fate": thing.fate.value,
+        "size": thing.size,
+        "reasons": list(thing.reasons),
+        "until": time_or_null(thing.until),
+    }

@@ -61,6 +61,7 @@ DONE = {
         "2",
     ],
     "load": ["load", "ranker@1"],
+    "maintain": ["maintain", "thumbs/en"],
     "models add": ["models", "add", "ranker@9", "--trained-on", "thumbs/en@1", "--run", "r"],
     "models alias": ["models", "alias", "ranker@3", "champion"],
     "pin": ["pin", "thumbs/en@1", "--reason", "audit"],
