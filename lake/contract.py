@@ -56,7 +56,7 @@ __all__ = [
 
 MAX_COLUMNS = 1_000
 MAX_CONTRACT_BYTES = MAX_DOCUMENT_BYTES
-MAX_REJECTED_SHARE = 0.5  # where the contract names none: more bad than good is another file
+DEFAULT_REJECTED_SHARE = 0.5  # where the contract names none: more bad than good is another file
 DUPLICATE_WINDOW_ROWS = 200_000  # likewise
 MAX_DUPLICATE_WINDOW_ROWS = 10_000_000
 
@@ -91,7 +91,7 @@ class Contract:
     signals: tuple[Signal, ...] = ()
     description: str = ""
     expectations: tuple[Expectation, ...] = ()
-    max_rejected_share: float = MAX_REJECTED_SHARE
+    max_rejected_share: float = DEFAULT_REJECTED_SHARE
     duplicate_window: int | None = None
     linked: bool = False
 
@@ -269,7 +269,7 @@ class Contract:
         }
         head: dict[str, Any] = {"slice": self.slice, "purpose": self.purpose}
         head |= {name: value for name, value in optional.items() if value}
-        if self.max_rejected_share != MAX_REJECTED_SHARE:
+        if self.max_rejected_share != DEFAULT_REJECTED_SHARE:
             head["max_rejected_share"] = self.max_rejected_share
         if self.duplicate_window is not None:
             head["duplicate_window"] = self.duplicate_window

@@ -243,9 +243,7 @@ def count_rows(parts: Parts, base: str, head: str, *, as_of: datetime | None = N
             counts=rows.counts,
             by_source=rows.by_source(),
             by_column=rows.by_column(),
-            by_signal=_of_words(
-                _by_signal(rows, people), {signal.name for signal in contract.signals}
-            ),
+            by_signal=_of_words(_by_signal(rows, people), {one.name for one in contract.signals}),
         )
 
 

@@ -42,7 +42,7 @@ KEY_FIELD = "_quarantine"
 REASONS_FIELD = "_reasons"
 TEXT_FIELD = "_text"
 LEFT_OUT_FIELD = "_left_out"
-MAX_REPLAY_ATTEMPTS = 50
+REPLAY_ATTEMPTS = 50
 _OWN_FIELDS = {KEY_FIELD, REASONS_FIELD, TEXT_FIELD, LEFT_OUT_FIELD}
 
 _Chosen = Mapping[int, Mapping[str, Any]]  # the fields of rows, by number
@@ -261,7 +261,7 @@ class _Replay:
         """Send rows until each of them has landed, by us or by somebody else, or still waits."""
         self._check_known()
         mine: set[int] = set()
-        for _ in range(MAX_REPLAY_ATTEMPTS):
+        for _ in range(REPLAY_ATTEMPTS):
             waiting, last = self._look()
             numbers = sorted(waiting & self._rows.keys())
             good, batch = self._judge(numbers)

@@ -13,8 +13,9 @@ from backstory.lake.compaction import compact, small_files
 from backstory.lake.errors import ConflictError, IntegrityError
 from backstory.lake.fence import Change, commit_fenced, open_fenced
 from backstory.lake.logical_sum import logical_sum
+from backstory.lake.receipt import Outcome
 from backstory.lake.snapshot import Snapshot, open_snapshot
-from backstory.lake.table import Outcome, SliceTable
+from backstory.lake.table import SliceTable
 from backstory.lake.verify import verify_table
 from tests.lake.thumbs import NOW, append, create, new_id, rows
 from tests.lake.upkeep import compact_all

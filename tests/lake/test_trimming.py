@@ -13,9 +13,10 @@ from backstory.lake.garbage import MIN_GRACE
 from backstory.lake.leases import Reader
 from backstory.lake.pinned import reopen
 from backstory.lake.pins import pin
+from backstory.lake.receipt import Outcome
 from backstory.lake.segments import log_files
 from backstory.lake.snapshot import OpenedBy, open_snapshot
-from backstory.lake.table import Outcome, SliceTable
+from backstory.lake.table import SliceTable
 from backstory.lake.trimming import Trim, plan_trim, trim
 from backstory.lake.verify import log_entry_digest, verify_table
 from tests.lake.thumbs import NOW, append, create, rows
