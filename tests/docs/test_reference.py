@@ -88,11 +88,16 @@ def test_every_error_is_documented(name: str) -> None:
 # What bounds our own work, and not what comes from outside.
 INWARD = {
     "MAX_ATTEMPTS",
+    "MAX_FILE_BYTES",
+    "MAX_GROUP_BYTES",
+    "MAX_GROUP_FILES",
+    "MAX_LOG_COMMITS",
     "MAX_MESSAGE_LENGTH",
     "MAX_NAMED",
     "MAX_OFFSET_ATTEMPTS",
     "MAX_PROBLEMS",
     "MAX_REBASES",
+    "MAX_RIVALS",
     "MAX_SHOWN",
     "MAX_STATISTIC_CHARS",
 }
