@@ -79,6 +79,7 @@ BOUNDS = {
         "lineage.settings.MAX_SETTINGS_BYTES": "the settings file",
         "lineage.retention_settings.MAX_RETENTION_DAYS": "days of a retention class or setting",
         "lineage.retention_settings.MAX_RETENTION_CLASSES": "retention classes",
+        "lineage.maintenance_settings.MAX_GRACE_DAYS": "days of the grace of maintenance",
     },
     "Names, refs and conditions": {
         "lake.location.MAX_NAME_LENGTH": "characters of the name of a slice or model",

@@ -90,12 +90,17 @@ INWARD = {
     "MAX_ATTEMPTS",
     "MAX_CONTRACT_RACES",
     "MAX_CONTRACT_RIVALS",
+    "MAX_FILE_BYTES",
+    "MAX_GROUP_BYTES",
+    "MAX_GROUP_FILES",
+    "MAX_LOG_COMMITS",
     "MAX_MESSAGE_LENGTH",
     "MAX_NAMED",
     "MAX_OFFSET_ATTEMPTS",
     "MAX_PROBLEMS",
     "MAX_REBASES",
     "MAX_REJECTED_SHARE",  # what holds where a contract says none
+    "MAX_RIVALS",
     "MAX_SHOWN",
     "MAX_STATISTIC_CHARS",
 }

@@ -219,6 +219,7 @@ def test_pinning_what_we_wrote_opens_no_data_file(table: SliceTable) -> None:
     hidden.mkdir()
     for path in data:
         path.rename(hidden / path.name)
+        path.write_bytes(b"nothing to read")
     kept = keep(table)
     for path in data:
         (hidden / path.name).rename(path)
