@@ -48,8 +48,15 @@ ENVIRONMENT = {
 BOUNDS = {
     "Files of feedback": {
         "lake.sources.lines.MAX_LINE_BYTES": "one line of JSONL or CSV",
-        "lake.sources.lines.MAX_INFLATED_BYTES": "one file, gzip undone; its rows in memory",
-        "lake.sources.batches.MAX_BATCH_ROWS": "rows of one batch or file",
+        "lake.sources.lines.MAX_INFLATED_BYTES": "one file, gzip or zstd undone",
+        "lake.sources.lines.MAX_INFLATION": (
+            "times its size that a file unpacks to, beyond its first 64 MiB"
+        ),
+        "lake.sources.batches.PART_ROWS": "rows of a part; a larger file is stored in parts",
+        "lake.sources.batches.PART_BYTES": "a part; a larger file is stored in parts",
+        "lake.sources.batches.MAX_BATCH_ROWS": "rows of one batch, or of a file with an offset",
+        "lake.sources.batches.MAX_BATCH_BYTES": "such rows in memory; what comes through a pipe",
+        "lineage.taking_files.MAX_FILES": "files of one `ingest`",
         "lake.table.MAX_SOURCE_CHARS": "characters of a source's name",
         "lake.table.MAX_OFFSET": "an offset",
         "lake.types.MAX_NESTING": "levels of lists, maps and structs in one value",

@@ -25,7 +25,7 @@ from backstory.lake.sources.typed import conform
 from backstory.lake.subjects import SubjectKey
 
 
-def pass_gate(rows: Any, contract: Contract, key: SubjectKey) -> pa.Table:
+def pass_gate(rows: Any, contract: Contract, key: SubjectKey, *, before: int = 0) -> pa.Table:
     """Check rows against their contract, then hide their subjects.
 
     1. Every column and value fits the contract's types.
@@ -36,6 +36,7 @@ def pass_gate(rows: Any, contract: Contract, key: SubjectKey) -> pa.Table:
         rows: what `conform` takes, or a list of dicts.
         contract: of the slice that they go to.
         key: hides the subjects.
+        before: rows of the same input that came before, for messages.
 
     Returns:
         The contract's columns, in its order.
@@ -49,8 +50,9 @@ def pass_gate(rows: Any, contract: Contract, key: SubjectKey) -> pa.Table:
             f"{contract.slice} is a linked table: others write it",
             hint="make a slice of your own to append to",
         )
-    typed = conform(read_objects(rows, contract) if _is_objects(rows) else rows, contract)
-    _check_nulls(typed, contract)
+    found = read_objects(rows, contract) if _is_objects(rows) else rows
+    typed = conform(found, contract, before=before)
+    _check_nulls(typed, contract, before)
     return _hide_subjects(typed, contract, key)
 
 
@@ -58,7 +60,7 @@ def _is_objects(rows: Any) -> bool:
     return isinstance(rows, Sequence) and not isinstance(rows, str | bytes)
 
 
-def _check_nulls(table: pa.Table, contract: Contract) -> None:
+def _check_nulls(table: pa.Table, contract: Contract, before: int) -> None:
     rejections = Rejections(contract)
     for column in contract.columns:
         values = table.column(column.name)
@@ -67,7 +69,7 @@ def _check_nulls(table: pa.Table, contract: Contract) -> None:
         for place in pc.indices_nonzero(values.is_null()).to_pylist():
             if rejections.full:
                 break
-            rejections.add("a value", "null", row=place + 1, column=column.name)
+            rejections.add("a value", "null", row=before + place + 1, column=column.name)
     rejections.check()
 
 

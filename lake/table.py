@@ -256,6 +256,11 @@ class SliceTable:
         with self._lock:
             return self._commit(record, file)
 
+    def last_offset(self, source: str) -> int:
+        """Where a source stands as of now, by the log; -1 before its first batch."""
+        with self._lock:
+            return self._last(source)
+
     def sync_commits(self, versions: Iterable[int]) -> None:
         """Have commits survive a power cut, whoever made them: he may not have come as far.
 

@@ -5,13 +5,12 @@ them; for the others Backstory counts rows: the same rows from the same source a
 by their digest and stored once, and no rows at all are nothing to commit.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from backstory.lake.contract import Contract
 from backstory.lake.errors import (
-    BackstoryError,
     ConflictError,
     InvalidError,
     NotFoundError,
@@ -21,7 +20,6 @@ from backstory.lake.gate import pass_gate
 from backstory.lake.linked import LinkedTable
 from backstory.lake.location import check_name, translate_os_error
 from backstory.lake.rows import batch_digest
-from backstory.lake.sources.files import read_file
 from backstory.lake.table import Outcome, Receipt, SliceTable
 from backstory.lineage.catch_up import register_commits
 from backstory.lineage.graph import EntityKind
@@ -91,6 +89,7 @@ def append(
     source: str = "sdk",
     offset: int | None = None,
     info: Mapping[str, Any] | None = None,
+    before: int = 0,
 ) -> Receipt:
     """Append rows to a slice, exactly once.
 
@@ -99,53 +98,19 @@ def append(
         source: who sends them.
         offset: end position of this batch in its source; counted in rows where none is given.
         info: further JSON values to keep with the commit.
+        before: rows of the same input that came before, for messages.
 
     Raises:
         BatchRejectedError: a row does not fit; nothing was written.
         OffsetConflict: the offset holds other rows, or lies behind the source's last one.
     """
     table = own_table(parts, slice_name)
-    gated = pass_gate(rows, table.contract, parts.key)
+    gated = pass_gate(rows, table.contract, parts.key, before=before)
     if offset is None and not len(gated):
         return _nothing(parts, table, source)
     receipt = _append(parts, table, gated, source=source, offset=offset, info=info or {})
     register_commits(parts, slice_name)
     return receipt
-
-
-def ingest_files(
-    parts: Parts,
-    slice_name: str,
-    paths: Sequence[Path],
-    *,
-    source: str | None = None,
-    offset: int | None = None,
-    file_format: str | None = None,
-) -> Iterator[tuple[Path, Receipt]]:
-    """Append files to a slice one by one, each exactly once.
-
-    Args:
-        paths: JSONL, CSV (gzip or not), Parquet or Arrow files.
-        source: who sent them; `file:` and the first part of the file's name where not given.
-        offset: end position of the one file in its source.
-        file_format: what the files are, where their names do not tell.
-
-    Yields:
-        The file with its receipt, as soon as it is stored.
-    """
-    if offset is not None and len(paths) != 1:
-        raise InvalidError("an offset belongs to one file", hint="ingest the files one by one")
-    table = own_table(parts, slice_name)
-    for path in paths:
-        sender = source or f"file:{path.name.split('.')[0]}"
-        info = {"file": path.name}
-        try:
-            rows = read_file(path, table.contract, format=file_format)
-            receipt = append(parts, slice_name, rows, source=sender, offset=offset, info=info)
-        except BackstoryError as exc:
-            exc.name(path.name)
-            raise
-        yield path, receipt
 
 
 def own_table(parts: Parts, name: str) -> SliceTable:

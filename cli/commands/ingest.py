@@ -31,6 +31,7 @@ _COLUMNS = (
     "ingest",
     examples=(
         "backstory ingest thumbs/en monday.jsonl tuesday.csv.gz",
+        "backstory ingest thumbs/en 'days/**/*.jsonl.zst'",
         "zcat events.gz | backstory ingest thumbs/en - --format jsonl --source app --offset 42",
     ),
     interrupted="repeat the command: what was committed is kept whole, and is not stored twice",
@@ -68,13 +69,16 @@ def command(
 ) -> None:
     """Append files of feedback to a slice, each exactly once.
 
-    Text (JSONL, CSV, gzip or not) is read by the slice's contract; Parquet and Arrow must match it.
-    One row that does not fit refuses its whole file, and nothing of it is written. A file that was
-    stored before is recognised. `-` reads standard input.
+    Text (JSONL, CSV, packed with gzip or zstd or not) is read by the slice's contract; Parquet and
+    Arrow must match it. One row that does not fit refuses its whole file, and nothing of it is
+    written; of a file above half a million rows, which is stored in parts, it refuses that part and
+    what follows. A file that was stored before is recognised, also in part. A pattern in quotes
+    names the files that match. `-` reads standard input.
     """
-    from backstory.lineage.ingest import ensure_slice, ingest_files
+    from backstory.lineage.ingest import ensure_slice
+    from backstory.lineage.taking_files import ingest_files, named_files
 
-    paths = [STDIN if str(path) == "-" else path for path in files]
+    paths = named_files([STDIN if str(path) == "-" else path for path in files])
     if STDIN in paths and file_format is None:
         raise InvalidError(
             "standard input has no name that says what it is",
@@ -84,11 +88,17 @@ def command(
     with session.home() as home:
         if contract is not None:
             ensure_slice(home, slice_name, contract)
-        stored = ingest_files(
-            home, slice_name, paths, source=source, offset=offset, file_format=file_format
-        )
         try:
             with session.output.working(f"ingesting into {slice_name}", len(paths)) as step:
+                stored = ingest_files(
+                    home,
+                    slice_name,
+                    paths,
+                    source=source,
+                    offset=offset,
+                    file_format=file_format,
+                    told=lambda path, rows: step(path.name, rows),
+                )
                 for path in paths:
                     step(path.name)
                     done.append(next(stored))

@@ -6,7 +6,7 @@ Keeps true: what a file is follows from its name or from what the caller says, n
 'csv'
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,8 +14,9 @@ import pyarrow as pa
 from backstory.lake.contract import Contract
 from backstory.lake.documents import near
 from backstory.lake.errors import InvalidError, NotFoundError
-from backstory.lake.sources.text import read_csv, read_jsonl
-from backstory.lake.sources.typed import read_arrow, read_parquet
+from backstory.lake.sources.batches import whole
+from backstory.lake.sources.text import csv_parts, jsonl_parts
+from backstory.lake.sources.typed import arrow_parts, parquet_parts
 
 _SUFFIXES = {
     ".jsonl": "jsonl",
@@ -24,11 +25,12 @@ _SUFFIXES = {
     ".parquet": "parquet",
     ".arrow": "arrow",
 }
-_READERS: dict[str, Callable[..., pa.Table]] = {
-    "jsonl": read_jsonl,
-    "csv": read_csv,
-    "parquet": read_parquet,
-    "arrow": read_arrow,
+_PACKED = (".gz", ".zst")
+_READERS: dict[str, Callable[..., Iterator[pa.Table]]] = {
+    "jsonl": jsonl_parts,
+    "csv": csv_parts,
+    "parquet": parquet_parts,
+    "arrow": arrow_parts,
 }
 FORMATS = tuple(_READERS)
 
@@ -40,7 +42,7 @@ def format_of(path: Path) -> str:
         InvalidError: the name does not say.
     """
     suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes and suffixes[-1] == ".gz":
+    if suffixes and suffixes[-1] in _PACKED:
         suffixes.pop()
         if suffixes and _SUFFIXES.get(suffixes[-1]) not in {"jsonl", "csv"}:
             suffixes.pop()  # Parquet and Arrow compress inside
@@ -62,7 +64,17 @@ def _format_of_file(path: Path) -> str:
 
 
 def read_file(path: Path, contract: Contract, *, format: str | None = None) -> pa.Table:  # noqa: A002 - the word that users know
-    """Read a file under a contract.
+    """Read a file as one batch; see `file_parts`."""
+    return whole(file_parts(path, contract, format=format), path.name)
+
+
+def file_parts(
+    path: Path,
+    contract: Contract,
+    *,
+    format: str | None = None,  # noqa: A002 - the word that users know
+) -> Iterator[pa.Table]:
+    """Read a file under a contract, a part at a time, cut at the same rows whenever it is read.
 
     Args:
         path: the file.
@@ -70,10 +82,10 @@ def read_file(path: Path, contract: Contract, *, format: str | None = None) -> p
         format: one of `FORMATS`; by default the file's name says.
 
     Returns:
-        The contract's columns, in its order.
+        The contract's columns, in its order; at least one part.
 
     Raises:
-        BatchRejectedError: a row or the schema does not fit.
+        BatchRejectedError: a row of the next part or the schema does not fit.
         InvalidError: the format is unknown, or the file is damaged.
         NotFoundError: there is no such file.
     """

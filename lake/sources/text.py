@@ -7,8 +7,8 @@ expected and what was found. How values are spelled is said in `values` (JSONL) 
     CSV    RFC 4180 with a header that names every column once; an empty cell is null, or empty text
            where the contract has a string that may not be null; columns with parts are refused
 
-Both are UTF-8, gzip or not; blank lines count and hold nothing. Rows count from 1: lines in JSONL,
-records after the header in CSV.
+Both are UTF-8, packed with gzip or zstd or not; blank lines count and hold nothing. Rows count from
+1: lines in JSONL, records after the header in CSV.
 
 >>> import io
 >>> from backstory.lake.contract import Column
@@ -39,7 +39,7 @@ from pyarrow import types as kind
 from backstory.lake.contract import Column, Contract
 from backstory.lake.documents import NotPlainError, near, unique_fields
 from backstory.lake.errors import InvalidError
-from backstory.lake.sources.batches import Row, table_of
+from backstory.lake.sources.batches import Row, parts_of, whole
 from backstory.lake.sources.cells import parse_cells
 from backstory.lake.sources.lines import open_lines
 from backstory.lake.sources.misfits import convert
@@ -52,28 +52,42 @@ _OTHER_DELIMITERS = ";\t|"  # that people call CSV too
 
 
 def read_jsonl(source: Path | BinaryIO, contract: Contract, *, what: str = "input") -> pa.Table:
-    """Read JSON lines.
+    """Read JSON lines as one batch; see `jsonl_parts`."""
+    return whole(jsonl_parts(source, contract, what=what), contract.slice)
+
+
+def read_csv(source: Path | BinaryIO, contract: Contract, *, what: str = "input") -> pa.Table:
+    """Read CSV with a header as one batch; see `jsonl_parts`."""
+    return whole(csv_parts(source, contract, what=what), contract.slice)
+
+
+def jsonl_parts(
+    source: Path | BinaryIO, contract: Contract, *, what: str = "input"
+) -> Iterator[pa.Table]:
+    """Read JSON lines, a part at a time.
 
     Args:
         source: a file, or a stream of bytes.
         contract: what the rows must be.
         what: what the source is, for messages.
 
-    Returns:
-        The contract's columns, in its order.
+    Yields:
+        The contract's columns, in its order; at least one part.
 
     Raises:
-        BatchRejectedError: a row does not fit.
+        BatchRejectedError: a row of the next part does not fit.
         InvalidError: the source cannot be read as a whole; see `open_lines`.
     """
     rejections = Rejections(contract)
     with open_lines(source, what) as lines:
         rows = _objects(lines, contract, rejections)
-        return table_of(rows, object_readers(contract), contract, rejections)
+        yield from parts_of(rows, object_readers(contract), contract, rejections)
 
 
-def read_csv(source: Path | BinaryIO, contract: Contract, *, what: str = "input") -> pa.Table:
-    """Read CSV with a header; see `read_jsonl`."""
+def csv_parts(
+    source: Path | BinaryIO, contract: Contract, *, what: str = "input"
+) -> Iterator[pa.Table]:
+    """Read CSV with a header, a part at a time; see `jsonl_parts`."""
     nested = [column.name for column in contract.columns if column.type.num_fields]
     if nested:
         raise InvalidError(
@@ -87,7 +101,8 @@ def read_csv(source: Path | BinaryIO, contract: Contract, *, what: str = "input"
         _check_header(header, contract, rejections)
         rejections.check()
         readers = [partial(_read_cells, header.index(c.name), c) for c in contract.columns]
-        return table_of(_even(records, len(header), rejections), readers, contract, rejections)
+        even = _even(records, len(header), rejections)
+        yield from parts_of(even, readers, contract, rejections)
 
 
 def _objects(lines: Iterator[bytes], contract: Contract, rejections: Rejections) -> Iterator[Row]:
