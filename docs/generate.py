@@ -63,6 +63,16 @@ BOUNDS = {
         "lake.types.MAX_DECIMAL_DIGITS": "digits of a decimal",
         "lake.sources.rejections.MAX_REJECTIONS": "faults of a batch that are told",
     },
+    "Feedback over HTTP": {
+        "api.feedback_endpoint.MAX_BODY_BYTES": "a body, unpacked",
+        "lineage.posting.MAX_KEY_CHARS": "characters of an idempotency key",
+        "api.feedback_endpoint.MAX_TOLD_REJECTIONS": "faults of a body that are told",
+        "api.committing.MAX_WAITING_REQUESTS": "requests that wait; beyond, 429",
+        "api.committing.MAX_WAITING_BYTES": "bodies of requests that wait; beyond, 429",
+        "api.committing.MAX_GROUP_REQUESTS": "requests of one commit",
+        "api.committing.GROUP_ROWS": "rows that wait for others before a commit",
+        "api.committing.GROUP_SECONDS": "seconds that a request waits for others",
+    },
     "Contracts and settings": {
         "lake.contract.MAX_CONTRACT_BYTES": "a contract",
         "lake.contract.MAX_COLUMNS": "columns of a contract",

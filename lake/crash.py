@@ -33,6 +33,7 @@ CRASHPOINTS = frozenset(
         "restore.built",
         "outbox.sent",
         "link.written",
+        "kafka.stored",
     }
 )
 

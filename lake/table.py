@@ -213,6 +213,7 @@ class SliceTable:
         source: str,
         offset: int,
         at: datetime,
+        after: int | None = None,
         info: Mapping[str, Any] = _NOTHING,
         new_id: Callable[[], str],
     ) -> Receipt:
@@ -223,6 +224,7 @@ class SliceTable:
             source: who sends; one writer at a time, enforced by the log.
             offset: end position of the batch in its source, strictly increasing.
             at: the time of the commit and of its rows' `_ingested_at`.
+            after: where the source must stand now, if that matters; -1 before its first batch.
             info: what else to record with the commit, as JSON values.
             new_id: makes UUIDv7 text, for the data file and the attempt.
 
@@ -230,7 +232,8 @@ class SliceTable:
             The receipt; `DUPLICATE` when the log holds this very batch at this offset.
 
         Raises:
-            OffsetConflict: the offset is not behind the source's last, and not a repetition.
+            OffsetConflict: the offset is not behind the source's last, and not a repetition; or the
+                source stands elsewhere than it must.
             InvalidError: rows, source, offset or time are not of the right kind.
             UnavailableError: disk full, no permission, or too many rivals; send the batch again.
         """
@@ -254,7 +257,7 @@ class SliceTable:
             info=info,
         )
         with self._lock:
-            return self._commit(record, file)
+            return self._commit(record, file, after)
 
     def last_offset(self, source: str) -> int:
         """Where a source stands as of now, by the log; -1 before its first batch."""
@@ -277,13 +280,16 @@ class SliceTable:
             file = write_data_file(stored, self.folder, self.contract, file_id=attempt)
             return digest.result(), file
 
-    def _commit(self, record: AppendRecord, file: DataFile | None) -> Receipt:
+    def _commit(self, record: AppendRecord, file: DataFile | None, after: int | None) -> Receipt:
         """Try to commit until the log holds the source's offset, by us or by somebody else."""
         attempts = 0
         while True:
             last = self._last(record.source)
             if record.offset <= last:
                 return self._outcome(record, file, last)
+            if after not in {None, last}:
+                self._discard(file)
+                raise OffsetConflict(source=record.source, offset=record.offset, last=last)
             attempts += 1
             try:
                 self._try(record, file)

@@ -18,7 +18,7 @@ from backstory.lake.table import SliceTable
 from backstory.lake.verify import log_entry_digest
 from backstory.lineage.graph import EntityKind
 from backstory.lineage.parts import Parts
-from backstory.lineage.store import slices, tables, writes
+from backstory.lineage.store import feedback_requests, slices, tables, writes
 from backstory.lineage.store.unit_of_work import Unit
 from backstory.lineage.times import EPOCH
 
@@ -148,6 +148,7 @@ def _register_commit(unit: Unit, slice_id: int, commit: Commit, table: Table) ->
         actor=commit.info.get("actor"),
         log_digest=log_entry_digest(table.folder, commit.version),
     )
+    feedback_requests.record(unit, slice_id, commit.version, commit.info.get("requests", ()))
     if _flavour(table) == "interactions":
         for file in added_files(table.folder, commit.version, "id"):
             writes.insert(

@@ -12,8 +12,7 @@ from functools import partial
 from glob import glob, has_magic
 from itertools import chain, islice
 from pathlib import Path
-
-import pyarrow as pa
+from typing import Any
 
 from backstory.lake.errors import (
     BackstoryError,
@@ -107,7 +106,7 @@ def ingest_files(
 def _take(
     parts: Parts,
     table: SliceTable,
-    found: Iterator[pa.Table],
+    found: Iterator[Any],
     *,
     source: str,
     file: str,

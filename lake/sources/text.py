@@ -26,7 +26,7 @@ row 1, column label: expected int64, found 7.5
 
 import csv
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -43,8 +43,8 @@ from backstory.lake.sources.batches import Row, parts_of, whole
 from backstory.lake.sources.cells import parse_cells
 from backstory.lake.sources.lines import open_lines
 from backstory.lake.sources.misfits import convert
-from backstory.lake.sources.objects import fits_fields, object_readers
-from backstory.lake.sources.rejections import Rejections, shown_name
+from backstory.lake.sources.objects import fits_fields, object_readers, read_objects
+from backstory.lake.sources.rejections import Rejections, described, shown_name
 from backstory.lake.types import leaf_types
 
 _JSON_SPACE = " \t\n\r"
@@ -59,6 +59,28 @@ def read_jsonl(source: Path | BinaryIO, contract: Contract, *, what: str = "inpu
 def read_csv(source: Path | BinaryIO, contract: Contract, *, what: str = "input") -> pa.Table:
     """Read CSV with a header as one batch; see `jsonl_parts`."""
     return whole(csv_parts(source, contract, what=what), contract.slice)
+
+
+def read_json_array(body: bytes, contract: Contract) -> pa.Table:
+    """Read a JSON array of objects as one batch; the row of an object is its place from 1."""
+    rejections = Rejections(contract)
+    try:
+        found = _decoder(contract)(body.decode("utf-8", "surrogateescape"))
+    except (ValueError, ArithmeticError, RecursionError) as exc:
+        rejections.add("a JSON array of objects", _json_fault(exc))
+    else:
+        if isinstance(found, list):
+            return read_objects(found, contract)
+        rejections.add("a JSON array of objects", described(found))
+    rejections.check()
+    raise AssertionError("unreachable")  # pragma: no cover
+
+
+def read_messages(messages: Iterable[bytes], contract: Contract) -> pa.Table:
+    """Read JSON objects that came one by one; the row of one is its place from 1."""
+    rejections = Rejections(contract)
+    rows = _objects(messages, contract, rejections)
+    return whole(parts_of(rows, object_readers(contract), contract, rejections), contract.slice)
 
 
 def jsonl_parts(
@@ -105,7 +127,7 @@ def csv_parts(
         yield from parts_of(even, readers, contract, rejections)
 
 
-def _objects(lines: Iterator[bytes], contract: Contract, rejections: Rejections) -> Iterator[Row]:
+def _objects(lines: Iterable[bytes], contract: Contract, rejections: Rejections) -> Iterator[Row]:
     decode = _decoder(contract)
     fits = fits_fields(contract, rejections)
     for number, line in enumerate(lines, start=1):

@@ -1,4 +1,4 @@
-"""Superseded edges and reads; loads, processes of runs, retention, links, amendments, the outbox.
+"""Superseded edges and reads; loads, processes, retention, links, amendments, requests, the outbox.
 
 A version may be known from a declaration, whose artifact may lie elsewhere, unhashed.
 """
@@ -48,12 +48,14 @@ def upgrade() -> None:
     _interaction_links()
     _amendments()
     _declarations()
+    _feedback_requests()
     _outbox()
 
 
 def downgrade() -> None:
     for table in (
         "outbox",
+        "feedback_request",
         "declaration",
         "amendment",
         "interaction_link",
@@ -165,6 +167,19 @@ def _declarations() -> None:
         sa.Column("declared_digest", sa.String(64), index=True),
         _recorded(),
         sa.Column("ended_seq", sa.BigInteger()),
+    )
+
+
+def _feedback_requests() -> None:
+    op.create_table(
+        "feedback_request",
+        sa.Column("slice", _KEY, sa.ForeignKey("slice.id"), nullable=False),
+        sa.Column("key", sa.String(64), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("body", sa.String(64), nullable=False),
+        sa.Column("rows", sa.BigInteger(), nullable=False),
+        _recorded(),
+        sa.PrimaryKeyConstraint("slice", "key"),
     )
 
 

@@ -36,7 +36,14 @@ from backstory.lineage.store.tables.serving import (
     interaction_link,
     load,
 )
-from backstory.lineage.store.tables.slices import commit, contract, pin, slice_, snapshot
+from backstory.lineage.store.tables.slices import (
+    commit,
+    contract,
+    feedback_request,
+    pin,
+    slice_,
+    snapshot,
+)
 
 __all__ = [
     "alias",
@@ -52,6 +59,7 @@ __all__ = [
     "deployment_interval",
     "edge",
     "entity",
+    "feedback_request",
     "interaction_file",
     "interaction_link",
     "load",
