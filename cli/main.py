@@ -29,6 +29,8 @@ COMMANDS: dict[str, dict[str, str]] = {
     },
     "Feedback": {
         "ingest": "Append files of feedback to a slice, each exactly once.",
+        "watch": "Ingest the files of a folder as they come, each once, until Ctrl-C.",
+        "consume": "Store the messages of a Kafka topic, each once, until Ctrl-C.",
         "slices": "List the slices.",
         "history": "Show a slice's commits, newest first.",
         "show": "Show a slice at a version or a time, or a run.",
@@ -61,7 +63,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "query": "Answer a GraphQL document.",
     },
     "House": {
-        "serve": "Answer GraphQL on this machine.",
+        "serve": "Answer GraphQL and take feedback on this machine.",
         "flush": "Send the OpenLineage events that wait.",
         "doctor": "Look whether the home is well.",
         "backup": "Take a backup of the home, while it is at work.",

@@ -57,6 +57,8 @@ BOUNDS = {
         "lake.sources.batches.MAX_BATCH_ROWS": "rows of one batch, or of a file with an offset",
         "lake.sources.batches.MAX_BATCH_BYTES": "such rows in memory; what comes through a pipe",
         "lineage.taking_files.MAX_FILES": "files of one `ingest`",
+        "lineage.watching.MAX_WATCHED_FILES": "files in a watched folder",
+        "lineage.watching.LOOK_SECONDS": "seconds between two looks at a folder, unless said",
         "lake.table.MAX_SOURCE_CHARS": "characters of a source's name",
         "lake.table.MAX_OFFSET": "an offset",
         "lake.types.MAX_NESTING": "levels of lists, maps and structs in one value",
@@ -72,6 +74,13 @@ BOUNDS = {
         "api.committing.MAX_GROUP_REQUESTS": "requests of one commit",
         "api.committing.GROUP_ROWS": "rows that wait for others before a commit",
         "api.committing.GROUP_SECONDS": "seconds that a request waits for others",
+    },
+    "Messages of Kafka": {
+        "lake.sources.lines.MAX_LINE_BYTES": "a message",
+        "lineage.consuming.GROUP_MESSAGES": "messages of one commit",
+        "lineage.consuming.GROUP_BYTES": "messages of one commit, and one more",
+        "lineage.consuming.GROUP_SECONDS": "seconds that a message waits for others, unless said",
+        "lineage.consuming.MAX_PROPERTIES_BYTES": "a file of properties",
     },
     "Contracts and settings": {
         "lake.contract.MAX_CONTRACT_BYTES": "a contract",

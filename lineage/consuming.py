@@ -10,11 +10,19 @@ where the slice stands now.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from backstory.lake.crash import crashpoint
-from backstory.lake.errors import BatchRejectedError, OffsetConflict
+from backstory.lake.errors import (
+    BatchRejectedError,
+    InvalidError,
+    LimitExceededError,
+    NotFoundError,
+    OffsetConflict,
+)
 from backstory.lake.gate import pass_gate
+from backstory.lake.location import translate_os_error
 from backstory.lake.sources.kafka import Messages, Topic
 from backstory.lake.sources.text import read_messages
 from backstory.lake.table import Receipt, SliceTable
@@ -25,6 +33,7 @@ from backstory.lineage.parts import Parts
 GROUP_MESSAGES = 50_000
 GROUP_BYTES = 128 << 20
 GROUP_SECONDS = 5.0
+MAX_PROPERTIES_BYTES = 1 << 16
 
 
 class Poison(StrEnum):
@@ -119,6 +128,46 @@ def consume(
                     so_far = so_far.and_one_more(receipt, skipped)
                     told(so_far)
     return so_far
+
+
+def read_properties(path: Path) -> dict[str, str]:
+    """The `name=value` lines of a file, as librdkafka's other programs read them too.
+
+    Raises:
+        NotFoundError: there is no such file.
+        InvalidError: a line is of another kind.
+        LimitExceededError: it is larger than `MAX_PROPERTIES_BYTES`.
+    """
+    found: dict[str, str] = {}
+    for number, line in enumerate(_text_of(path).splitlines(), start=1):
+        name, equals, value = line.strip().partition("=")
+        if not name or name.startswith("#"):
+            continue
+        if not equals:
+            raise InvalidError(
+                f"{path.name}: line {number} is no name=value",
+                hint="one property of librdkafka a line",
+            )
+        found[name.strip()] = value.strip()
+    return found
+
+
+def _text_of(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_PROPERTIES_BYTES + 1)
+        if len(data) > MAX_PROPERTIES_BYTES:
+            raise LimitExceededError(
+                f"{path.name} is larger than {MAX_PROPERTIES_BYTES} bytes",
+                hint="keep properties alone in it",
+            )
+        return data.decode()
+    except FileNotFoundError as exc:
+        raise NotFoundError(f"there is no file {path}", hint="check its path") from exc
+    except UnicodeDecodeError as exc:
+        raise InvalidError(f"{path.name} is not UTF-8 text", hint="write it as such") from exc
+    except OSError as exc:
+        raise translate_os_error(exc, f"reading {path.name}") from exc
 
 
 def source_of(cluster: str, topic: str, partition: int) -> str:

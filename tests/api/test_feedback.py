@@ -7,8 +7,9 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -219,59 +220,69 @@ class Server:
         assert self.process.stdout is not None
         self.url = self.process.stdout.readline().strip()
 
-    def end(self, how: signal.Signals) -> int:
-        self.process.send_signal(how)
+    def end(self, how: signal.Signals | None) -> int:
+        if how is not None:
+            self.process.send_signal(how)
+        code = self.process.wait(120)
         assert self.process.stdout is not None
         self.process.stdout.close()
-        return self.process.wait(60)
+        return code
 
 
-def post_until_answered(url: Callable[[], str], number: int, stop: threading.Event) -> str:
-    """What a good client does: the same request until it is answered."""
-    while not stop.is_set():
+@dataclass
+class Clients:
+    """What good clients do: each sends the same request until it is answered."""
+
+    url: str = ""
+    ended: bool = False
+    moved: threading.Condition = field(default_factory=threading.Condition)
+
+    def look_at(self, url: str, *, ended: bool = False) -> None:
+        """Tell them where the server is now."""
+        with self.moved:
+            self.url, self.ended = url, ended
+            self.moved.notify_all()
+
+    def post(self, number: int) -> str:
+        url = ""
+        while not self.ended:
+            with self.moved:
+                self.moved.wait_for(lambda before=url: self.url != before or self.ended)
+                url = self.url
+            if url and self._is_taken(url, number):
+                return f"e{number}"
+        return ""
+
+    def _is_taken(self, url: str, number: int) -> bool:
+        headers = {"idempotency-key": f"key-{number}"}
+        body = rows(f"e{number}")
         try:
             answer = httpx.post(
-                f"{url()}{PATH}",
-                json=rows(f"e{number}"),
-                headers={"idempotency-key": f"key-{number}"},
-                trust_env=False,
-                timeout=30,
+                f"{url}{PATH}", json=body, headers=headers, trust_env=False, timeout=60
             )
         except httpx.HTTPError:
-            continue
-        if answer.status_code == 200:
-            return f"e{number}"
-    return ""
+            return False
+        return answer.status_code == 200
 
 
 def test_kill_nine_under_load_loses_and_doubles_nothing(tmp_path: Path) -> None:
     """Killed before and after the Delta commit, and before and after it is registered."""
     with backstory.init(tmp_path / "home") as made:
         made.create_slice(CONTRACT)
-    stop, here = threading.Event(), ["http://127.0.0.1:9"]
-    with ThreadPoolExecutor(8) as posts:
-        answers = [
-            posts.submit(post_until_answered, lambda: here[0], number, stop) for number in range(60)
-        ]
+    clients = Clients()
+    with ThreadPoolExecutor(6) as posts:
+        answers = [posts.submit(clients.post, number) for number in range(30)]
         try:
-            for crash_at in (
-                "commit.before",
-                "commit.after",
-                "unit.before_commit",
-                "unit.after_commit",
-                "file.renamed",
-            ):
+            for crash_at in ("commit.before", "commit.after", "unit.after_commit", "file.renamed"):
                 server = Server(tmp_path / "home", crash_at)
-                here[0] = server.url
-                assert server.process.wait(60) == -signal.SIGKILL
-                assert server.process.stdout is not None
-                server.process.stdout.close()
+                clients.look_at(server.url)
+                assert server.end(None) == -signal.SIGKILL
             server = Server(tmp_path / "home", None)
-            here[0] = server.url
+            clients.look_at(server.url)
             acknowledged = sorted(answer.result(120) for answer in answers)
             assert server.end(signal.SIGTERM) == 0
         finally:
-            stop.set()
+            clients.look_at("", ended=True)
     with backstory.open(tmp_path / "home") as home:
-        assert ids(home) == acknowledged == sorted(f"e{n}" for n in range(60))
+        assert ids(home) == acknowledged == sorted(f"e{n}" for n in range(30))
         assert home.verify().findings == ()

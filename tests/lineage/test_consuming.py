@@ -192,7 +192,7 @@ def test_what_is_gone_from_a_topic_is_told(home: Home, broker: str, topic: str) 
         )
     assert table.version == 4
     with pytest.raises(backstory.ConflictError, match="what follows position 1000 is not in"):
-        read(home, broker, topic, seconds=0.1)
+        read(home, broker, topic)
 
 
 def test_no_broker_is_told(home: Home) -> None:
