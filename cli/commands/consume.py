@@ -1,6 +1,7 @@
 """`backstory consume`: store the messages of a Kafka topic as they come."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +11,9 @@ from backstory.cli.figures import NUMBER, REF, TEXT
 from backstory.cli.parameters import FILE, REF_TEXT
 from backstory.cli.session import Session
 from backstory.cli.views import Facts
+
+if TYPE_CHECKING:
+    from backstory.lineage.consuming import Consumed
 
 DEFAULT_SECONDS = 5.0
 
@@ -73,7 +77,6 @@ def command(
     and leaves nothing out; what the group has committed is only told to monitors. A message that
     does not fit ends the command with its place, or is skipped with --skip-bad.
     """
-    from backstory.cli.documents import document
     from backstory.lineage.consuming import Consumed, Poison, consume, read_properties
     from backstory.lineage.ingest import ensure_slice
 
@@ -102,17 +105,18 @@ def command(
                 seconds=seconds,
                 told=told,
             )
+    _tell(session, slice_name, done)
+
+
+def _tell(session: Session, slice_name: str, done: "Consumed") -> None:
+    from backstory.cli.documents import document
+
     newest = f"{slice_name}@{done.version}" if done.version is not None else None
-    session.output.result(
-        document(done),
-        Facts(
-            heading="",
-            lines=[
-                ("topic", done.topic, TEXT),
-                ("rows", done.rows, NUMBER),
-                ("skipped", done.skipped, NUMBER),
-                ("commits", done.commits, NUMBER),
-                ("version", newest, REF),
-            ],
-        ),
-    )
+    lines = [
+        ("topic", done.topic, TEXT),
+        ("rows", done.rows, NUMBER),
+        ("skipped", done.skipped, NUMBER),
+        ("commits", done.commits, NUMBER),
+        ("version", newest, REF),
+    ]
+    session.output.result(document(done), Facts(heading="", lines=lines))

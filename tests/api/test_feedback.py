@@ -154,16 +154,14 @@ def test_small_requests_share_commits(
 ) -> None:
     """While the first commit is held up, all others come to wait together."""
     waiting = threading.Semaphore(0)
-    take, held = committing.take_requests, threading.Event()
+    held = threading.Event()
 
     def hold(*args: Any) -> Any:
         held.wait(30)
-        return take(*args)
-
-    read = feedback_endpoint.read_request
+        return posting.take_requests(*args)
 
     def count(*args: Any) -> Any:
-        found = read(*args)
+        found = posting.read_request(*args)
         waiting.release()
         return found
 
@@ -247,7 +245,8 @@ class Clients:
         url = ""
         while not self.ended:
             with self.moved:
-                self.moved.wait_for(lambda before=url: self.url != before or self.ended)
+                while self.url == url and not self.ended:
+                    self.moved.wait()
                 url = self.url
             if url and self._is_taken(url, number):
                 return f"e{number}"
