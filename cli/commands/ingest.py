@@ -30,8 +30,7 @@ _COLUMNS = (
 @verb(
     "ingest",
     examples=(
-        "backstory ingest thumbs/en monday.jsonl tuesday.csv.gz",
-        "backstory ingest thumbs/en 'days/**/*.jsonl.zst'",
+        "backstory ingest thumbs/en monday.jsonl tuesday.csv.gz 'days/**/*.jsonl.zst'",
         "zcat events.gz | backstory ingest thumbs/en - --format jsonl --source app --offset 42",
     ),
     interrupted="repeat the command: what was committed is kept whole, and is not stored twice",
