@@ -127,11 +127,12 @@ def take_requests(
         if not new:
             break
         try:
-            _commit(parts, table, new, max(last, 0) + 1)
+            receipt = _commit(parts, table, new, max(last, 0) + 1)
         except OffsetConflict:  # another server was faster; perhaps with these very requests
             if attempt + 1 == MAX_RIVALS:
                 raise
-        else:
+            continue
+        if receipt.outcome is Outcome.ACCEPTED:  # else it was faster with these very rows
             landed = _known(parts, slice_name, new)
             fresh = {request.key for request in new}
             return _answers(slice_name, requests, {**known, **landed}, fresh)
@@ -163,9 +164,11 @@ def _first_of_each_key(
     return list(first.values())
 
 
-def _commit(parts: Parts, table: SliceTable, new: Sequence[FeedbackRequest], sequence: int) -> None:
+def _commit(
+    parts: Parts, table: SliceTable, new: Sequence[FeedbackRequest], sequence: int
+) -> Receipt:
     keys = [{"key": r.key, "body": r.body, "rows": r.rows.num_rows} for r in new]
-    table.append(
+    return table.append(
         whole((request.rows for request in new), table.name),
         source=HTTP_SOURCE,
         offset=sequence,

@@ -83,6 +83,25 @@ def test_another_server_is_met(home: Home, monkeypatch: pytest.MonkeyPatch) -> N
     assert home.slice("thumbs/en").at().rows == 12
 
 
+def test_the_same_rows_under_another_key_elsewhere_are_others(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.create_slice(CONTRACT)
+    known = posting._known
+    with backstory.open(home.settings.home) as other:
+
+        def raced(*args: Any) -> Any:
+            found = known(*args)
+            monkeypatch.setattr(posting, "_known", known)
+            take_requests(other, "thumbs/en", [request(other, thumbs(1), "theirs")])
+            return found
+
+        monkeypatch.setattr(posting, "_known", raced)
+        [mine] = take(home, request(home, thumbs(1), "mine"))
+    assert receipt(mine).version == 2
+    assert home.slice("thumbs/en").at().rows == 8
+
+
 def test_keys_stay_secret_and_bounded(home: Home) -> None:
     home.create_slice(CONTRACT)
     take(home, request(home, thumbs(1), "mary-plainly"))
