@@ -24,14 +24,13 @@ from backstory.lake.sources.batches import whole
 from backstory.lake.sources.text import read_json_array, read_jsonl
 from backstory.lake.table import Outcome, Receipt, SliceTable
 from backstory.lineage.catch_up import register_commits
-from backstory.lineage.ingest import own_table
+from backstory.lineage.ingest import MAX_OFFSET_ATTEMPTS, own_table
 from backstory.lineage.parts import Parts
 from backstory.lineage.store import feedback_requests, slices
 from backstory.lineage.store.feedback_requests import RequestRecord
 
 HTTP_SOURCE = "http"
 MAX_KEY_CHARS = 255
-MAX_RIVALS = 50
 _KEYLESS = "rows"  # what the keys of requests without one begin with, which no client can say
 
 
@@ -120,7 +119,7 @@ def take_requests(
             the requests are sent again.
     """
     table = own_table(parts, slice_name)
-    for attempt in range(MAX_RIVALS):
+    for attempt in range(MAX_OFFSET_ATTEMPTS):
         last = table.last_offset(HTTP_SOURCE)
         known = _known(parts, slice_name, requests)
         new = _first_of_each_key(requests, known)
@@ -129,7 +128,7 @@ def take_requests(
         try:
             receipt = _commit(parts, table, new, max(last, 0) + 1)
         except OffsetConflict:  # another server was faster; perhaps with these very requests
-            if attempt + 1 == MAX_RIVALS:
+            if attempt + 1 == MAX_OFFSET_ATTEMPTS:
                 raise
             continue
         if receipt.outcome is Outcome.ACCEPTED:  # else it was faster with these very rows
