@@ -1,4 +1,4 @@
-"""The application: a home behind GraphQL, served on this machine, or asked in process.
+"""The application: a home behind GraphQL and feedback, on this machine, or asked in process.
 
     execute(home, "{ models { name } }")["data"]
     serve(home, "127.0.0.1", 8400)
@@ -26,6 +26,8 @@ from starlette.routing import Route
 
 from backstory.api.bounds import Bounds
 from backstory.api.errors import error_body
+from backstory.api.feedback_endpoint import PATH as FEEDBACK_PATH
+from backstory.api.feedback_endpoint import FeedbackEndpoint
 from backstory.api.graphql_endpoint import GraphQLEndpoint
 from backstory.api.loopback import LoopbackMiddleware, check_loopback
 from backstory.api.service import GraphQLService, Request
@@ -47,19 +49,23 @@ def create_app(home: Home, bounds: Bounds | None = None) -> Starlette:
     """
     bounds = bounds or Bounds()
     service = GraphQLService(home, bounds)
+    feedback = FeedbackEndpoint(home)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        feedback.start()
         yield
         service.close()
+        await asyncio.to_thread(feedback.close)
 
     return Starlette(
         routes=[
             Route("/graphql", GraphQLEndpoint(service, bounds)),
+            Route(FEEDBACK_PATH, feedback.post, methods=["POST"]),
             Route("/healthz", _healthy),
         ],
         middleware=[Middleware(LoopbackMiddleware)],
-        exception_handlers={404: _not_found, Exception: _failed},
+        exception_handlers={404: _not_found, 405: _not_allowed, Exception: _failed},
         lifespan=lifespan,
     )
 
@@ -186,8 +192,16 @@ async def _healthy(_request: HttpRequest) -> Response:
 
 
 async def _not_found(_request: HttpRequest, _error: Exception) -> Response:
-    message = "there is nothing here; GraphQL is at /graphql"
+    message = (
+        "there is nothing here; GraphQL is at /graphql, feedback goes to /api/v1/feedback/SLICE"
+    )
     return _json({"errors": [error_body(message, "NOT_FOUND")]}, 404)
+
+
+async def _not_allowed(_request: HttpRequest, error: Exception) -> Response:
+    response = _json({"errors": [error_body("feedback is sent by POST", "BAD_REQUEST")]}, 405)
+    response.headers.update(getattr(error, "headers", None) or {})
+    return response
 
 
 async def _failed(_request: HttpRequest, _error: Exception) -> Response:

@@ -30,6 +30,8 @@ COMMANDS: dict[str, dict[str, str]] = {
     "Feedback": {
         "ingest": "Append files of feedback to a slice, each exactly once.",
         "quarantine": "List the batches with rows that did not fit, with reasons.",
+        "watch": "Ingest the files of a folder as they come, each once, until Ctrl-C.",
+        "consume": "Store the messages of a Kafka topic, each once, until Ctrl-C.",
         "slices": "List the slices.",
         "contract": "Show the contract of a slice, as YAML.",
         "history": "Show a slice's commits, newest first.",
@@ -67,7 +69,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "query": "Answer a GraphQL document.",
     },
     "House": {
-        "serve": "Answer GraphQL on this machine.",
+        "serve": "Answer GraphQL and take feedback on this machine.",
         "flush": "Send the OpenLineage events that wait.",
         "doctor": "Look whether the home is well.",
         "maintain": "Compact tables, and remove what nobody needs any more.",

@@ -15,10 +15,11 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, TextIO, assert_never
+from typing import TYPE_CHECKING, Any, Protocol, TextIO, assert_never
 
 import click
 
@@ -38,7 +39,12 @@ _BLANK_ENDS = re.compile(r" +((?:\x1b\[[\d;]*m| )*)$", re.MULTILINE)
 DEFAULT_PAGER = "less -FRX"
 PIPED_WIDTH = 120  # of a drawing that somebody forced into a pipe with --color always
 
-Step = Callable[[str], None]
+
+class Step(Protocol):
+    """Says how far a work is."""
+
+    def __call__(self, what: str, rows: int | None = None) -> None:
+        """The next step begins; or, with rows, so many more of them are done."""
 
 
 class Look(StrEnum):
@@ -92,7 +98,7 @@ class Output:
     def working(self, doing: str, total: int | None = None) -> Iterator[Step]:
         """Show that something goes on; call what is yielded with the name of each next step."""
         if self.quiet:
-            yield lambda _: None
+            yield lambda what, rows=None: None  # noqa: ARG005 - nothing is shown
         elif sys.stderr.isatty():
             with self._bar(doing, total) as step:
                 yield step
@@ -140,17 +146,18 @@ class Output:
             progress.SpinnerColumn(),
             progress.TextColumn("{task.description}", markup=False),
             *bar,
+            progress.TextColumn("{task.fields[speed]}", markup=False),
             progress.TimeElapsedColumn(),
         )
         console = _console(sys.stderr, color=self.color)
         shown = progress.Progress(*columns, console=console, transient=True)
-        task = shown.add_task(doing, total=total)
-        taken = 0
+        task = shown.add_task(doing, total=total, speed="")
+        here = _Place(name=doing)
 
-        def step(what: str) -> None:
-            nonlocal taken
-            shown.update(task, completed=taken, description=f"{doing} {one_line(what)}")
-            taken += 1
+        def step(what: str, rows: int | None = None) -> None:
+            here.go_on(f"{doing} {one_line(what)}", rows)
+            taken = here.number - 1
+            shown.update(task, completed=taken, description=here.name, speed=here.speed)
 
         with _later(SECONDS_BEFORE_BAR, shown):
             yield step
@@ -200,6 +207,22 @@ class _Place:
 
     name: str
     number: int = 0
+    rows: int = 0
+    began: float = field(default_factory=time.monotonic)
+
+    def go_on(self, name: str, rows: int | None) -> None:
+        """Begin the next step, or do so many more rows of this one."""
+        self.name = name
+        self.number += rows is None
+        self.rows += rows or 0
+
+    @property
+    def speed(self) -> str:
+        """The rows so far and how many in a second; nothing where none are counted."""
+        if not self.rows:
+            return ""
+        seconds = max(time.monotonic() - self.began, 0.001)
+        return f"{self.rows:,} rows, {self.rows / seconds:,.0f}/s"
 
 
 @contextlib.contextmanager
@@ -208,14 +231,15 @@ def _lines(doing: str, total: int | None) -> Iterator[Step]:
     here = _Place(name=doing)
     ended = threading.Event()
 
-    def step(what: str) -> None:
-        here.name, here.number = f"{doing} {what}", here.number + 1
+    def step(what: str, rows: int | None = None) -> None:
+        here.go_on(f"{doing} {what}", rows)
 
     def tell() -> None:
         passed = 0
         while not ended.wait(SECONDS_BETWEEN_LINES):
             passed += SECONDS_BETWEEN_LINES
             place = f", {here.number} of {total}" if total else ""
+            place += f", {here.speed}" if here.rows else ""
             click.echo(f"{one_line(here.name)}{place} ({passed} s)", err=True)
 
     teller = threading.Thread(target=tell, daemon=True)

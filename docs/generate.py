@@ -48,8 +48,17 @@ ENVIRONMENT = {
 BOUNDS = {
     "Files of feedback": {
         "lake.sources.lines.MAX_LINE_BYTES": "one line of JSONL or CSV",
-        "lake.sources.lines.MAX_INFLATED_BYTES": "one file, gzip undone; its rows in memory",
-        "lake.sources.batches.MAX_BATCH_ROWS": "rows of one batch or file",
+        "lake.sources.lines.MAX_INFLATED_BYTES": "one file, gzip or zstd undone",
+        "lake.sources.lines.MAX_INFLATION": (
+            "times its size that a file unpacks to, beyond its first 64 MiB"
+        ),
+        "lake.sources.batches.PART_ROWS": "rows of a part; a larger file is stored in parts",
+        "lake.sources.batches.PART_BYTES": "a part; a larger file is stored in parts",
+        "lake.sources.batches.MAX_BATCH_ROWS": "rows of one batch, or of a file with an offset",
+        "lake.sources.batches.MAX_BATCH_BYTES": "such rows in memory; what comes through a pipe",
+        "lineage.taking_files.MAX_FILES": "files of one `ingest`",
+        "lineage.watching.MAX_WATCHED_FILES": "files in a watched folder",
+        "lineage.watching.LOOK_SECONDS": "seconds between two looks at a folder, unless said",
         "lake.attempt.MAX_SOURCE_CHARS": "characters of a source's name",
         "lake.attempt.MAX_OFFSET": "an offset",
         "lake.types.MAX_NESTING": "levels of lists, maps and structs in one value",
@@ -61,6 +70,23 @@ BOUNDS = {
         "lake.quarantine.MAX_QUARANTINE_BYTES": "the file of a quarantine, or one to replay",
         "lake.batch.MAX_REASONS": "reasons of a batch that are counted by name",
         "lake.recent_events.MAX_WINDOW_FILES": "newest data files whose event ids are compared",
+    },
+    "Feedback over HTTP": {
+        "api.feedback_endpoint.MAX_BODY_BYTES": "a body, unpacked",
+        "lineage.posting.MAX_KEY_CHARS": "characters of an idempotency key",
+        "api.feedback_endpoint.MAX_TOLD_REJECTIONS": "faults of a body that are told",
+        "api.committing.MAX_WAITING_REQUESTS": "requests that wait; beyond, 429",
+        "api.committing.MAX_WAITING_BYTES": "bodies of requests that wait; beyond, 429",
+        "api.committing.MAX_GROUP_REQUESTS": "requests of one commit",
+        "api.committing.GROUP_ROWS": "rows that wait for others before a commit",
+        "api.committing.GROUP_SECONDS": "seconds that a request waits for others",
+    },
+    "Messages of Kafka": {
+        "lake.sources.lines.MAX_LINE_BYTES": "a message",
+        "lineage.consuming.GROUP_MESSAGES": "messages of one commit",
+        "lineage.consuming.GROUP_BYTES": "messages of one commit, and one more",
+        "lineage.consuming.GROUP_SECONDS": "seconds that a message waits for others, unless said",
+        "lineage.consuming.MAX_PROPERTIES_BYTES": "a file of properties",
     },
     "Contracts and settings": {
         "lake.contract.MAX_CONTRACT_BYTES": "a contract",

@@ -49,6 +49,7 @@ CRASHPOINTS = frozenset(
         "collect.deleted",
         "trim.archived",
         "trim.cut",
+        "kafka.stored",
     }
 )
 

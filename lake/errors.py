@@ -42,6 +42,12 @@ class BackstoryError(Exception):
             self.message = f"{where}: {self.message}"
             self.args = (self.message,)
 
+    def came_after(self, rows: int) -> None:
+        """Say how many rows of the input were stored before, in parts of their own."""
+        stored = f"its first {rows:,} rows are stored"
+        self.message = self.message.replace("nothing was written", stored)
+        self.args = (self.message,)
+
 
 class InvalidError(BackstoryError):
     """Input that cannot be taken."""

@@ -80,6 +80,7 @@ def judge(
     *,
     at: datetime,
     hidden: Collection[str] = (),
+    most: float | None = None,
 ) -> Batch:
     """Ask of typed rows what their contract expects, and hide their subjects.
 
@@ -95,6 +96,7 @@ def judge(
         key: hides the subjects.
         rejections: the faults so far.
         at: when the rows come in.
+        most: the share of rows that may be laid aside; the contract's where nothing is said.
         hidden: pseudonyms that are none to be hidden: those of rows that were in quarantine.
 
     Raises:
@@ -107,7 +109,8 @@ def judge(
     among = [one for one in expected if one not in soft and one.check is Check.UNIQUE]
     good = _ask(typed, single, contract, rejections, at)
     good = _ask(good, among, contract, rejections, at)
-    rejections.check_share(len(typed) + len(untyped), contract.max_rejected_share)
+    share = contract.max_rejected_share if most is None else most
+    rejections.check_share(len(typed) + len(untyped), share)
     rows = _hide_subjects(good, contract, key, hidden)
     given = rows if good is typed else _hide_subjects(typed, contract, key, hidden)
     return Batch(

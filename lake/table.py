@@ -184,6 +184,7 @@ class SliceTable:
         source: str,
         offset: int,
         at: datetime,
+        after: int | None = None,
         info: Mapping[str, Any] = _NOTHING,
         new_id: Callable[[], str],
         replayed: Mapping[str, str] | None = None,
@@ -198,6 +199,7 @@ class SliceTable:
             source: who sends; one writer at a time, enforced by the log.
             offset: end position of the batch in its source, strictly increasing.
             at: the time of the commit and of its rows' `_ingested_at`.
+            after: where the source must stand now, if that matters; -1 before its first batch.
             info: what else to record with the commit, as JSON values.
             new_id: makes UUIDv7 text, for the data file and the attempt.
             replayed: the quarantined rows that these are; see `attempt`.
@@ -206,7 +208,8 @@ class SliceTable:
             The receipt; `DUPLICATE` when the log holds this very batch at this offset.
 
         Raises:
-            OffsetConflict: the offset is not behind the source's last, and not a repetition.
+            OffsetConflict: the offset is not behind the source's last, and not a repetition; or the
+                source stands elsewhere than it must.
             InvalidError: rows, source, offset or time are not of the right kind.
             UnavailableError: disk full, no permission, or too many rivals; send the batch again.
         """
@@ -236,7 +239,12 @@ class SliceTable:
         else:
             self._write(attempt)
         with self._lock:
-            return self._commit(attempt)
+            return self._commit(attempt, after)
+
+    def last_offset(self, source: str) -> int:
+        """Where a source stands as of now, by the log; -1 before its first batch."""
+        with self._lock:
+            return self._last(source)
 
     def refresh(self) -> Contract:
         """The newest contract, whoever wrote it; one look at the folder where it is known.
@@ -327,13 +335,16 @@ class SliceTable:
             version=attempt.looked_at,
         )
 
-    def _commit(self, attempt: Attempt) -> Receipt:
+    def _commit(self, attempt: Attempt, after: int | None) -> Receipt:
         """Try to commit until the log holds the source's offset, by us or by somebody else."""
         attempts = 0
         while True:
             last = self._last(attempt.source)
             if attempt.offset <= last:
                 return self._outcome(attempt, last)
+            if after not in {None, last}:
+                self._discard(attempt)
+                raise OffsetConflict(source=attempt.source, offset=attempt.offset, last=last)
             attempts += 1
             self._look_again(attempt)
             try:

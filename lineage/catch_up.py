@@ -23,7 +23,14 @@ from backstory.lineage.data_files import record_files
 from backstory.lineage.graph import EntityKind
 from backstory.lineage.matching import match_commits
 from backstory.lineage.parts import Parts
-from backstory.lineage.store import contracts, quarantines, slices, tables, writes
+from backstory.lineage.store import (
+    contracts,
+    feedback_requests,
+    quarantines,
+    slices,
+    tables,
+    writes,
+)
 from backstory.lineage.store.unit_of_work import Unit
 from backstory.lineage.times import EPOCH
 
@@ -187,6 +194,7 @@ def _register_commit(unit: Unit, slice_id: int, commit: Commit, table: Table) ->
         quarantines.register(unit, slice_id, commit)
     if isinstance(table, SliceTable):
         record_files(unit, slice_id, table, commit.version)
+    feedback_requests.record(unit, slice_id, commit.version, commit.info.get("requests", ()))
     if _flavour(table) == "interactions":
         for file in added_files(table.folder, commit.version, "id"):
             writes.insert(

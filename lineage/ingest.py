@@ -5,14 +5,13 @@ them; for the others Backstory counts rows: the same rows from the same source a
 by their digest and stored once, and no rows at all are nothing to commit.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from backstory.lake.batch import Batch
 from backstory.lake.contract import Contract
 from backstory.lake.errors import (
-    BackstoryError,
     ConflictError,
     InvalidError,
     NotFoundError,
@@ -22,7 +21,7 @@ from backstory.lake.gate import judge, type_rows
 from backstory.lake.linked import LinkedTable
 from backstory.lake.location import check_name
 from backstory.lake.receipt import Outcome, Receipt
-from backstory.lake.sources.files import read_file
+from backstory.lake.sources.batches import TypedPart
 from backstory.lake.sources.rejections import Rejections
 from backstory.lake.table import SliceTable
 from backstory.lineage.catch_up import register_commits
@@ -114,47 +113,8 @@ def append(
     table = own_table(parts, slice_name)
     rejections = Rejections(table.contract, strict=strict)
     typed = type_rows(rows, table.contract, rejections)
-    batch = judge(typed, table.contract, parts.key, rejections, at=parts.clock())
-    return _store(parts, table, batch, source=source, offset=offset, info=info or {})
-
-
-def ingest_files(
-    parts: Parts,
-    slice_name: str,
-    paths: Sequence[Path],
-    *,
-    source: str | None = None,
-    offset: int | None = None,
-    file_format: str | None = None,
-    strict: bool = False,
-) -> Iterator[tuple[Path, Receipt]]:
-    """Append files to a slice one by one, each exactly once.
-
-    Args:
-        paths: JSONL, CSV (gzip or not), Parquet or Arrow files.
-        source: who sent them; `file:` and the first part of the file's name where not given.
-        offset: end position of the one file in its source.
-        file_format: what the files are, where their names do not tell.
-        strict: whether one row that does not fit refuses its whole file.
-
-    Yields:
-        The file with its receipt, as soon as it is stored.
-    """
-    if offset is not None and len(paths) != 1:
-        raise InvalidError("an offset belongs to one file", hint="ingest the files one by one")
-    table = own_table(parts, slice_name)
-    for path in paths:
-        sender = source or f"file:{path.name.split('.')[0]}"
-        info = {"file": path.name}
-        try:
-            rejections = Rejections(table.contract, strict=strict)
-            typed = read_file(path, table.contract, format=file_format, rejections=rejections)
-            batch = judge(typed, table.contract, parts.key, rejections, at=parts.clock())
-            receipt = _store(parts, table, batch, source=sender, offset=offset, info=info)
-        except BackstoryError as exc:
-            exc.name(path.name)
-            raise
-        yield path, receipt
+    part = TypedPart(rows=typed, rejections=rejections)
+    return store(parts, table, part, source=source, offset=offset, info=info or {})
 
 
 def own_table(parts: Parts, name: str) -> SliceTable:
@@ -197,15 +157,24 @@ def _check_free(parts: Parts, name: str, *, but: str = "") -> None:
         )
 
 
-def _store(
+def store(
     parts: Parts,
     table: SliceTable,
-    batch: Batch,
+    part: TypedPart,
     *,
     source: str,
     offset: int | None,
     info: Mapping[str, Any],
 ) -> Receipt:
+    """Ask of typed rows what their contract expects, and append them, exactly once.
+
+    Args:
+        part: the rows, and the faults of those that have no types.
+        source: who sends them.
+        offset: end position in the source; counted in rows where none is given.
+        info: further JSON values to keep with the commit.
+    """
+    batch = judge(part.rows, table.contract, parts.key, part.rejections, at=parts.clock())
     if offset is None and not batch.given:
         return _nothing(parts, table, source)
     receipt = _append(parts, table, batch, source=source, offset=offset, info=info)

@@ -32,7 +32,7 @@ _COLUMNS = (
 @verb(
     "ingest",
     examples=(
-        "backstory ingest thumbs/en monday.jsonl tuesday.csv.gz",
+        "backstory ingest thumbs/en monday.jsonl tuesday.csv.gz 'days/**/*.jsonl.zst'",
         "zcat events.gz | backstory ingest thumbs/en - --format jsonl --source app --offset 42",
     ),
     interrupted="repeat the command: what was committed is kept whole, and is not stored twice",
@@ -72,14 +72,17 @@ def command(
 ) -> None:
     """Append files of feedback to a slice, each exactly once.
 
-    Text (JSONL, CSV, gzip or not) is read by the slice's contract; Parquet and Arrow must match it.
-    Rows that do not fit go to the quarantine of the slice; a file of which too many do not fit is
-    refused, and with --strict one that has any. An event whose id came lately is not stored again.
-    A file that was stored before is recognised. `-` reads standard input.
+    Text (JSONL, CSV, packed with gzip or zstd or not) is read by the slice's contract; Parquet and
+    Arrow must match it. Rows that do not fit go to the quarantine of the slice; a file of which too
+    many do not fit is refused, and with --strict one that has any; of a file above half a million
+    rows, which is stored in parts, that part is and what follows. An event whose id came lately is
+    not stored again. A file that was stored before is recognised, also in part. A pattern in quotes
+    names the files that match. `-` reads standard input.
     """
-    from backstory.lineage.ingest import ensure_slice, ingest_files
+    from backstory.lineage.ingest import ensure_slice
+    from backstory.lineage.taking_files import ingest_files, named_files
 
-    paths = [STDIN if str(path) == "-" else path for path in files]
+    paths = named_files([STDIN if str(path) == "-" else path for path in files])
     if STDIN in paths and file_format is None:
         raise InvalidError(
             "standard input has no name that says what it is",
@@ -89,17 +92,18 @@ def command(
     with session.home() as home:
         if contract is not None:
             ensure_slice(home, slice_name, contract)
-        stored = ingest_files(
-            home,
-            slice_name,
-            paths,
-            source=source,
-            offset=offset,
-            file_format=file_format,
-            strict=strict,
-        )
         try:
             with session.output.working(f"ingesting into {slice_name}", len(paths)) as step:
+                stored = ingest_files(
+                    home,
+                    slice_name,
+                    paths,
+                    source=source,
+                    offset=offset,
+                    file_format=file_format,
+                    strict=strict,
+                    told=lambda path, rows: step(path.name, rows),
+                )
                 for path in paths:
                     step(path.name)
                     done.append(next(stored))

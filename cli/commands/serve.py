@@ -1,4 +1,4 @@
-"""`backstory serve`: answer GraphQL on this machine."""
+"""`backstory serve`: answer GraphQL and take feedback on this machine."""
 
 import click
 
@@ -27,17 +27,23 @@ DEFAULT_PORT = 8400
     help="An address that this machine alone can reach.",
 )
 def command(session: Session, port: int, host: str) -> None:
-    """Answer GraphQL on this machine.
+    """Answer GraphQL and take feedback on this machine.
 
-    At /graphql, until Ctrl-C. It listens on loopback only: nobody else can reach it, and rows and
-    bodies of interactions stay out of its answers.
+    GraphQL is at /graphql, and rows are posted to /api/v1/feedback/SLICE, until Ctrl-C. It listens
+    on loopback only: nobody else can reach it, and rows and bodies of interactions stay out of its
+    answers.
     """
     from backstory.api.app import serve
 
     def started(url: str) -> None:
         address = f"{url}/graphql"
+        feedback = f"{url}/api/v1/feedback/"
         session.output.result(
-            {"url": address}, Facts(heading="", lines=[("GraphQL", address, TEXT)])
+            {"url": address, "feedback": feedback},
+            Facts(
+                heading="",
+                lines=[("GraphQL", address, TEXT), ("feedback", f"{feedback}SLICE", TEXT)],
+            ),
         )
         session.output.note("stop it with Ctrl-C")
 

@@ -9,6 +9,7 @@ from backstory.lake.leases import Lease
 from backstory.lake.manifest import ManifestFile
 from backstory.lake.receipt import Receipt
 from backstory.lineage.comparing import SnapshotDiff
+from backstory.lineage.consuming import Consumed
 from backstory.lineage.graph import run_key
 from backstory.lineage.inspecting import CommitUse, Shown, SliceSummary
 from backstory.lineage.matching import Matches
@@ -33,6 +34,11 @@ def _(thing: SliceSummary) -> Document:
         "tableId": record.table_id,
         "uri": record.uri,
     }
+
+
+@document.register
+def _(thing: Consumed) -> Document:
+    return asdict(thing)
 
 
 @document.register

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from backstory.lake.contract import Column, Contract
 from backstory.lake.documents import near
-from backstory.lake.sources.batches import ColumnReader, Row, table_of
+from backstory.lake.sources.batches import ColumnReader, Row, parts_of, whole
 from backstory.lake.sources.rejections import LaidAside, Rejections, described, shown_name
 from backstory.lake.sources.values import column_of
 
@@ -41,7 +41,7 @@ def read_objects(
     """
     rejections = rejections or Rejections(contract)
     rows = _rows(objects, fits_fields(contract, rejections), rejections)
-    return table_of(rows, object_readers(contract), contract, rejections)
+    return whole(parts_of(rows, object_readers(contract), contract, rejections), contract.slice)
 
 
 def _rows(

@@ -15,7 +15,9 @@ they hold, so that the good ones can go on.
 
 import re
 from array import array
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence, Sized
+from copy import copy
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -58,18 +60,27 @@ class Rejections:
         strict: whether one fault refuses the whole batch.
         faults: of rows that are laid aside, by their number; in a lenient collection only.
         aside: what those rows hold.
-        numbers: of the rows that passed so far, where a reader counted them.
     """
 
     def __init__(self, contract: Contract, *, strict: bool = True) -> None:
         self.strict = strict
-        self.faults: dict[int, list[Rejection]] = {}
-        self.aside: dict[int, LaidAside] = {}
-        self.numbers: array[int] | None = None
         self._slice = contract.slice
         self._personal = contract.personal_columns
+        self._begin()
+
+    def _begin(self) -> None:
+        self.faults: dict[int, list[Rejection]] = {}
+        self.aside: dict[int, LaidAside] = {}
         self._found: list[Rejection] = []
         self._aside_bytes = 0
+        self._passed: list[Sequence[int]] = []  # the numbers of rows that passed, run after run
+        self._ends: list[int] = []  # at which place each run ends
+
+    def split(self) -> "Rejections":
+        """What was noted since the last split, as a collection of its own; this one begins anew."""
+        part = copy(self)
+        self._begin()
+        return part
 
     @property
     def full(self) -> bool:
@@ -124,18 +135,19 @@ class Rejections:
 
     def passed(self, numbers: Sequence[int]) -> None:
         """Count rows that passed, for a later look at them to name them."""
-        if not self.strict:
-            self.numbers = self.numbers or array("q")
-            self.numbers.extend(numbers)
+        if len(numbers):
+            self._passed.append(numbers)
+            self._ends.append(len(numbers) + (self._ends[-1] if self._ends else 0))
 
     def keep(self, places: Sequence[int]) -> None:
         """Go on with some of the rows that passed."""
-        if not self.strict:
-            self.numbers = array("q", map(self.number_of, places))
+        kept = array("q", map(self.number_of, places))
+        self._passed, self._ends = [kept], [len(kept)]
 
     def number_of(self, place: int) -> int:
         """The number of the row at a place among those that passed."""
-        return place + 1 if self.numbers is None else self.numbers[place]
+        run = bisect_right(self._ends, place)
+        return self._passed[run][place - (self._ends[run - 1] if run else 0)]
 
     def convert(
         self,

@@ -7,8 +7,8 @@ expected and what was found. How values are spelled is said in `values` (JSONL) 
     CSV    RFC 4180 with a header that names every column once; an empty cell is null, or empty text
            where the contract has a string that may not be null; columns with parts are refused
 
-Both are UTF-8, gzip or not; blank lines count and hold nothing. Rows count from 1: lines in JSONL,
-records after the header in CSV.
+Both are UTF-8, packed with gzip or zstd or not; blank lines count and hold nothing. Rows count from
+1: lines in JSONL, records after the header in CSV.
 
 >>> import io
 >>> from backstory.lake.contract import Column
@@ -26,7 +26,7 @@ row 1, column label: expected int64, found 7.5
 
 import csv
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -39,12 +39,12 @@ from pyarrow import types as kind
 from backstory.lake.contract import Column, Contract
 from backstory.lake.documents import NotPlainError, near, unique_fields
 from backstory.lake.errors import InvalidError
-from backstory.lake.sources.batches import Row, table_of
+from backstory.lake.sources.batches import Row, parts_of, whole
 from backstory.lake.sources.cells import parse_cells
 from backstory.lake.sources.lines import open_lines
 from backstory.lake.sources.misfits import convert
-from backstory.lake.sources.objects import fits_fields, object_readers
-from backstory.lake.sources.rejections import LaidAside, Rejections, shown_name
+from backstory.lake.sources.objects import fits_fields, object_readers, read_objects
+from backstory.lake.sources.rejections import LaidAside, Rejections, described, shown_name
 from backstory.lake.types import leaf_types
 
 _JSON_SPACE = " \t\n\r"
@@ -58,25 +58,9 @@ def read_jsonl(
     what: str = "input",
     rejections: Rejections | None = None,
 ) -> pa.Table:
-    """Read JSON lines.
-
-    Args:
-        source: a file, or a stream of bytes.
-        contract: what the rows must be.
-        what: what the source is, for messages.
-        rejections: where faults are noted; strict ones where none are given.
-
-    Returns:
-        The contract's columns, in its order.
-
-    Raises:
-        BatchRejectedError: a row does not fit.
-        InvalidError: the source cannot be read as a whole; see `open_lines`.
-    """
-    rejections = rejections or Rejections(contract)
-    with open_lines(source, what) as lines:
-        rows = _objects(lines, contract, rejections)
-        return table_of(rows, object_readers(contract), contract, rejections)
+    """Read JSON lines as one batch; see `jsonl_parts`."""
+    parts = jsonl_parts(source, contract, what=what, rejections=rejections)
+    return whole(parts, contract.slice)
 
 
 def read_csv(
@@ -86,7 +70,69 @@ def read_csv(
     what: str = "input",
     rejections: Rejections | None = None,
 ) -> pa.Table:
-    """Read CSV with a header; see `read_jsonl`."""
+    """Read CSV with a header as one batch; see `jsonl_parts`."""
+    parts = csv_parts(source, contract, what=what, rejections=rejections)
+    return whole(parts, contract.slice)
+
+
+def read_json_array(body: bytes, contract: Contract, rejections: Rejections) -> pa.Table:
+    """Read a JSON array of objects as one batch; the row of an object is its place from 1."""
+    try:
+        found = _decoder(contract)(body.decode("utf-8", "surrogateescape"))
+    except (ValueError, ArithmeticError, RecursionError) as exc:
+        rejections.add("a JSON array of objects", _json_fault(exc))
+    else:
+        if isinstance(found, list):
+            return read_objects(found, contract, rejections)
+        rejections.add("a JSON array of objects", described(found))
+    rejections.check()
+    raise AssertionError("unreachable")  # pragma: no cover
+
+
+def read_messages(
+    messages: Iterable[bytes], numbers: Iterable[int], contract: Contract, rejections: Rejections
+) -> pa.Table:
+    """Read JSON objects that came one by one, each with its number."""
+    rows = _objects(zip(numbers, messages, strict=True), contract, rejections)
+    return whole(parts_of(rows, object_readers(contract), contract, rejections), contract.slice)
+
+
+def jsonl_parts(
+    source: Path | BinaryIO,
+    contract: Contract,
+    *,
+    what: str = "input",
+    rejections: Rejections | None = None,
+) -> Iterator[pa.Table]:
+    """Read JSON lines, a part at a time.
+
+    Args:
+        source: a file, or a stream of bytes.
+        contract: what the rows must be.
+        what: what the source is, for messages.
+        rejections: where faults are noted; strict ones where none are given.
+
+    Yields:
+        The contract's columns, in its order; at least one part.
+
+    Raises:
+        BatchRejectedError: a row of the next part refuses it.
+        InvalidError: the source cannot be read as a whole; see `open_lines`.
+    """
+    rejections = rejections or Rejections(contract)
+    with open_lines(source, what) as lines:
+        rows = _objects(enumerate(lines, start=1), contract, rejections)
+        yield from parts_of(rows, object_readers(contract), contract, rejections)
+
+
+def csv_parts(
+    source: Path | BinaryIO,
+    contract: Contract,
+    *,
+    what: str = "input",
+    rejections: Rejections | None = None,
+) -> Iterator[pa.Table]:
+    """Read CSV with a header, a part at a time; see `jsonl_parts`."""
     nested = [column.name for column in contract.columns if column.type.num_fields]
     if nested:
         raise InvalidError(
@@ -100,13 +146,16 @@ def read_csv(
         _check_header(header, contract, rejections)
         rejections.check()
         readers = [partial(_read_cells, header.index(c.name), c) for c in contract.columns]
-        return table_of(_even(records, len(header), rejections), readers, contract, rejections)
+        even = _even(records, len(header), rejections)
+        yield from parts_of(even, readers, contract, rejections)
 
 
-def _objects(lines: Iterator[bytes], contract: Contract, rejections: Rejections) -> Iterator[Row]:
+def _objects(
+    lines: Iterable[tuple[int, bytes]], contract: Contract, rejections: Rejections
+) -> Iterator[Row]:
     decode = _decoder(contract)
     fits = fits_fields(contract, rejections)
-    for number, line in enumerate(lines, start=1):
+    for number, line in lines:
         if line.isspace():
             continue
         try:

@@ -12,8 +12,10 @@ which is what Python, Delta's statistics and RFC 3339 can say. Otherwise the bat
 """
 
 import sys
+from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,8 +29,13 @@ from backstory.lake.contract import Column, Contract
 from backstory.lake.documents import near
 from backstory.lake.errors import InvalidError, LimitExceededError, NotFoundError
 from backstory.lake.location import translate_os_error
-from backstory.lake.sources.batches import CHUNK_ROWS, MAX_BATCH_ROWS
-from backstory.lake.sources.lines import MAX_INFLATED_BYTES
+from backstory.lake.sources.batches import (
+    CHUNK_ROWS,
+    MAX_BATCH_BYTES,
+    PART_ROWS,
+    Part,
+    whole,
+)
 from backstory.lake.sources.misfits import convert
 from backstory.lake.sources.rejections import LaidAside, Rejections
 from backstory.lake.sources.widening import widens
@@ -39,13 +46,16 @@ _MICROSECONDS = 86_400_000_000
 _DAMAGE = (pa.ArrowException, UnicodeDecodeError)
 
 
-def conform(data: object, contract: Contract, rejections: Rejections | None = None) -> pa.Table:
+def conform(
+    data: object, contract: Contract, rejections: Rejections | None = None, *, before: int = 0
+) -> pa.Table:
     """Take typed data as the contract's columns, in its order.
 
     Args:
         data: an Arrow table, batch or reader, a pandas frame, or whatever has an Arrow stream.
         contract: what it must be.
         rejections: where faults are noted; strict ones where none are given.
+        before: rows of the same input that came before.
 
     Raises:
         BatchRejectedError: a column or value does not fit.
@@ -55,26 +65,31 @@ def conform(data: object, contract: Contract, rejections: Rejections | None = No
     table = _as_table(data, contract.slice, rejections)
     _check_names(table.column_names, contract, rejections)
     rejections.check()
-    columns = [_column(table.column(c.name), c, rejections) for c in contract.columns]
+    columns = [_column(table.column(c.name), c, rejections, before) for c in contract.columns]
     rejections.check()
-    if rejections.faults:
-        table = _without_faults(table, contract, rejections)
-        columns = [_column(table.column(c.name), c, rejections) for c in contract.columns]
+    if any(column is None for column in columns):
+        table = _without_faults(table, contract, rejections, before)
+        columns = [_column(table.column(c.name), c, rejections, before) for c in contract.columns]
+    else:
+        rejections.passed(range(before + 1, before + table.num_rows + 1))
     return pa.Table.from_arrays(columns, schema=contract.schema)
 
 
-def _without_faults(table: pa.Table, contract: Contract, rejections: Rejections) -> pa.Table:
+def _without_faults(
+    table: pa.Table, contract: Contract, rejections: Rejections, before: int
+) -> pa.Table:
     """The rows that fit; the others are laid aside."""
-    faults = rejections.faults
-    at_fault = table.take(pa.array([number - 1 for number in faults], pa.int64()))
+    numbers = range(before + 1, before + table.num_rows + 1)
+    faults = {number: of for number, of in rejections.faults.items() if number in numbers}
+    at_fault = table.take(pa.array([number - numbers.start for number in faults], pa.int64()))
     size = at_fault.nbytes // max(1, at_fault.num_rows)
     for number, row in zip(faults, row_values(at_fault), strict=True):
         unfit = {fault.column for fault in faults[number]}
         fitting = frozenset(c.name for c in contract.columns if c.name not in unfit)
         rejections.lay_aside(number, LaidAside(row, fitting), size=size)
-    good = [number for number in range(1, table.num_rows + 1) if number not in faults]
+    good = array("q", [number for number in numbers if number not in faults])
     rejections.passed(good)
-    return table.take(pa.array([number - 1 for number in good], pa.int64()))
+    return table.take(pa.array([number - numbers.start for number in good], pa.int64()))
 
 
 def row_values(table: pa.Table) -> Iterator[dict[str, Any]]:
@@ -90,42 +105,50 @@ def _value(cell: pa.Scalar) -> Any:
         return str(cell) if cell.type.num_fields else cell.cast(pa.string()).as_py()
 
 
-def read_parquet(
+def parquet_parts(
     path: Path, contract: Contract, *, what: str = "input", rejections: Rejections | None = None
-) -> pa.Table:
-    """Read a Parquet file; see `conform`.
+) -> Iterator[pa.Table]:
+    """Read a Parquet file, a part at a time; see `conform`.
 
     Raises:
         NotFoundError: there is no such file.
         LimitExceededError: it is beyond a bound.
     """
-
-    def read() -> pa.Table:
-        with pq.ParquetFile(path) as file:
-            return _bounded(file.schema_arrow, file.iter_batches(CHUNK_ROWS), what)
-
-    return conform(_readable(read, f"{what} as Parquet"), contract, rejections)
+    with _readable(f"{what} as Parquet"), pq.ParquetFile(_seekable(path, what)) as file:
+        batches = file.iter_batches(CHUNK_ROWS)
+        yield from _conform_all(file.schema_arrow, batches, contract, rejections)
 
 
-def read_arrow(
+def arrow_parts(
     path: Path, contract: Contract, *, what: str = "input", rejections: Rejections | None = None
-) -> pa.Table:
-    """Read an Arrow file or stream; see `read_parquet`."""
-
-    def read() -> pa.Table:
-        with pa.OSFile(str(path)) as file:
-            return _bounded(*_open_arrow(file), what)
-
-    return conform(_readable(read, f"{what} as Arrow"), contract, rejections)
+) -> Iterator[pa.Table]:
+    """Read an Arrow file or stream, a part at a time; see `parquet_parts`."""
+    with _readable(f"{what} as Arrow"), _seekable(path, what) as file:
+        yield from _conform_all(*_open_arrow(file), contract, rejections)
 
 
-def _readable(read: Callable[[], pa.Table], what: str) -> pa.Table:
+def _seekable(path: Path, what: str) -> pa.NativeFile:
+    """An open file; of a pipe, all that comes out of it."""
+    if not path.is_fifo():
+        return pa.OSFile(str(path))
+    with path.open("rb") as pipe:
+        data = pipe.read(MAX_BATCH_BYTES + 1)
+    if len(data) > MAX_BATCH_BYTES:
+        raise LimitExceededError(
+            f"{what}: more than {MAX_BATCH_BYTES} bytes came through a pipe; nothing was written",
+            hint="name the file itself",
+        )
+    return pa.BufferReader(data)
+
+
+@contextmanager
+def _readable(what: str) -> Iterator[None]:
     damaged = InvalidError(
         f"cannot read {what}: it is damaged or something else",
         hint="write the file again, or say what it is with --format",
     )
     try:
-        return read()
+        yield
     except FileNotFoundError as exc:
         raise NotFoundError(
             f"cannot read {what}: there is no such file", hint="check its path"
@@ -148,22 +171,32 @@ def _open_arrow(file: pa.NativeFile) -> tuple[pa.Schema, Iterable[pa.RecordBatch
     return reader.schema, map(reader.get_batch, range(reader.num_record_batches))
 
 
-def _bounded(schema: pa.Schema, batches: Iterable[pa.RecordBatch], what: str) -> pa.Table:
+def _conform_all(
+    schema: pa.Schema,
+    batches: Iterable[pa.RecordBatch],
+    contract: Contract,
+    rejections: Rejections | None,
+) -> Iterator[pa.Table]:
+    before, rejections = 0, rejections or Rejections(contract)
+    for part in _parts(schema, batches):
+        yield conform(part, contract, rejections, before=before)
+        before += part.num_rows
+
+
+def _parts(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
     schema = schema.remove_metadata()
     _check_text(schema)
-    taken, rows, size = [], 0, 0
+    part = Part(schema)
     for batch in batches:
         batch.validate(full=True)  # offsets or text that would break whoever reads them
-        taken.append(batch.replace_schema_metadata())
-        rows += batch.num_rows
-        size += batch.nbytes
-        if rows > MAX_BATCH_ROWS or size > MAX_INFLATED_BYTES:
-            raise LimitExceededError(
-                f"{what}: a batch has at most {MAX_BATCH_ROWS} rows and "
-                f"{MAX_INFLATED_BYTES} bytes in memory; nothing was written",
-                hint="send it in parts",
-            )
-    return pa.Table.from_batches(taken, schema=schema)
+        plain = batch.replace_schema_metadata()
+        for start in range(0, batch.num_rows, PART_ROWS):
+            piece = plain.slice(start, PART_ROWS)
+            part.add(piece, piece.nbytes)
+            if part.is_full:
+                yield part.taken()
+    if part.has_more:
+        yield part.taken()
 
 
 def _check_text(schema: pa.Schema) -> None:
@@ -190,7 +223,7 @@ def _as_table(data: Any, what: str, rejections: Rejections) -> pa.Table:
             hint="give an Arrow table, a pandas or Polars frame, or a list of dicts",
         )
     try:
-        return _bounded(schema, batches, what)
+        return whole(_parts(schema, batches), what)
     except _DAMAGE as exc:
         raise InvalidError(f"{what}: the Arrow data is damaged", hint="make it again") from exc
 
@@ -221,12 +254,13 @@ def _check_names(found: list[str], contract: Contract, rejections: Rejections) -
             rejections.add("each column once", f"it {count} times", column=name)
 
 
-def _column(values: pa.ChunkedArray, column: Column, rejections: Rejections) -> Any:
+def _column(values: pa.ChunkedArray, column: Column, rejections: Rejections, before: int) -> Any:
     if not widens(values.type, column.type):
         expected, found = type_text(column.type), describe_type(values.type)
         return rejections.add(f"type {expected}", f"type {found}", column=column.name)
     build = partial(_fit, type_=column.type)
-    return rejections.convert(values, build, rows=range(1, len(values) + 1), column=column.name)
+    rows = range(before + 1, before + len(values) + 1)
+    return rejections.convert(values, build, rows=rows, column=column.name)
 
 
 def _fit(values: pa.ChunkedArray, *, type_: pa.DataType) -> pa.ChunkedArray:

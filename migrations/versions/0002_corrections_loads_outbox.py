@@ -1,4 +1,4 @@
-"""What was superseded; loads, processes, retention, links, amendments, outbox, quarantines, files.
+"""What was superseded; loads, processes, retention, links, requests, outbox, quarantines, files.
 
 A version may be known from a declaration, whose artifact may lie elsewhere, unhashed.
 """
@@ -49,6 +49,7 @@ def upgrade() -> None:
     _feedback_matches()
     _amendments()
     _declarations()
+    _feedback_requests()
     _outbox()
     _quarantines()
     _file_changes()
@@ -60,6 +61,7 @@ def downgrade() -> None:
         "quarantine",
         "file_change",
         "outbox",
+        "feedback_request",
         "declaration",
         "amendment",
         "feedback_match",
@@ -187,6 +189,19 @@ def _declarations() -> None:
         sa.Column("declared_digest", sa.String(64), index=True),
         _recorded(),
         sa.Column("ended_seq", sa.BigInteger()),
+    )
+
+
+def _feedback_requests() -> None:
+    op.create_table(
+        "feedback_request",
+        sa.Column("slice", _KEY, sa.ForeignKey("slice.id"), nullable=False),
+        sa.Column("key", sa.String(64), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("body", sa.String(64), nullable=False),
+        sa.Column("rows", sa.BigInteger(), nullable=False),
+        _recorded(),
+        sa.PrimaryKeyConstraint("slice", "key"),
     )
 
 

@@ -48,6 +48,7 @@ QUESTIONS: Mapping[str, list[str]] = {
     "history": ['ref: "thumbs/en", first: 3'],
     "diff": ['base: "thumbs/en@0", head: "thumbs/en"'],
     "rowDiff": ['base: "thumbs/en@0", head: "thumbs/en"'],
+    "drift": ['base: "thumbs/en@1", head: "thumbs/en"'],
     "models": [""],
     "model": ['name: "ranker"'],
     "modelVersion": ['ref: "ranker@champion"', 'ref: "ranker@9"'],

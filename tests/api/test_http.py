@@ -187,9 +187,8 @@ def test_a_body_beyond_its_bound_is_refused(client: httpx.Client) -> None:
 def test_other_places_are_empty(client: httpx.Client) -> None:
     response = client.get("/")
     assert response.status_code == 404
-    assert (
-        response.json()["errors"][0]["message"] == "there is nothing here; GraphQL is at /graphql"
-    )
+    message = response.json()["errors"][0]["message"]
+    assert message.startswith("there is nothing here; GraphQL is at /graphql")
 
 
 def test_health_says_ok(client: httpx.Client) -> None:

@@ -12,7 +12,7 @@ HOMES = {
     "aiodataloader": ["api"],
     "alembic": ["lineage/store", "migrations"],
     "click": ["cli"],
-    "confluent_kafka": ["lineage/openlineage"],
+    "confluent_kafka": ["lineage/openlineage", "lake/sources"],
     "deltalake": ["lake"],
     "duckdb": ["lake"],
     "graphene": ["api"],

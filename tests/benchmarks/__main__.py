@@ -15,6 +15,7 @@ from tests.benchmarks import (
     append,
     emitting,
     first_read,
+    ingesting,
     maintaining,
     over_http,
     peers,
@@ -41,6 +42,7 @@ def _append() -> Iterator[Topic]:
 
 TOPICS: dict[str, Callable[[], Iterable[Topic]]] = {
     "append": _append,
+    "ingest": lambda: [ingesting.measure()],
     "trace": trace.measure,
     "prepared": prepared.measure,
     "http": lambda: [over_http.measure()],

@@ -176,7 +176,7 @@ def test_serving_until_interrupted(shop: Shop) -> None:
         text=True,
     ) as server:
         assert server.stdout
-        body = "".join(server.stdout.readline() for _ in range(6))
+        body = "".join(server.stdout.readline() for _ in range(7))
         url = json.loads(body)["data"]["url"]
         answer = httpx.post(url, json={"query": "{ models { name } }"}, timeout=60)
         assert answer.json()["data"] == {"models": [{"name": "ranker"}]}

@@ -45,6 +45,11 @@ ingest ranker FILES/wrong.jsonl                  2  'ranker' is a model, not a s
 ingest thumbs/en a.jsonl b.jsonl --offset 7      2  an offset belongs to one file
 ingest thumbs/en a.jsonl --offset -1             2  -1 is not in the range
 ingest thumbs/en                                 2  missing argument
+watch thumbs/en FILES/none                       3  there is no folder
+watch thumb FILES                                3  there is no slice thumb
+consume thumbs/en --topic t --config FILES/none  3  there is no file
+consume thumbs/en --topic t --config FILES/file  2  line 1 is no name=value
+consume thumb --topic t --brokers 127.0.0.1      3  there is no slice thumb
 history thumb                                    3  no slice or model is called 'thumb'
 history ranker@1                                 2  'ranker@1' is not a slice
 history thumbs/en --limit 0                      2  a history shows 1 to 10000 commits

@@ -28,6 +28,7 @@ ANN = "ann.k@example.org"
 CONTRACT = """
 slice: thumbs
 purpose: improve the ranker
+duplicate_window: 0
 columns:
   event_id: {type: string, role: event_id, nullable: false}
   user:     {type: string, role: subject}

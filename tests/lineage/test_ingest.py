@@ -4,7 +4,7 @@ import pytest
 
 import backstory
 from backstory.lineage.home import Home
-from backstory.lineage.ingest import ingest_files
+from backstory.lineage.taking_files import ingest_files
 from tests.lineage.homes import CONTRACT, backstory_error, feed, link, thumbs, train
 
 

@@ -141,3 +141,15 @@ quarantine_end = Table(
     Column("version", BigInteger),  # the commit that they landed in
     recorded(),
 )
+
+feedback_request = Table(
+    "feedback_request",
+    metadata,
+    Column("slice", Key, ForeignKey("slice.id"), nullable=False),
+    Column("key", String(64), nullable=False),  # digest of the client's key
+    Column("version", BigInteger, nullable=False),
+    Column("body", String(64), nullable=False),  # digest of its rows
+    Column("rows", BigInteger, nullable=False),
+    recorded(),
+    PrimaryKeyConstraint("slice", "key"),
+)

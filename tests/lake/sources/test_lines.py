@@ -1,8 +1,11 @@
 import gzip
 import io
 import zlib
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from backstory.lake.errors import InvalidError, LimitExceededError
@@ -60,6 +63,41 @@ def test_a_file_that_is_named_gzip_and_is_none(tmp_path: Path, data: bytes) -> N
     with pytest.raises(InvalidError, match=r"rows.csv.GZ is not gzip; nothing was written") as no:
         open_lines(path, path.name).__enter__()
     assert "without .gz" in no.value.hint
+
+
+ZSTD = pa.compress(b"a\n" * 10_000, codec="zstd", asbytes=True)
+
+
+def test_zstd_is_unpacked(tmp_path: Path) -> None:
+    assert read(ZSTD + ZSTD) == [b"a\n"] * 20_000
+    path = tmp_path / "rows.csv.zst"
+    path.write_bytes(b"a\n")
+    with pytest.raises(InvalidError, match=r"rows.csv.zst is not zstd; nothing was written"):
+        open_lines(path, path.name).__enter__()
+
+
+@pytest.mark.parametrize("data", [ZSTD[:-3], ZSTD[:6], ZSTD + b"rubbish", ZSTD[: len(ZSTD) // 2]])
+def test_a_damaged_zstd_stream_is_never_a_short_input(data: bytes) -> None:
+    with pytest.raises(InvalidError, match=r"rows.csv: the zstd stream is damaged or cut short"):
+        read(data)
+
+
+BOMB = (b"a" * 999 + b"\n") * 200_000
+BOMBS = {
+    "gzip": partial(gzip.compress, mtime=0),
+    "zstd": partial(pa.compress, codec="zstd", asbytes=True),
+}
+
+
+@pytest.mark.parametrize("pack", BOMBS.values(), ids=BOMBS)
+def test_a_bomb_is_refused_early(pack: Callable[[bytes], bytes]) -> None:
+    taken: list[int] = []
+    with open_lines(io.BytesIO(pack(BOMB)), "rows.csv") as found:
+        sizes = map(len, found)
+        with pytest.raises(LimitExceededError, match="unpacks to more than 200 times") as no:
+            taken.extend(sizes)
+    assert sum(taken) <= lines.INFLATION_FREE_BYTES
+    assert "unpack it first" in no.value.hint
 
 
 def test_other_compressions_are_just_bytes() -> None:

@@ -376,5 +376,5 @@ def test_a_batch_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "MAX_BATCH_ROWS", 10)
     lines = ['{"a": 1}'] * 11
     assert read_jsonl(jsonl(*lines[:10]), contract_of(a="int64")).num_rows == 10
-    with pytest.raises(LimitExceededError, match="more than 10 rows"):
+    with pytest.raises(LimitExceededError, match="at most 10 rows"):
         read_jsonl(jsonl(*lines), contract_of(a="int64"))
