@@ -134,8 +134,8 @@ def test_a_file_is_explained(home: Home) -> None:
     assert home.explain_file("thumbs/en", file).reasons[0] == "live at version 9"
     train(home, "thumbs/en@3")
     home.maintain("thumbs/en")
-    [why, *_] = home.explain_file("thumbs/en", file).reasons
-    assert why.startswith("pinned at version 3 by ")
+    reasons = home.explain_file("thumbs/en", file).reasons
+    assert any(why.startswith("pinned at version 3 by ") for why in reasons)
     other = home.slice("thumbs/en").at(9).manifest.files
     assert home.explain_file("thumbs/en", other[8].path).fate is Fate.NEEDED  # this process reads
     with pytest.raises(NotFoundError):
