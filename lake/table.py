@@ -194,8 +194,7 @@ class SliceTable:
         Rows whose event id came before, in this batch or lately, are counted and not added.
 
         Args:
-            rows: what `pass_gate` or `judge` returned for this table's contract, or for an earlier
-                one of it.
+            rows: what `pass_gate` or `judge` returned for a contract of this table.
             source: who sends; one writer at a time, enforced by the log.
             offset: end position of the batch in its source, strictly increasing.
             at: the time of the commit and of its rows' `_ingested_at`.
@@ -208,8 +207,8 @@ class SliceTable:
             The receipt; `DUPLICATE` when the log holds this very batch at this offset.
 
         Raises:
-            OffsetConflict: the offset is not behind the source's last, and not a repetition; or the
-                source stands elsewhere than it must.
+            OffsetConflict: the offset is not behind the source's last, and not a repetition; or
+                that is not where it must stand.
             InvalidError: rows, source, offset or time are not of the right kind.
             UnavailableError: disk full, no permission, or too many rivals; send the batch again.
         """
@@ -234,10 +233,7 @@ class SliceTable:
             looked_at=looked_at,
             replayed=replayed,
         )
-        if is_known:
-            attempt.digest = batch.digested()
-        else:
-            self._write(attempt)
+        attempt.digest = batch.digested() if is_known else self._write(attempt)
         with self._lock:
             return self._commit(attempt, after)
 
@@ -307,8 +303,8 @@ class SliceTable:
         self._handle()
         return version
 
-    def _write(self, attempt: Attempt) -> None:
-        """Write what the commit will name, and digest the batch beside it."""
+    def _write(self, attempt: Attempt) -> str:
+        """Write what the commit will name; the digest of the batch, made beside it."""
         if attempt.batch.rejected:
             attempt.quarantine = write_quarantine(
                 self.folder, attempt.batch, attempt.contract, attempt=attempt.id
@@ -317,7 +313,7 @@ class SliceTable:
             digest = pool.submit(attempt.batch.digested)
             try:
                 self._write_rows(attempt)
-                attempt.digest = digest.result()
+                return digest.result()
             except BackstoryError:
                 self._discard(attempt)
                 raise

@@ -87,13 +87,13 @@ def test_files_are_ingested_once(own_shop: Shop) -> None:
         ("11.jsonl", "accepted", 20, 5),
     ]
     again = run("ingest", "thumbs/en", monday, home=own_shop.home)
-    assert again.rows == [["10.jsonl", "duplicate", "20", "thumbs/en@4", "file:10", "20"]]
+    assert again.rows == [["10.jsonl", "duplicate", "20", "", "", "thumbs/en@4", "file:10", "20"]]
 
 
 def test_an_empty_file_is_nothing_to_ingest(own_shop: Shop) -> None:
     (own_shop.folder / "empty.jsonl").touch()
     done = run("ingest", "thumbs/en", own_shop.folder / "empty.jsonl", home=own_shop.home)
-    assert done.rows == [["empty.jsonl", "empty", "0", "", "file:empty", "0"]]
+    assert done.rows == [["empty.jsonl", "empty", "0", "", "", "", "file:empty", "0"]]
     assert (done.code, done.err) == (0, "empty.jsonl has no rows: nothing to ingest\n")
     assert run("slices", "--json", home=own_shop.home).data[0]["version"] == 3
 
