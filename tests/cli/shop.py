@@ -46,8 +46,8 @@ class Shop:
         return self.folder / ".backstory"
 
     def copy(self, folder: Path) -> "Shop":
-        """The same again, to be changed."""
-        shutil.copytree(self.folder, folder)
+        """The same again, to be changed; what this process reads of it is not read of the copy."""
+        shutil.copytree(self.folder, folder, ignore=shutil.ignore_patterns("_leases"))
         return Shop(folder=folder, interaction=self.interaction)
 
 

@@ -70,12 +70,12 @@ def test_a_home_is_mended(own_shop: Shop) -> None:
     assert again[0].split() == ["check", "mended", "what", "was", "done"]
 
 
-def test_what_is_pinned_and_how_much(shop: Shop) -> None:
-    sizes = run("pins", "--json", home=shop.home).data
-    listed = run("pin", "--list", "--json", home=shop.home).data
+def test_what_is_pinned_and_how_much(own_shop: Shop) -> None:
+    sizes = run("pins", "--json", home=own_shop.home).data
+    listed = run("pin", "--list", "--json", home=own_shop.home).data
     assert [one["id"] for one in sizes] == [one["id"] for one in listed]
     assert all(one["bytes"] >= one["bytesAlone"] for one in sizes)
-    assert len(run("pins", home=shop.home).rows) == len(sizes)
+    assert len(run("pins", home=own_shop.home).rows) == len(sizes)
 
 
 def test_pins_tell_who_reads_and_of_what(own_shop: Shop) -> None:
