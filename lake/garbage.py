@@ -30,6 +30,7 @@ from backstory.lake.crash import crashpoint
 from backstory.lake.errors import IntegrityError, RefusedError
 from backstory.lake.files import TEMPORARY_PREFIX, make_folder, sync_folder, write_durably
 from backstory.lake.gone import MAINTENANCE_FOLDER, Act, note_collected, said_of_file
+from backstory.lake.grace import check_grace
 from backstory.lake.leases import leases_in, unreadable_leases
 from backstory.lake.location import translate_os_error
 from backstory.lake.pinned import (
@@ -45,8 +46,6 @@ from backstory.lake.sealed import read_sealed, seal
 from backstory.lake.table import SliceTable
 from backstory.lake.versions import digest_in_name, open_delta, read_version, sizes
 from backstory.lake.writers import collecting
-
-MIN_GRACE = timedelta(days=1)
 
 _FORMAT = 1
 _LIST = "condemned"
@@ -114,7 +113,7 @@ def look(
         RefusedError: not all that is needed can be known; nothing may be removed.
         IntegrityError: a pin, the log or the list of the condemned is damaged.
     """
-    _check_grace(grace)
+    check_grace(grace)
     needed = _needed(table, now, frozenset(replaced))
     return _decided(table.folder, needed, now, grace)[0]
 
@@ -133,7 +132,7 @@ def collect(table: SliceTable, now: datetime, grace: timedelta, *, by: str) -> C
         IntegrityError: a pin, the log or the list of the condemned is damaged.
         UnavailableError: disk full, no permission.
     """
-    _check_grace(grace)
+    check_grace(grace)
     folder = table.folder
     try:
         with pins_locked(table), collecting(folder):
@@ -185,14 +184,6 @@ def fate(table: SliceTable, name: str, now: datetime, grace: timedelta) -> FileF
     reasons = (unneeded, f"condemned since {_text(since)}", f"grace until {_text(until)}")
     is_due = Fate.DUE if until <= now else Fate.CONDEMNED
     return FileFate(path=name, size=size, fate=is_due, reasons=reasons, until=until)
-
-
-def _check_grace(grace: timedelta) -> None:
-    if grace < MIN_GRACE:
-        raise RefusedError(
-            f"a grace of {grace} is too short: who writes or reads may take longer",
-            hint=f"give at least {MIN_GRACE.days} day",
-        )
 
 
 def _decided(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from backstory.lake.errors import InvalidError
-from backstory.lake.garbage import MIN_GRACE
+from backstory.lake.grace import MIN_GRACE
 
 GRACE = timedelta(days=7)
 MAX_GRACE_DAYS = 36_525

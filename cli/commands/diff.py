@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 @verb(
     "diff",
     examples=(
-        "backstory diff thumbs/en@12 thumbs/en@58",
         "backstory diff thumbs/en@12 thumbs/en@58 --rows --by 'rating < 3' --out changes.parquet",
         "backstory diff thumbs/en@2026-11-01 thumbs/en --exit-code",
     ),

@@ -33,7 +33,6 @@ _COLUMNS = (
     examples=(
         "backstory maintain thumbs/en --dry-run",
         "backstory maintain --all",
-        "backstory maintain thumbs/en --explain FILE",
     ),
 )
 @click.argument("name", metavar="[SLICE]", required=False)

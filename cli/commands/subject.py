@@ -23,7 +23,7 @@ _HINT = "send one id to standard input: `backstory subject - < id.txt`"
 @verb(
     "subject",
     examples=(
-        "backstory subject - < id.txt",
+        "cat id.txt | backstory subject -",
         f"backstory subject --pseudonym k1:{'9671a701' * 8}",
     ),
 )

@@ -14,7 +14,8 @@ from tempfile import TemporaryDirectory
 from backstory.lake.checkpoints import add_checkpoint
 from backstory.lake.commits import log_entry
 from backstory.lake.contract import Contract
-from backstory.lake.garbage import MIN_GRACE, collect, look
+from backstory.lake.garbage import collect, look
+from backstory.lake.grace import MIN_GRACE
 from backstory.lake.manifest import Manifest, ManifestFile
 from backstory.lake.pinned import HOLDERS_FOLDER, MANIFEST_FILE, pins_folder
 from backstory.lake.snapshot import open_snapshot

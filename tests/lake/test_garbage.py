@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from backstory.lake.errors import GoneError, IntegrityError, RefusedError
-from backstory.lake.garbage import MIN_GRACE, Fate, collect, fate, look
+from backstory.lake.garbage import Fate, collect, fate, look
+from backstory.lake.grace import MIN_GRACE
 from backstory.lake.leases import Reader
 from backstory.lake.pinned import MANIFEST_FILE, pins_folder, reopen
 from backstory.lake.pins import pin, release

@@ -7,7 +7,8 @@ import pytest
 
 from backstory.lake.compaction import compact, small_files
 from backstory.lake.errors import GoneError
-from backstory.lake.garbage import MIN_GRACE, collect
+from backstory.lake.garbage import collect
+from backstory.lake.grace import MIN_GRACE
 from backstory.lake.pinned import reopen
 from backstory.lake.pins import pin
 from backstory.lake.segments import log_files

@@ -9,7 +9,7 @@ from backstory.lake import trimming
 from backstory.lake.belongings import table_files
 from backstory.lake.commits import ARCHIVE_FOLDER, read_commit, read_commits
 from backstory.lake.errors import GoneError, IntegrityError, OffsetConflict
-from backstory.lake.garbage import MIN_GRACE
+from backstory.lake.grace import MIN_GRACE
 from backstory.lake.leases import Reader
 from backstory.lake.pinned import reopen
 from backstory.lake.pins import pin

@@ -13,7 +13,8 @@ from pathlib import Path
 from backstory.lake.commits import latest_version
 from backstory.lake.compaction import Compacted, compact, small_files
 from backstory.lake.errors import ConflictError
-from backstory.lake.garbage import MIN_GRACE, Collection, collect
+from backstory.lake.garbage import Collection, collect
+from backstory.lake.grace import MIN_GRACE
 from backstory.lake.snapshot import open_snapshot
 from backstory.lake.table import SliceTable
 from backstory.lake.trimming import Trim, plan_trim, trim
