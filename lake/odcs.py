@@ -229,7 +229,7 @@ class _Reader:
     def _personal(self, said: Mapping[str, Any], name: str) -> str | None:
         """Only our own tags are taken; what others mean by a class is for people to say."""
         word = said.get("classification")
-        if word is None or word in set(PersonalData):
+        if word is None or (isinstance(word, str) and word in set(PersonalData)):
             return word
         self.not_taken.append(f"{name}.classification: {str(word)[:40]}")
         return None

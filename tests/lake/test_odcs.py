@@ -201,6 +201,13 @@ _JSON = st.recursive(
 )
 
 
+def test_a_classification_that_is_no_word_is_not_taken() -> None:
+    document = yaml.safe_load(THEIRS)
+    document["schema"][0]["properties"][0]["classification"] = []
+    found = from_odcs(yaml.safe_dump(document))
+    assert any("classification" in place for place in found.not_taken)
+
+
 @given(st.data())
 def test_whatever_stands_in_a_field_is_read_or_refused_by_name(data: st.DataObject) -> None:
     document = yaml.safe_load(THEIRS)
