@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import Any
 
 from backstory.lake.engine import literal
 from backstory.lake.errors import BackstoryError, InvalidError
@@ -26,9 +26,6 @@ from backstory.lineage.store import matches as store
 from backstory.lineage.store import slices, tables, writes
 from backstory.lineage.store.matches import Batch, MatchedRows
 from backstory.lineage.store.unit_of_work import Unit
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 BATCHES_AT_A_TIME = 100
 LOOK_AGAIN = timedelta(minutes=1)  # not more often while batches come in one after the other
@@ -78,7 +75,7 @@ def rows_by_version(parts: Parts, ref: str, *, as_of: datetime | None = None) ->
     )
 
 
-def answered_rows(parts: Parts, ref: str, where: str | None = None) -> "pa.Table":
+def answered_rows(parts: Parts, ref: str, where: str | None = None) -> Any:
     """The rows of a slice, each beside the answer that it speaks of.
 
     Args:
