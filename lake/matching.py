@@ -7,7 +7,8 @@ so. Where it names none, it is the last one of its conversation until then.
 Rows are read once, and of the answers only those that may be meant: by the range of the ids that
 are named, or `MATCH_WINDOW` before the feedback. It knows no model and no store.
 
-    with matching(snapshot, Naming(interaction="answer", time="at")) as matched:
+    naming = Naming(interaction="answer", time="at")
+    with matching(snapshot.batches(naming.columns), naming, what=str(snapshot)) as matched:
         print(matched.counts(matched.add(answers)), matched.unmatched())
 """
 
@@ -31,6 +32,7 @@ CLOCK_SLACK = timedelta(minutes=5)  # how far the clocks of who answers and who 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _BY_UUID = f"coalesce(regexp_full_match(interaction, '{_UUID}'), false)"
+_NUMBER = "_row"
 _EVER = "TIMESTAMPTZ 'infinity'"
 _ITEM = (
     "(list_filter(a.parts, lambda p: p.kind = 'item' AND "
@@ -140,17 +142,17 @@ class Matched:
 
 
 @contextmanager
-def matching(feedback: Snapshot, naming: Naming, where: str | None = None) -> Iterator[Matched]:
+def matching(rows: pa.RecordBatchReader, naming: Naming, *, what: str) -> Iterator[Matched]:
     """Read rows of feedback, to match them with tables of answers.
 
     Args:
-        feedback: the rows.
+        rows: with at least the columns of the naming.
         naming: how they name what they speak of.
-        where: the selection of rows.
+        what: whose rows they are, for messages.
     """
-    with engine_errors(str(feedback)), duckdb.connect(":memory:") as con:
+    with engine_errors(what), duckdb.connect(":memory:") as con:
         con.execute("SET TimeZone='UTC'")
-        con.register("feedback", feedback.batches(naming.columns, where))
+        con.register("feedback", _numbered(rows, naming.columns))
         con.execute(f"CREATE TEMP TABLE f AS SELECT {_feedback(naming)} FROM feedback")
         yield Matched(con, naming)
 
@@ -176,10 +178,24 @@ def beside(rows: pa.Table, found: Sequence[tuple[pa.Table, Callable[[Any], str]]
     return rows
 
 
+def _numbered(rows: pa.RecordBatchReader, columns: Sequence[str]) -> pa.RecordBatchReader:
+    """The columns, and each row's number, which no engine that works side by side can mix up."""
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        first = 0
+        for batch in rows:
+            numbers = pa.array(range(first, first + batch.num_rows), pa.int64())
+            first += batch.num_rows
+            yield batch.select(columns).append_column(_NUMBER, numbers)
+
+    schema = pa.schema([*(rows.schema.field(name) for name in columns), (_NUMBER, pa.int64())])
+    return pa.RecordBatchReader.from_batches(schema, batches())
+
+
 def _feedback(naming: Naming) -> str:
     at = "NULL::TIMESTAMPTZ" if naming.time is None else quoted(naming.time)
     return (
-        f"row_number() OVER () - 1 AS r, {_text(naming.interaction)} AS interaction, "
+        f"{_NUMBER} AS r, {_text(naming.interaction)} AS interaction, "
         f"{_text(naming.conversation)} AS conversation, "
         f"CAST({_column(naming.position)} AS BIGINT) AS position, {at} AS at"
     )
@@ -204,22 +220,28 @@ def _within_reach(
     con: duckdb.DuckDBPyConnection, naming: Naming, table: Answers
 ) -> tuple[Snapshot, str | None]:
     """The files and the condition of the answers that some row of feedback may mean."""
-    if naming.time is None:
+    ids_of_ours = table.snapshot.ours  # UUIDs, and of no other form
+    if naming.time is None or not (ids_of_ours or _is_text(table)):
         return table.snapshot, None
-    in_time = "FILTER (conversation IS NOT NULL OR interaction IS NOT NULL)"
-    if table.snapshot.ours:  # whose ids are UUIDs, and of no other form
-        in_time = f"FILTER (NOT {_BY_UUID} AND coalesce(interaction, conversation) IS NOT NULL)"
+    named = _BY_UUID if ids_of_ours else "interaction IS NOT NULL"
+    otherwise = f"NOT {_BY_UUID}" if ids_of_ours else "true"
+    in_time = f"FILTER ({otherwise} AND coalesce(interaction, conversation) IS NOT NULL)"
     low, high, first, last = con.execute(
-        f"SELECT min(interaction) FILTER ({_BY_UUID}), max(interaction) FILTER ({_BY_UUID}), "
+        f"SELECT min(interaction) FILTER ({named}), max(interaction) FILTER ({named}), "
         f"epoch_us(min(f.at) {in_time}), epoch_us(max(f.at) {in_time}) FROM f"
     ).fetchall()[0]
     spans: list[tuple[str, Any, Any]] = []
-    if low is not None and table.snapshot.ours:
+    if low is not None:
         spans.append((table.id, low, high))
     if first is not None:
         begin = _EPOCH + timedelta(microseconds=first) - MATCH_WINDOW
         spans.append((table.at, begin, _EPOCH + timedelta(microseconds=last) + CLOCK_SLACK))
     return _between(table.snapshot, spans)
+
+
+def _is_text(table: Answers) -> bool:
+    """Whether ids compare as the texts that feedback names them by."""
+    return bool(pa.types.is_string(table.snapshot.full_schema.field(table.id).type))
 
 
 def _between(snapshot: Snapshot, spans: Sequence[tuple[str, Any, Any]]) -> tuple[Snapshot, str]:

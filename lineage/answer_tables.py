@@ -4,10 +4,11 @@ A table that cannot be read stops nobody: what it would tell is unknown, and a w
 """
 
 import logging
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from backstory.lake.errors import BackstoryError
 from backstory.lake.matching import Answers, Matched
@@ -17,6 +18,8 @@ from backstory.lineage.linked_interactions import open_link, types_of
 from backstory.lineage.parts import Parts
 from backstory.lineage.store import slices
 from backstory.lineage.store.interaction_links import LinkRecord, links
+
+_T = TypeVar("_T")
 
 _log = logging.getLogger(__name__)
 
@@ -45,27 +48,47 @@ class AnswerTable:
         return self.model if number is None else f"{self.model}@{number}"
 
 
-def matched_tables(parts: Parts, matched: Matched) -> Iterator[tuple[AnswerTable, str]]:
-    """Match rows of feedback with every table there is.
+def answer_tables(parts: Parts, conn: Any) -> list[AnswerTable]:
+    """Every table of answers that can be opened, as it is now."""
+    ours = [name for name in parts.lake.names() if name.startswith(slices.INTERACTIONS_PREFIX)]
+    openings = [
+        *((_model_of(name), partial(_our_table, parts, name)) for name in ours),
+        *((link.model, partial(_their_table, parts, link)) for link in links(conn)),
+    ]
+    found = [_tried(model, opened) for model, opened in openings]
+    return [table for table in found if table is not None]
+
+
+def matched_tables(
+    matched: Matched, tables: Sequence[AnswerTable]
+) -> Iterator[tuple[AnswerTable, str]]:
+    """Match rows of feedback with tables of answers.
 
     Yields:
         Each table that could be read, and what `matched` calls it.
     """
-    with parts.store.reader() as conn:
-        linked = links(conn)
-    ours = [name for name in parts.lake.names() if name.startswith(slices.INTERACTIONS_PREFIX)]
-    openings = [
-        *((_model_of(name), partial(_our_table, parts, name)) for name in ours),
-        *((link.model, partial(_their_table, parts, link)) for link in linked),
-    ]
-    for model, opened in openings:
-        try:
-            table = opened()
-            place = matched.add(table.answers)
-        except BackstoryError as exc:
-            _log.warning("which feedback speaks of %s is not known: %s", model, exc.message)
-            continue
-        yield table, place
+    for table in tables:
+        if place := _tried(table.model, partial(matched.add, table.answers)):
+            yield table, place
+
+
+def rows_by_version(
+    matched: Matched, tables: Sequence[AnswerTable]
+) -> Counter[tuple[str, int | None]]:
+    """How many rows speak of an answer of each model and version; None where none is named."""
+    counts: Counter[tuple[str, int | None]] = Counter()
+    for table, place in matched_tables(matched, tables):
+        for value, rows in matched.counts(place).items():
+            counts[table.model, table.number(value)] += rows
+    return counts
+
+
+def _tried(model: str, work: Callable[[], _T]) -> _T | None:
+    try:
+        return work()
+    except BackstoryError as exc:
+        _log.warning("which feedback speaks of %s is not known: %s", model, exc.message)
+        return None
 
 
 def _model_of(name: str) -> str:

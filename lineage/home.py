@@ -112,7 +112,7 @@ class Home(Parts):
     history = inspecting.history
     show = inspecting.show
     diff = comparing.diff
-    matches = matching.rows_by_version
+    matches = matching.matches
     match_again = matching.match_again
     answered_rows = matching.answered_rows
     diff_rows = comparing_rows.diff_rows

@@ -1,12 +1,12 @@
 """Of which version's answers feedback speaks, commit by commit; asked again while answers are late.
 
-A commit is looked at when it is registered, and once more when answers have been recorded since and
-some of its rows spoke of none. What was known before stays as it was then. A table of others is not
+A commit is looked at when it is registered, and again when answers have been recorded since and
+some of its rows spoke of none: by the slice's next commits while it is among the newest, and
+whenever somebody asks. What was known before stays as it was then. A table of others is not
 ours to look at commit by commit: its rows are matched when a run reads them.
 """
 
 import logging
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,7 +18,12 @@ from backstory.lake.lookup import may_hold
 from backstory.lake.matching import MATCH_WINDOW, Naming, beside, matching, naming_of
 from backstory.lake.snapshot import Snapshot, open_snapshot
 from backstory.lake.table import SliceTable
-from backstory.lineage.answer_tables import matched_tables
+from backstory.lineage.answer_tables import (
+    AnswerTable,
+    answer_tables,
+    matched_tables,
+    rows_by_version,
+)
 from backstory.lineage.parts import Parts
 from backstory.lineage.pinning import open_at
 from backstory.lineage.resolving import resolve_slice_at
@@ -53,7 +58,7 @@ class Matches:
     not_looked_at: int
 
 
-def rows_by_version(parts: Parts, ref: str, *, as_of: datetime | None = None) -> Matches:
+def matches(parts: Parts, ref: str, *, as_of: datetime | None = None) -> Matches:
     """Of whose answers the rows of a slice speak.
 
     Args:
@@ -98,11 +103,15 @@ def answered_rows(parts: Parts, ref: str, where: str | None = None) -> Any:
             hint="give one the role interaction_id or conversation_id in the contract",
         )
     snapshot = open_at(parts, at)
-    with matching(snapshot, naming, where) as matched:
+    own = snapshot.schema.names
+    rows = snapshot.arrow(list(dict.fromkeys([*own, *naming.columns])), where)
+    with parts.store.reader() as conn:
+        tables = answer_tables(parts, conn)
+    with matching(rows.to_reader(), naming, what=str(snapshot)) as matched:
         found = [
-            (matched.rows(place), table.ref) for table, place in matched_tables(parts, matched)
+            (matched.rows(place), table.ref) for table, place in matched_tables(matched, tables)
         ]
-    return beside(snapshot.arrow(where=where), found)
+    return beside(rows.select(own), found)
 
 
 def match_again(parts: Parts, ref: str) -> int:
@@ -115,23 +124,29 @@ def match_again(parts: Parts, ref: str) -> int:
         How many commits were looked at.
     """
     looked, name = 0, resolve_slice_at(parts, ref).slice.name
-    while again := _match(parts, name, look_again=timedelta(0)):
+    while again := _match(parts, name, newest=None, pause=None):
         looked += again
     return looked
 
 
 def match_commits(parts: Parts, name: str) -> None:
-    """Look at the newest commits of a slice, and at some whose answers may have come since.
+    """Look at the newest commits of a slice, also at those whose answers may have come since.
 
     The commits stand whether it can be done or not: what cannot be read is warned of.
     """
     try:
-        _match(parts, name, look_again=LOOK_AGAIN)
+        _match(parts, name, newest=BATCHES_AT_A_TIME, pause=LOOK_AGAIN)
     except BackstoryError as exc:
         _log.warning("whose answers %s speaks of is not known: %s", name, exc.message)
 
 
-def _match(parts: Parts, name: str, *, look_again: timedelta) -> int:
+def _match(parts: Parts, name: str, *, newest: int | None, pause: timedelta | None) -> int:
+    """Look at commits of a slice, at most `BATCHES_AT_A_TIME`.
+
+    Args:
+        newest: only among so many of its versions; among all where that is None.
+        pause: how long ago a commit was looked at, to be looked at again; at once where it is None.
+    """
     table = parts.lake.table(name)
     naming = naming_of(table.contract)
     if naming is None or not isinstance(table, SliceTable):
@@ -141,17 +156,19 @@ def _match(parts: Parts, name: str, *, look_again: timedelta) -> int:
         record = slices.slice_by_name(conn, name)
         if record is None:
             return 0
-        batches = store.new_batches(conn, record.id, limit=BATCHES_AT_A_TIME) or [
-            batch
-            for batch in store.open_batches(
-                conn, record.id, since=now - MATCH_WINDOW, limit=BATCHES_AT_A_TIME
-            )
-            if batch.looked_at is None or now - batch.looked_at >= look_again
-        ]
+        batches = store.due_batches(
+            conn,
+            record.id,
+            after=-1 if newest is None else record.last_version - newest,
+            since=now - MATCH_WINDOW,
+            looked_before=None if pause is None else now - pause,
+            limit=BATCHES_AT_A_TIME,
+        )
+        answers = answer_tables(parts, conn) if batches else []
     if not batches:
         return 0
     snapshot = open_snapshot(table)
-    counted = [(batch, _counted(parts, snapshot, naming, batch)) for batch in batches]
+    counted = [(batch, _counted(snapshot, naming, batch, answers)) for batch in batches]
     with parts.unit("feedback.match", f"slice:{name}") as unit:
         for batch, counts in counted:
             _record(unit, record.id, batch, counts)
@@ -159,16 +176,16 @@ def _match(parts: Parts, name: str, *, look_again: timedelta) -> int:
     return len(batches)
 
 
-def _counted(parts: Parts, snapshot: Snapshot, naming: Naming, batch: Batch) -> dict[Place, int]:
+def _counted(
+    snapshot: Snapshot, naming: Naming, batch: Batch, answers: Sequence[AnswerTable]
+) -> dict[Place, int]:
     of_batch = may_hold(snapshot, "_offset", batch.offset, batch.offset)
     where = f"_offset = {batch.offset} AND _source = {literal(batch.source)}"
-    counts: Counter[Place] = Counter()
-    with matching(of_batch, naming, where) as matched:
-        for table, place in matched_tables(parts, matched):
-            for value, rows in matched.counts(place).items():
-                counts[table.model, table.number(value)] += rows
+    rows = of_batch.batches(naming.columns, where)
+    with matching(rows, naming, what=str(snapshot)) as matched:
+        counts: dict[Place, int] = dict(rows_by_version(matched, answers).items())
         counts[None, None] = matched.unmatched()
-    return dict(counts)
+        return counts
 
 
 def _record(unit: Unit, slice_id: int, batch: Batch, counts: dict[Place, int]) -> None:

@@ -4,14 +4,13 @@ The training then reads exactly what is kept. The loop share is counted here: ho
 read were given on answers of each earlier model version.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from backstory.lake.matching import matching, naming_of
 from backstory.lake.pinned import reopen
 from backstory.lake.reading import Reading, read
-from backstory.lineage.answer_tables import matched_tables
+from backstory.lineage.answer_tables import answer_tables, rows_by_version
 from backstory.lineage.graph import EdgeKind, Evidence
 from backstory.lineage.openlineage.events import InputDescription
 from backstory.lineage.parts import Parts
@@ -69,7 +68,7 @@ def record_read(
         filter=selection.where,
         rows=reading.rows,
     )
-    _add_loop_edges(unit, run, kept.id, _loop_shares(parts, reading), reading.rows)
+    _add_loop_edges(unit, run, kept.id, _loop_shares(parts, unit, reading), reading.rows)
     if cause is not None and cause.slice == found.slice.name and cause.last <= found.version:
         triggered, observed = EdgeKind.TRIGGERED, Evidence.OBSERVED
         writes.add_edge(unit, kept.id, run, triggered, observed, run=run, rows=cause.rows)
@@ -86,18 +85,16 @@ def record_read(
     )
 
 
-def _loop_shares(parts: Parts, reading: Reading) -> dict[tuple[str, int], int]:
+def _loop_shares(parts: Parts, unit: Unit, reading: Reading) -> dict[tuple[str, int], int]:
     """How many of the rows read were given on answers of each earlier model version."""
-    naming = naming_of(parts.lake.table(reading.snapshot.slice).contract)
+    snapshot = reading.snapshot
+    naming = naming_of(parts.lake.table(snapshot.slice).contract)
     if naming is None:
         return {}
-    found: Counter[tuple[str, int]] = Counter()
-    with matching(reading.snapshot, naming, reading.where) as matched:
-        for table, place in matched_tables(parts, matched):
-            for value, rows in matched.counts(place).items():
-                if (number := table.number(value)) is not None:
-                    found[table.model, number] += rows
-    return dict(found)
+    rows = snapshot.batches(naming.columns, reading.where)
+    with matching(rows, naming, what=str(snapshot)) as matched:
+        found = rows_by_version(matched, answer_tables(parts, unit.connection))
+    return {(model, number): n for (model, number), n in found.items() if number is not None}
 
 
 def _add_loop_edges(

@@ -233,7 +233,7 @@ class SliceVersion(graphene.ObjectType):
     @staticmethod
     def resolve_matches(root: SliceAt, info: Info) -> Awaitable[matching.Matches]:
         """What was matched so far; nothing is looked at for the question."""
-        return info.context.call(matching.rows_by_version, root.ref, as_of=info.context.as_of)
+        return info.context.call(matching.matches, root.ref, as_of=info.context.as_of)
 
 
 async def history_page(

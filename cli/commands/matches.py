@@ -23,7 +23,7 @@ def command(session: Session, ref: str, *, as_of: datetime | None) -> None:
     conversation: then it speaks of the last answer before it. Rows that speak of no answer that is
     known are counted as unmatched, and looked at again here when answers have come in since.
     """
-    from backstory.cli.documents import documents
+    from backstory.cli.documents import document
 
     with session.home() as home:
         if as_of is None:
@@ -35,7 +35,5 @@ def command(session: Session, ref: str, *, as_of: datetime | None) -> None:
         for name, count in (("unmatched", found.unmatched), ("not looked at", found.not_looked_at))
         if count
     ]
-    [told] = documents([found])
-    session.output.result(
-        told, Table(columns=_COLUMNS, rows=rows), empty=f"{found.ref} has no rows"
-    )
+    table = Table(columns=_COLUMNS, rows=rows)
+    session.output.result(document(found), table, empty=f"{found.ref} has no rows")

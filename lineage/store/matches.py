@@ -7,9 +7,10 @@ look supersedes the one before.
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Connection, cast, func, select
+from sqlalchemy import BigInteger, Connection, bindparam, cast, func, select
 
 from backstory.lineage.store import tables as t
+from backstory.lineage.store.column_types import Instant
 from backstory.lineage.store.horizon import horizon, known_in
 
 
@@ -35,22 +36,16 @@ class MatchedRows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """A commit of ours with rows, and when they were last looked at; never where that is None."""
+    """A commit of ours with rows."""
 
     version: int
     source: str
     offset: int
-    looked_at: datetime | None
 
 
 _LOOK = t.feedback_match.alias("look")
 _BATCHES = (
-    select(
-        t.commit.c.version,
-        t.commit.c.source,
-        t.commit.c.offset,
-        t.audit_leaf.c.at.label("looked_at"),
-    )
+    select(t.commit.c.version, t.commit.c.source, t.commit.c.offset)
     .outerjoin(
         _LOOK,
         (_LOOK.c.slice == t.commit.c.slice)
@@ -59,15 +54,31 @@ _BATCHES = (
         & _LOOK.c.ended_seq.is_(None),
     )
     .outerjoin(t.audit_leaf, t.audit_leaf.c.seq == _LOOK.c.recorded_seq)
-    .where(t.commit.c.source.is_not(None), t.commit.c.rows > 0)
+    .where(
+        t.commit.c.slice == bindparam("slice"),
+        t.commit.c.version > bindparam("after"),
+        t.commit.c.source.is_not(None),
+        t.commit.c.rows > 0,
+        _LOOK.c.id.is_(None)
+        | (_LOOK.c.rows > 0)
+        & (_LOOK.c.recorded_seq < bindparam("last_answer"))
+        & (t.commit.c.at >= bindparam("since", type_=Instant)),
+    )
     .order_by(t.commit.c.version.desc())
 )
-_ANSWERING = (
-    select(t.slice_.c.id)
-    .where(t.slice_.c.flavour == "interactions")
-    .union(select(t.interaction_link.c.slice).where(t.interaction_link.c.ended_seq.is_(None)))
+# From the end of an index: it costs the same, however many answers were recorded.
+_LAST_ANSWERS = select(
+    select(t.commit.c.recorded_seq)
+    .where(t.commit.c.slice == t.slice_.c.id)
+    .order_by(t.commit.c.version.desc())
+    .limit(1)
+    .scalar_subquery()
+).where(
+    (t.slice_.c.flavour == "interactions")
+    | t.slice_.c.id.in_(
+        select(t.interaction_link.c.slice).where(t.interaction_link.c.ended_seq.is_(None))
+    )
 )
-_LAST_ANSWER = select(func.max(t.commit.c.recorded_seq)).where(t.commit.c.slice.in_(_ANSWERING))
 _LAST_LINK = select(func.max(t.interaction_link.c.recorded_seq))
 _ROWS = cast(func.sum(t.feedback_match.c.rows), BigInteger).label("rows")
 _COUNTS = (
@@ -78,24 +89,33 @@ _COUNTS = (
 )
 
 
-def new_batches(conn: Connection, slice_id: int, *, limit: int) -> list[Batch]:
-    """Commits that nobody has looked at, the newest first."""
-    query = _BATCHES.where(t.commit.c.slice == slice_id, _LOOK.c.id.is_(None)).limit(limit)
-    return [Batch(**row) for row in conn.execute(query).mappings()]
+def due_batches(
+    conn: Connection,
+    slice_id: int,
+    *,
+    after: int,
+    since: datetime,
+    looked_before: datetime | None,
+    limit: int,
+) -> list[Batch]:
+    """Commits to look at, the newest first.
 
+    Those that nobody has looked at, and those of which rows spoke of no known answer, when answers
+    have been recorded since.
 
-def open_batches(conn: Connection, slice_id: int, *, since: datetime, limit: int) -> list[Batch]:
-    """Commits with rows that spoke of no known answer, when answers have been recorded since."""
-    last = max(
-        conn.execute(_LAST_ANSWER).scalar_one() or 0, conn.execute(_LAST_LINK).scalar_one() or 0
-    )
-    query = _BATCHES.where(
-        t.commit.c.slice == slice_id,
-        t.commit.c.at >= since,
-        _LOOK.c.rows > 0,
-        _LOOK.c.recorded_seq < last,
-    ).limit(limit)
-    return [Batch(**row) for row in conn.execute(query).mappings()]
+    Args:
+        after: only commits behind this version.
+        since: when the commits that are looked at again were made, at the earliest.
+        looked_before: when those were last looked at, at the latest; None for any time.
+        limit: how many at most.
+    """
+    last_answers = conn.execute(_LAST_ANSWERS).scalars()
+    last = max(filter(None, [conn.execute(_LAST_LINK).scalar_one(), *last_answers]), default=0)
+    query = _BATCHES.limit(limit)
+    if looked_before is not None:
+        query = query.where(_LOOK.c.id.is_(None) | (t.audit_leaf.c.at <= looked_before))
+    asked = {"slice": slice_id, "after": after, "last_answer": last, "since": since}
+    return [Batch(**row) for row in conn.execute(query, asked).mappings()]
 
 
 def looks(conn: Connection, slice_id: int, version: int) -> list[int]:

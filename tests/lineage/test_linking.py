@@ -203,6 +203,17 @@ def test_feedback_on_answers_of_others_closes_the_loop(home: Home, theirs: Path)
     assert shares == {2 / 6}
 
 
+@pytest.mark.parametrize("days", [-3, 800])
+def test_an_answer_of_others_is_matched_by_its_id_whenever(
+    home: Home, theirs: Path, days: int
+) -> None:
+    home.link_interactions("ranker", str(theirs), columns=COLUMNS)
+    given = {"event_id": "late", "at": AT + timedelta(days=days), "answer": "o-1"}
+    home.slice("thumbs/en").append([given], source="shop")
+    matches = home.matches("thumbs/en").found
+    assert [(one.ref, one.rows) for one in matches] == [("ranker@2", 1)]
+
+
 def test_no_training_stops_for_a_table_that_is_gone(
     home: Home, theirs: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import backstory
 from backstory.lake.gate import pass_gate
 from backstory.lake.location import interactions_of
+from backstory.lake.snapshot import open_snapshot
 from backstory.lineage.catch_up import catch_up
 from backstory.lineage.home import Home
 from backstory.lineage.ingest import own_table
@@ -119,8 +120,39 @@ def test_a_later_batch_looks_again_at_the_ones_before(shop: Home) -> None:
     began = shop.clock()
     while shop.clock() < began + LOOK_AGAIN:
         pass  # each look moves the clock on by a second
-    shop.slice("clicks").append([], source="shop", offset=7)
-    assert counted(shop.matches("clicks")) == {"ranker@2": 2, None: 1}
+    click(shop, 7, answer="order-1")
+    assert counted(shop.matches("clicks")) == {"ranker@2": 3, None: 1}
+
+
+def test_only_the_newest_commits_are_looked_at_by_themselves(
+    shop: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backstory.lineage.matching.BATCHES_AT_A_TIME", 2)
+    monkeypatch.setattr("backstory.lineage.matching.LOOK_AGAIN", timedelta(0))
+    for minute in (5, 6, 7):
+        click(shop, minute, answer="order-1")
+    answer(shop, 4, version=2, external_id="order-1")
+    click(shop, 8, answer="order-1")
+    assert counted(shop.matches("clicks")) == {"ranker@2": 2, None: 3}
+    assert shop.match_again("clicks") == 3
+    assert counted(shop.matches("clicks")) == {"ranker@2": 4, None: 1}
+
+
+def test_the_tables_of_answers_are_opened_once_for_all_commits(
+    shop: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for minute in (5, 6, 7):
+        click(shop, minute, answer="order-1")
+    answer(shop, 4, version=2, external_id="order-1")
+    opened: list[str] = []
+
+    def seen(table: Any) -> Any:
+        opened.append(table.name)
+        return open_snapshot(table)
+
+    monkeypatch.setattr("backstory.lineage.answer_tables.open_snapshot", seen)
+    assert shop.match_again("clicks") == 4
+    assert opened == [interactions_of("ranker")]
 
 
 def test_a_commit_that_a_crash_left_is_looked_at_by_the_next_command(shop: Home) -> None:
