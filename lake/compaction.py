@@ -1,9 +1,10 @@
 """Compaction: many small data files become few, and the rows stay what they are.
 
-Keeps true: a commit that replaces files is made only when what was read back from the new files has
-as many rows, and the same logical sum, as the old files say they have; appends go on meanwhile, and
-a rival change refuses it. The old files stay where they are, until `backstory.lake.garbage` finds
-that nobody needs them. Memory is bounded: rows are sorted by an engine that spills to disk.
+Keeps true: a commit that replaces files is made only when the old files are what was recorded, and
+what was read back from the new ones has as many rows and the same logical sum; appends go on
+meanwhile, and a rival change refuses it. Who compares versions later finds the sums. The old files
+stay where they are, until `backstory.lake.garbage` finds that nobody needs them. Memory is bounded:
+rows are sorted by an engine that spills to disk.
 
 Rows are laid by the bucket of their subject (two digits of the pseudonym), then subject and time,
 so that a subject's rows are in few files; rows of interactions by their id.
@@ -29,9 +30,10 @@ from backstory.lake.derived import discard, write_with_derived
 from backstory.lake.engine import BATCH_ROWS, Room, cage, engine_errors, files_source, quoted
 from backstory.lake.errors import ConflictError, IntegrityError
 from backstory.lake.fence import Change, Fenced, commit_fenced, open_fenced
-from backstory.lake.files import TEMPORARY_PREFIX, DataFile
+from backstory.lake.files import TEMPORARY_PREFIX, DataFile, hash_file
+from backstory.lake.kept_sums import drop_sums, keep_sums
 from backstory.lake.location import inside
-from backstory.lake.logical_sum import logical_sum, sum_of_file, total
+from backstory.lake.logical_sum import sum_of_file, total
 from backstory.lake.manifest import ManifestFile
 from backstory.lake.profiles import SharedEdges
 from backstory.lake.snapshot import OpenedBy, Snapshot, make_snapshot
@@ -110,20 +112,36 @@ def compact(
             f"{table.name}: other files are of its newest version by now", hint="try again"
         )
     written: list[DataFile] = []
+    attempt = new_id()
     try:
         snapshot = make_snapshot(table, newest, folder=table.folder, opened_by=OpenedBy.DELTA)
+        _prove(table, group)
         for file in _rewritten(table, snapshot, group, new_id):
             written.append(file)  # noqa: PERF402 - what failed half way is discarded
-        rows, logical = _same_rows(table, group, written)
+        sums = _same_rows(table, group, written)
+        keep_sums(table.folder, attempt, sums)
         crashpoint("compact.written")
-        change = Change(operation=OPERATION, attempt=new_id(), at=at, info=info or {})
+        change = Change(operation=OPERATION, attempt=attempt, at=at, info=info or {})
         version = commit_fenced(fenced, _actions(group, written, at), change)
     except BaseException:
-        _discard(fenced, written)
+        _discard(fenced, written, attempt)
         raise
     return Compacted(
-        version=version, before=len(group), after=len(written), rows=rows, logical=logical
+        version=version,
+        before=len(group),
+        after=len(written),
+        rows=sum(file.rows for file in written),
+        logical=total(sums[file.path] for file in written),
     )
+
+
+def _prove(table: SliceTable, group: Sequence[ManifestFile]) -> None:
+    for file in group:
+        if hash_file(inside(table.folder, file.path)) != (file.sha256, file.size):
+            raise IntegrityError(
+                f"{table.name}: {file.path} is not what was recorded; nothing was changed",
+                hint="run `backstory verify` to see which bytes are not what was recorded",
+            )
 
 
 def _rewritten(
@@ -178,26 +196,26 @@ def _order(contract: Contract) -> str:
 
 def _same_rows(
     table: SliceTable, group: Sequence[ManifestFile], written: Sequence[DataFile]
-) -> tuple[int, str]:
-    """The number of rows and their logical sum, of what is on the disk.
+) -> dict[str, str]:
+    """The logical sums of the files before and after, by path, of what is on the disk.
 
     Raises:
-        IntegrityError: they are not those of the files before.
+        IntegrityError: the rows are not the same.
     """
-    expected = sum(file.rows for file in group)
-    logical = total(sum_of_file(inside(table.folder, file.path)) for file in group)
-    rows, found = 0, []
-    for file in written:
-        with pq.ParquetFile(table.folder / file.path) as parquet:
-            rows += parquet.metadata.num_rows
-            found.append(logical_sum(parquet.iter_batches(BATCH_ROWS)))
-    if (rows, total(found)) != (expected, logical):
+    before, after = (
+        {file.path: sum_of_file(inside(table.folder, file.path)) for file in files}
+        for files in (group, written)
+    )
+    expected = sum(file.rows for file in group), total(before.values())
+    rows = sum(pq.read_metadata(table.folder / file.path).num_rows for file in written)
+    found = rows, total(after.values())
+    if found != expected:
         raise IntegrityError(
-            f"{table.name}: compaction read {expected} rows of sum {logical} "
-            f"and wrote {rows} of sum {total(found)}; nothing was changed",
+            f"{table.name}: compaction read {expected[0]} rows of sum {expected[1]} "
+            f"and wrote {found[0]} of sum {found[1]}; nothing was changed",
             hint="run `backstory verify` to see which bytes are not what was recorded",
         )
-    return rows, logical
+    return before | after
 
 
 def _actions(
@@ -210,11 +228,13 @@ def _actions(
     ]
 
 
-def _discard(fenced: Fenced, written: Sequence[DataFile]) -> None:
+def _discard(fenced: Fenced, written: Sequence[DataFile], attempt: str) -> None:
     """Remove files of a change that failed, where the log shows that no version lists them."""
     table = fenced.table
     newest = describe(open_fenced(table).delta, table.folder, name=table.name).manifest
     listed = {file.path for file in newest.files}
-    for file in written:
-        if file.path not in listed:
-            discard(table.folder, file.path)
+    lost = [file for file in written if file.path not in listed]
+    for file in lost:
+        discard(table.folder, file.path)
+    if lost:
+        drop_sums(table.folder, attempt)

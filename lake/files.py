@@ -7,8 +7,7 @@ second read. It is a claim: `hash_file` proves it.
 Minimum and maximum of personal columns go neither into the footer nor into Delta's statistics.
 Columns that hold a NaN have none either: engines order NaN above every number, Parquet leaves it
 out of the range, and a filter would skip files that hold matching rows. Nested columns have none.
-What Delta knows of a file is computed from the footer as written (`stats_from_footer`), the logical
-sum of its rows among it.
+What Delta knows of a file is computed from the footer as written (`stats_from_footer`).
 
 >>> import tempfile
 >>> rows = pa.table({"label": pa.array([3, 8, None], pa.int64())})
@@ -42,7 +41,6 @@ import pyarrow.parquet as pq
 from backstory.lake.contract import Contract, Role
 from backstory.lake.crash import crashpoint
 from backstory.lake.location import translate_os_error
-from backstory.lake.logical_sum import SUM_KEY, logical_sum, recorded_sum
 
 ROW_GROUP_ROWS = 32_768
 TEMPORARY_PREFIX = ".tmp-"
@@ -95,14 +93,11 @@ def write_data_file(
     personal = contract.personal_columns if contract else frozenset()
     with (
         ThreadPoolExecutor(max_workers=1) as hasher,
-        ThreadPoolExecutor(max_workers=1) as adder,
         temporary_file(folder) as file,
         _HashingSink(file, hasher) as sink,
     ):
-        logical = adder.submit(logical_sum, table)
         with pq.ParquetWriter(sink, table.schema, **parquet_options(table, contract)) as writer:
             writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
-            writer.add_key_value_metadata({SUM_KEY: logical.result()})
         sync_open(file)
         crashpoint("file.written")
         stats = stats_from_footer(Path(file.name), personal)
@@ -158,7 +153,7 @@ def stats_from_footer(path: Path, personal: Collection[str]) -> dict[str, Any]:
         bounds = _bounds(groups, field.type)
         if bounds is not None:
             stats["minValues"][field.name], stats["maxValues"][field.name] = bounds
-    return stats if (logical := recorded_sum(meta)) is None else {**stats, SUM_KEY: logical}
+    return stats
 
 
 def hash_file(path: Path) -> tuple[str, int]:

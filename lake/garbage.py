@@ -31,6 +31,7 @@ from backstory.lake.errors import IntegrityError, RefusedError
 from backstory.lake.files import TEMPORARY_PREFIX, make_folder, sync_folder, write_durably
 from backstory.lake.gone import MAINTENANCE_FOLDER, Act, note_collected, said_of_file
 from backstory.lake.grace import check_grace
+from backstory.lake.kept_sums import forget_sums
 from backstory.lake.leases import leases_in, unreadable_leases
 from backstory.lake.location import translate_os_error
 from backstory.lake.pinned import (
@@ -143,6 +144,7 @@ def collect(table: SliceTable, now: datetime, grace: timedelta, *, by: str) -> C
                 return done
             note_collected(folder, done.removed, Act(at=now, by=by))
             crashpoint("collect.noted")
+            forget_sums(folder, frozenset(done.removed))
             for path in done.removed:
                 _remove(folder / path)
                 profile_file(folder, path).unlink(missing_ok=True)  # it repeats words of rows

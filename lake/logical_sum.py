@@ -40,8 +40,6 @@ from pyarrow import types as kind
 
 from backstory.lake.types import canonical, part_arrays
 
-SUM_KEY = "backstorySum"  # in Delta's statistics of a file, and in the file's own footer
-
 _BITS = 128
 _BATCH_ROWS = 16_384
 _FEW_ROWS = 2_048
@@ -69,16 +67,12 @@ def total(sums: Iterable[str]) -> str:
     return _text(sum(int(part, 16) for part in sums))
 
 
-def recorded_sum(meta: pq.FileMetaData) -> str | None:
-    """The logical sum in a data file's footer; None in files from before there was one."""
-    found = (meta.metadata or {}).get(SUM_KEY.encode())
-    return None if found is None else found.decode()
-
-
 def sum_of_file(path: Path) -> str:
-    """The logical sum of a data file's rows: as its footer says, else read and computed."""
+    """The logical sum of the rows that a data file holds."""
     with pq.ParquetFile(path) as file:
-        return recorded_sum(file.metadata) or logical_sum(file.iter_batches(_BATCH_ROWS))
+        if file.metadata.num_rows <= _FEW_ROWS:
+            return logical_sum(file.read())
+        return logical_sum(file.iter_batches(_BATCH_ROWS))
 
 
 def _text(number: int) -> str:

@@ -1,7 +1,7 @@
 """The files of two snapshots whose rows differ: without those of both, and those that balance.
 
-No data file is opened. Sums come from Delta's statistics in the log, or in the checkpoint that a
-pin keeps where the log is gone; what commits did is read from the log where it still lies there.
+No data file is opened. Sums are those that rewrites have kept (`kept_sums`); what commits did is
+read from the log where it still lies there.
 
     found = differing_files(open_snapshot(table, 12), open_snapshot(table, 58))
     found.removed, found.added
@@ -9,23 +9,19 @@ pin keeps where the log is gone; what commits did is read from the log where it 
 
 import json
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from backstory.lake.balance import Logged, Pair, Step, balances, unbalanced
 from backstory.lake.commits import file_actions, log_entry, path_in
 from backstory.lake.diff import diff_snapshots
-from backstory.lake.errors import BackstoryError, GoneError
+from backstory.lake.errors import BackstoryError
+from backstory.lake.kept_sums import kept_sums
 from backstory.lake.location import inside
-from backstory.lake.logical_sum import SUM_KEY
 from backstory.lake.manifest import ManifestFile
-from backstory.lake.pinned import CHECKPOINT_FILE, PINS_FOLDER
-from backstory.lake.segments import segment
+from backstory.lake.pinned import PINS_FOLDER
 from backstory.lake.snapshot import Snapshot
 from backstory.lake.versions import digest_in_name
 
@@ -71,11 +67,11 @@ def differing_files(a: Snapshot, b: Snapshot) -> DifferingFiles:
     older, newer = (b, a) if turned else (a, b)
     went, came = (files.added, files.removed) if turned else (files.removed, files.added)
     listed = {file.path for file in (*went, *came)}
-    sums = sums_of(older, listed) | sums_of(newer, listed)
+    sums = kept_sums(table_folder(newer))
     if balances(went, came, sums):
         return DifferingFiles(removed=(), added=(), cancelled=len(listed))
     left: Pair = (went, came)
-    if sums:
+    if listed & sums.keys():
         logged = _between(older, newer, (*went, *came), sums)
         left = unbalanced(went, came, logged, is_there=lambda file: _is_there(newer, file))
     removed, added = left[::-1] if turned else left
@@ -89,47 +85,17 @@ def table_folder(snapshot: Snapshot) -> Path:
     return above.parent if above.name == PINS_FOLDER else snapshot.folder
 
 
-def sums_of(snapshot: Snapshot, wanted: Container[str] | None = None) -> dict[str, str]:
-    """The logical sums of a snapshot's files, or of some of them, by path."""
-    some = {file.path for file in snapshot.manifest.files} if wanted is None else wanted
-    told = ((path_in(add), add) for adds in _adds(snapshot) for add in adds)
-    return {path: known[1] for path, add in told if path in some and (known := _weight(add))}
-
-
-def _adds(snapshot: Snapshot) -> Iterator[Sequence[Mapping[str, Any]]]:
-    """What the log says of files up to a version; what its pin says, where the log is gone."""
-    folder = table_folder(snapshot)
-    try:
-        files = segment(folder, snapshot.version)
-    except GoneError:
-        yield _checkpoint_adds(folder / PINS_FOLDER / snapshot.digest / CHECKPOINT_FILE)
-        return
-    for file in files:
-        if file.parts:
-            yield _checkpoint_adds(file.path)
-        else:
-            yield [a["add"] for a in file_actions(folder, file.version) if "add" in a]
-
-
-def _checkpoint_adds(path: Path) -> list[Mapping[str, Any]]:
-    try:
-        adds = pq.ParquetFile(path).read(["add.path", "add.stats"])["add"].to_pylist()
-    except (OSError, pa.ArrowException):
-        return []  # `verify` names it; without sums more files are read, and the answer is the same
-    return [add for add in adds if add is not None]
-
-
 def _between(
-    older: Snapshot, newer: Snapshot, changed: Iterable[ManifestFile], sums: dict[str, str]
+    older: Snapshot, newer: Snapshot, changed: Iterable[ManifestFile], sums: Mapping[str, str]
 ) -> Logged:
     """What is told of the commits between two versions, and of the files that they added."""
     files = {file.path: file for file in changed}
-    sums, steps = dict(sums), []
+    steps = []
     for actions in _entries(table_folder(newer), older.version, newer.version):
         steps.append(_step(actions))
         for action in actions:
             if "add" in action:
-                _take(action["add"], files, sums)
+                _take(action["add"], files)
     return Logged(files=files, sums=sums, steps=steps)
 
 
@@ -148,10 +114,9 @@ def _step(actions: Iterable[Mapping[str, Any]]) -> Step:
     return Step(moved=moved, came=came, went=went)
 
 
-def _take(add: Mapping[str, Any], files: dict[str, ManifestFile], sums: dict[str, str]) -> None:
+def _take(add: Mapping[str, Any], files: dict[str, ManifestFile]) -> None:
     path = path_in(add)
-    if path not in files and (known := _weight(add)):
-        rows, sums[path] = known
+    if path not in files and (rows := _rows(add)) is not None:
         files[path] = ManifestFile(
             path=path,
             size=add["size"],
@@ -161,15 +126,13 @@ def _take(add: Mapping[str, Any], files: dict[str, ManifestFile], sums: dict[str
         )
 
 
-def _weight(add: Mapping[str, Any]) -> tuple[int, str] | None:
-    """Rows and logical sum of a file, where its statistics tell both as we write them."""
+def _rows(add: Mapping[str, Any]) -> int | None:
+    """How many rows a file has, where its statistics tell it."""
     try:
-        stats = json.loads(add.get("stats") or "{}")
-        rows, total = stats["numRecords"], stats[SUM_KEY]
+        rows = json.loads(add.get("stats") or "{}")["numRecords"]
     except (ValueError, KeyError, TypeError):
         return None
-    is_ours = isinstance(rows, int) and isinstance(total, str) and _SUM.fullmatch(total)
-    return (rows, total) if is_ours else None
+    return rows if isinstance(rows, int) else None
 
 
 def _is_there(snapshot: Snapshot, file: ManifestFile) -> bool:

@@ -26,8 +26,9 @@ from deltalake.transaction import AddAction, RemoveAction
 
 from backstory.lake.change_shares import RowCounts
 from backstory.lake.contract import SYSTEM_FIELDS, Contract
-from backstory.lake.logical_sum import SUM_KEY, logical_sum, total
-from backstory.lake.moved_rows import DifferingFiles, sums_of
+from backstory.lake.kept_sums import keep_sums
+from backstory.lake.logical_sum import sum_of_file
+from backstory.lake.moved_rows import DifferingFiles
 from backstory.lake.row_diff import diff_rows
 from backstory.lake.snapshot import Snapshot, open_snapshot
 from backstory.lake.table import SliceTable
@@ -172,11 +173,7 @@ def _batch(first: int, count: int) -> pa.Table:
 
 
 def _fill(table: SliceTable, files: int, rows: int) -> None:
-    _commit(table, [], _summed(_batch(number * rows, rows) for number in range(files)))
-
-
-def _summed(batches: Iterable[pa.Table]) -> Iterator[tuple[pa.Table, str]]:
-    return ((batch, logical_sum(batch)) for batch in batches)
+    _commit(table, [], (_batch(number * rows, rows) for number in range(files)))
 
 
 def _change(table: SliceTable) -> None:
@@ -189,44 +186,39 @@ def _change(table: SliceTable) -> None:
     after = before.set_column(label, before.schema.field("label"), values)
     kept = pq.read_table(table.folder / fewer).slice(EXPECTED.removed)
     more = _batch(FILES * ROWS, EXPECTED.added)
-    _commit(table, [fewer, changed], _summed([kept, after, more]))
+    _commit(table, [fewer, changed], [kept, after, more])
 
 
 def _compact(table: SliceTable) -> None:
-    """Write all files anew; the sum of what is put together follows from its parts."""
-    sums = sums_of(open_snapshot(table))
-    paths = sorted(sums)
+    """Write all files anew, and keep the sums, as compaction does."""
+    paths = sorted(file.path for file in open_snapshot(table).manifest.files)
     together = [paths[at : at + PUT_TOGETHER] for at in range(0, len(paths), PUT_TOGETHER)]
-    put = (
-        (
-            pa.concat_tables([pq.read_table(table.folder / path) for path in some]),
-            total(sums[path] for path in some),
-        )
-        for some in together
-    )
-    _commit(table, paths, put, data_change=False)
+    put = (pa.concat_tables([pq.read_table(table.folder / p) for p in some]) for some in together)
+    paths += _commit(table, paths, put, data_change=False)
+    keep_sums(table.folder, "0", {path: sum_of_file(table.folder / path) for path in paths})
 
 
 def _commit(
     table: SliceTable,
     taken: Sequence[str],
-    put: Iterable[tuple[pa.Table, str]],
+    put: Iterable[pa.Table],
     *,
     data_change: bool = True,
-) -> None:
+) -> list[str]:
     delta = DeltaTable(str(table.folder))
-    adds = [_written(table.folder, rows, total, data_change=data_change) for rows, total in put]
+    adds = [_written(table.folder, rows, data_change=data_change) for rows in put]
     removes = [RemoveAction(path, data_change, _AT) for path in taken]
     delta.create_write_transaction(
         [*removes, *adds], "append", delta.schema(), post_commithook_properties=_HOOKS
     )
+    return [add.path for add in adds]
 
 
-def _written(folder: Path, rows: pa.Table, total: str, *, data_change: bool) -> AddAction:
+def _written(folder: Path, rows: pa.Table, *, data_change: bool) -> AddAction:
     """A file without what costs time and is not looked at here: digest, bounds, fsync."""
     name = f"part-{time.time_ns():036x}-{'0' * 64}.parquet"
     pq.write_table(rows, folder / name, compression="zstd", compression_level=1)
-    stats = json.dumps({"numRecords": rows.num_rows, SUM_KEY: total})
+    stats = json.dumps({"numRecords": rows.num_rows})
     return AddAction(name, (folder / name).stat().st_size, {}, _AT, data_change, stats)
 
 

@@ -8,6 +8,8 @@ from deltalake import DeltaTable, PostCommitHookProperties
 from deltalake.transaction import AddAction, RemoveAction
 
 from backstory.lake.files import DataFile, write_data_file
+from backstory.lake.kept_sums import keep_sums
+from backstory.lake.logical_sum import sum_of_file
 from backstory.lake.snapshot import open_snapshot
 from backstory.lake.table import SliceTable
 from tests.lake.thumbs import NOW, new_id
@@ -25,6 +27,8 @@ def rewrite(
     """Put files in the place of others, in one commit."""
     at = int(NOW.timestamp() * 1000)
     files = [write_data_file(r, table.folder, table.contract, file_id=new_id()) for r in put]
+    names = [*taken, *(file.path for file in files)]
+    keep_sums(table.folder, new_id(), {n: sum_of_file(table.folder / n) for n in names})
     delta = DeltaTable(str(table.folder))
     delta.create_write_transaction(
         [

@@ -12,6 +12,7 @@ from backstory.lake.commits import read_commit
 from backstory.lake.compaction import compact, small_files
 from backstory.lake.errors import ConflictError, IntegrityError
 from backstory.lake.fence import Change, commit_fenced, open_fenced
+from backstory.lake.kept_sums import kept_sums
 from backstory.lake.logical_sum import logical_sum
 from backstory.lake.receipt import Outcome
 from backstory.lake.snapshot import Snapshot, open_snapshot
@@ -48,6 +49,9 @@ def test_small_files_become_one_and_no_row_changes(table: SliceTable) -> None:
     assert verify_table(table).findings == ()
     assert open_snapshot(table, before.version).arrow(system=True).num_rows == 3 * FILES
     assert small_files(after) == []
+    sums = kept_sums(table.folder)
+    assert sums.keys() == {file.path for file in (*before.manifest.files, *after.manifest.files)}
+    assert sums[after.manifest.files[0].path] == done.logical
 
 
 def test_rows_of_a_subject_lie_together(table: SliceTable) -> None:
@@ -137,6 +141,18 @@ def test_rows_that_differ_change_nothing(
         compact_all(table)
     assert open_snapshot(table).manifest == before.manifest
     assert len(list(table.folder.glob("part-*"))) == FILES
+    assert kept_sums(table.folder) == {}
+
+
+def test_a_damaged_file_changes_nothing(table: SliceTable) -> None:
+    before = open_snapshot(table)
+    path = table.folder / before.manifest.files[0].path
+    path.write_bytes(path.read_bytes() + b" ")
+    with pytest.raises(IntegrityError, match=f"{path.name} is not what was recorded"):
+        compact_all(table)
+    assert open_snapshot(table).manifest == before.manifest
+    assert len(list(table.folder.glob("part-*"))) == FILES
+    assert kept_sums(table.folder) == {}
 
 
 def test_large_files_are_written_as_several(

@@ -27,7 +27,6 @@ from backstory.lake.files import (
     write_data_file,
     write_durably,
 )
-from backstory.lake.logical_sum import logical_sum
 from tests.lake.disk import files_of_at_most, watch_syncs
 from tests.lake.thumbs import contract, new_id, rows
 
@@ -136,7 +135,6 @@ def test_statistics_describe_each_kind_of_column(tmp_path: Path) -> None:
             "t": "2026-11-24T09:41:00.002Z",
         },
         "nullCount": {name: table[name].null_count for name in "ifsdtbxmn"},
-        "backstorySum": logical_sum(table),
     }
 
 

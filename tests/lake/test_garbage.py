@@ -8,6 +8,7 @@ import pytest
 from backstory.lake.errors import GoneError, IntegrityError, RefusedError
 from backstory.lake.garbage import Fate, collect, fate, look
 from backstory.lake.grace import MIN_GRACE
+from backstory.lake.kept_sums import kept_sums
 from backstory.lake.leases import Reader
 from backstory.lake.pinned import MANIFEST_FILE, pins_folder, reopen
 from backstory.lake.pins import pin, release
@@ -37,6 +38,7 @@ def test_what_compaction_replaced_goes_when_its_grace_is_over(table: SliceTable)
     assert set(done.removed) == old
     assert done.freed > 0
     assert not data(table) & old
+    assert kept_sums(table.folder).keys() == data(table)
     assert summed(open_snapshot(table)) == before
     assert verify_table(table).findings == ()
     assert collected(table, 3) == look(table, NOW + 3 * DAY, MIN_GRACE)

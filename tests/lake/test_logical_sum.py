@@ -15,8 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backstory.lake.errors import InvalidError
-from backstory.lake.files import write_data_file
-from backstory.lake.logical_sum import SUM_KEY, logical_sum, recorded_sum, sum_of_file, total
+from backstory.lake.logical_sum import logical_sum, sum_of_file, total
 
 AT = datetime(2026, 11, 24, 9, 41, 0, 5, UTC)
 _DAYS = date(1970, 1, 1).toordinal()
@@ -186,10 +185,8 @@ def test_large_batches_are_halved(monkeypatch: pytest.MonkeyPatch) -> None:
     assert logical_sum(ROWS) == by_the_book(ROWS)
 
 
-def test_a_data_file_says_its_sum_and_one_without_is_read(tmp_path: Path) -> None:
-    file = write_data_file(ROWS, tmp_path, None, file_id="0190")
-    assert f'"{SUM_KEY}":"{logical_sum(ROWS)}"' in file.stats_json
-    assert recorded_sum(pq.read_metadata(tmp_path / file.path)) == logical_sum(ROWS)
-    pq.write_table(ROWS, tmp_path / "older.parquet")
-    assert recorded_sum(pq.read_metadata(tmp_path / "older.parquet")) is None
-    assert sum_of_file(tmp_path / "older.parquet") == sum_of_file(tmp_path / file.path)
+def test_a_file_has_the_sum_of_its_rows(tmp_path: Path) -> None:
+    for number, rows in enumerate([ROWS, pa.concat_tables([ROWS] * 2_000)]):
+        path = tmp_path / f"{number}.parquet"
+        pq.write_table(rows, path)
+        assert sum_of_file(path) == logical_sum(rows)
