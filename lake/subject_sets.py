@@ -167,6 +167,7 @@ def read_set(source: bytes | pa.NativeFile) -> SubjectSet:
             raise IntegrityError(f"not a set of subjects of a known format ({FORMAT})")
         batch = reader.get_batch(0)
         batch.validate()
+        _check_form(batch.schema)
         return SubjectSet(
             files=tuple(about["files"].split("\n")) if about["files"] else (),
             keys=tuple(json.loads(about["keys"])),
@@ -174,6 +175,19 @@ def read_set(source: bytes | pa.NativeFile) -> SubjectSet:
         )
     except (pa.ArrowException, ValueError, KeyError, OSError) as exc:
         raise IntegrityError(f"a set of subjects does not parse: {exc}") from exc
+
+
+def _check_form(schema: pa.Schema) -> None:
+    subject, held = schema.field("subject").type, schema.field("held").type
+    entry = held.value_type if pa.types.is_list(held) else None
+    is_entry = entry is not None and pa.types.is_struct(entry)
+    if (
+        subject != pa.uint64()
+        or not is_entry
+        or [(field.name, field.type in _WIDTHS) for field in entry]
+        != [("file", True), ("rows", True)]
+    ):
+        raise IntegrityError("a set of subjects is damaged: its columns have other types")
 
 
 def _by_key(subjects: pa.ChunkedArray) -> Iterator[tuple[str, pa.Array]]:
