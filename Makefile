@@ -6,6 +6,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 PEERS  := build/peers
 .DEFAULT_GOAL := help
+unexport PYTHONDONTWRITEBYTECODE  # each of a thousand commands would compile every module again
 .PHONY: help setup demo test check bench bench-peers soak docs lock
 
 help: ## list the targets
