@@ -40,12 +40,15 @@ PLACES = {
     "retain": ("unit.before_commit", "unit.after_commit"),
 }
 TOO_SHORT = {"link"}  # to be met at a moment by chance: it dies at its named places only
-# tests/lake/test_table.py, test_evolving.py, test_subject_index.py and test_recent_events.py,
-# test_backup_races.py and tests/lineage/test_forwarding.py kill there
+# tests/lake/test_table.py, test_evolving.py, test_subject_index.py, test_recent_events.py and
+# test_upkeep_races.py, test_backup_races.py, tests/lineage/test_forwarding.py and test_consuming.py
+# kill there
 ELSEWHERE = {
     *("slice.built", "slice.created", "contract.written", "contract.committed"),
     *("backup.copied", "restore.built", "outbox.sent"),
     *("subjects.joined", "subjects.cleared", "quarantine.written"),
+    *("compact.written", "fence.before", "fence.after", "trim.archived", "trim.cut"),
+    *("collect.condemned", "collect.noted", "collect.deleted", "kafka.stored"),
 }
 
 

@@ -193,7 +193,7 @@ def test_files_of_both_are_not_opened(tmp_path: Path) -> None:
 
 
 def test_what_does_not_fit_in_memory_goes_through_the_disk(tmp_path: Path) -> None:
-    rows, memory = 400_000, 96 << 20
+    rows, memory = 500_000, 144 << 20
     ids = pa.array(f"event-{n:032}" for n in range(rows))
     old = pa.table({"id": ids, "text": ids, "n": pa.array(range(rows))})
     new = old.set_column(2, "n", pa.array(-n if n % 2 else n for n in range(rows)))
