@@ -217,10 +217,15 @@ def said_of_store(home: Path) -> str:
         return exc.message
 
 
-def content(store: Path) -> list[str]:
-    """Every row of every table, as SQL; not the tables' own text, where `INTEGEr` says the same."""
+def content(store: Path) -> dict[bytes, list[tuple[bytes, ...]]]:
+    """Every row of every table; not the tables' own text, where `INTEGEr` says the same."""
     with closing(sqlite3.connect(store)) as conn:
-        return [line for line in conn.iterdump() if line.startswith("INSERT")]
+        conn.text_factory = bytes
+        named = conn.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
+        return {
+            name: conn.execute(f'SELECT * FROM "{name.decode()}" ORDER BY rowid').fetchall()
+            for (name,) in named.fetchall()
+        }
 
 
 def run_verify(home: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
