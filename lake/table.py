@@ -34,6 +34,7 @@ from backstory.lake.commits import (
     LOG_FOLDER,
     find_append,
     latest_version,
+    log_entry,
 )
 from backstory.lake.contract import Contract
 from backstory.lake.contract_commit import bring_under, contract_version_of
@@ -462,8 +463,8 @@ class SliceTable:
         return -1 if last is None else last
 
     def _handle(self) -> DeltaTable:
-        if self._delta is None:
-            self.check_log()
+        if self._delta is None or not log_entry(self.folder, self._delta.version()).exists():
+            self.check_log()  # at first, and where the log was cut meanwhile
             delta = open_delta(self.folder, name=self.name)
             self._under = contract_version_of(delta, self.folder)
             if self._under > self.contract.version:

@@ -7,7 +7,7 @@ import pytest
 
 from backstory.lake import trimming
 from backstory.lake.belongings import table_files
-from backstory.lake.commits import ARCHIVE_FOLDER, read_commit, read_commits
+from backstory.lake.commits import ARCHIVE_FOLDER, log_entry, read_commit, read_commits
 from backstory.lake.errors import GoneError, IntegrityError, OffsetConflict
 from backstory.lake.grace import MIN_GRACE
 from backstory.lake.leases import Reader
@@ -62,6 +62,17 @@ def test_old_batches_are_duplicates_for_ever_and_appends_go_on(table: SliceTable
     for opened in (table, other, SliceTable.open(table.folder.parent, table.name)):
         version = append(opened, rows(2, first=990), source="c", offset=opened.version).version
         assert version == opened.version
+
+
+def test_a_writer_that_slept_while_its_log_was_cut_goes_on(table: SliceTable) -> None:
+    other = SliceTable.open(table.folder.parent, table.name)
+    for number in range(COMMITS, 2 * COMMITS):
+        append(other, rows(2, first=2 * number), offset=number)
+    trimmed(other, 1)
+    assert not log_entry(table.folder, COMMITS).exists()
+    assert append(table, rows(2, first=4), offset=2).outcome is Outcome.DUPLICATE
+    assert append(table, rows(2, first=4 * COMMITS), offset=99).outcome is Outcome.ACCEPTED
+    assert open_snapshot(table).rows == 4 * COMMITS + 2
 
 
 def test_a_changed_archived_entry_is_found(table: SliceTable) -> None:
