@@ -3,6 +3,8 @@
     _maintenance/trimmed               where the log begins since when, and by which command
     _maintenance/collected/<time>      the files that one collection removed
 
+Beside them lie the list of the condemned (`garbage`) and the sums of files (`kept_sums`).
+
 Each note is written before what it speaks of goes: it may say too much after a crash, and never too
 little. A note that is damaged tells nothing; it is asked only for what is missing anyway.
 """
@@ -36,6 +38,12 @@ class Act:
 
     at: datetime
     by: str
+
+
+def maintenance_files(folder: Path) -> list[Path]:
+    """What maintenance keeps of a table, each file under its seal; sorted."""
+    found = (folder / MAINTENANCE_FOLDER).rglob("[0-9a-z]*")
+    return sorted(path for path in found if path.is_file())
 
 
 def note_trimmed(folder: Path, begin: int, act: Act) -> None:

@@ -104,6 +104,11 @@ def read_quarantine(folder: Path, path: str) -> Quarantine:
     return Quarantine(contract_version=json.loads(head)["contract"], rows=tuple(map(_row_of, rows)))
 
 
+def quarantine_files(folder: Path) -> list[Path]:
+    """The files with rejected rows of a table, settled or not, sorted by name."""
+    return sorted((folder / QUARANTINE_FOLDER).glob("[0-9a-f]*.jsonl"))
+
+
 def sweep(folder: Path, *, settled: Collection[str], known: Collection[str]) -> Iterator[str]:
     """Remove files that nobody needs; which ones they were.
 
@@ -112,7 +117,7 @@ def sweep(folder: Path, *, settled: Collection[str], known: Collection[str]) -> 
         settled: files of which every row is settled.
         known: files that commits name.
     """
-    for file in sorted((folder / QUARANTINE_FOLDER).glob("*.jsonl")):
+    for file in quarantine_files(folder):
         path = f"{QUARANTINE_FOLDER}/{file.name}"
         is_orphan = path not in known and time.time() - file.stat().st_mtime > ORPHAN_SECONDS
         if path in settled or is_orphan:

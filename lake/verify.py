@@ -10,8 +10,7 @@ The steps, numbered as in the code:
 3. Contracts: each is the text that its meaning has, with its recorded digest.
 4. Data: each file of the newest version and of every pin is there, with its size and SHA-256.
 5. Statistics: rows, and what Delta knows of each file, against the file's own footer.
-6. The subject index: each set has the digest that its name says. A missing one is no finding:
-   older homes have none, and it is made anew from the data.
+6. Subject sets, quarantines and what maintenance noted: each proves itself, and may be missing.
 7. Profiles of those files, and what their histograms are counted on: each is what was written. None
     is needed: a file without one is read where its profile is asked for.
 
@@ -53,9 +52,9 @@ from backstory.lake.pinned import (
 from backstory.lake.replay import Added, LogState
 from backstory.lake.segments import log_files, segment
 from backstory.lake.snapshot import OpenedBy, Snapshot, Table, open_snapshot
-from backstory.lake.subject_index import digest_of, set_files
 from backstory.lake.table import SliceTable
 from backstory.lake.tally import Expected, Tally
+from backstory.lake.verify_beside import check_beside
 from backstory.lake.verify_log import (
     check_contracts,
     check_last_checkpoint,
@@ -121,7 +120,7 @@ def verify_table(
     check_recorded(tally, table, recorded)  # 2
     _data(tally, table, snapshots, state)  # 4, 5
     if isinstance(table, SliceTable):
-        _subject_index(tally, table)  # 6
+        check_beside(tally, table)  # 6
     check_profiles(tally, table, snapshots)  # 7
     return _verified(tally)
 
@@ -140,7 +139,7 @@ def verify_snapshot(table: Table, snapshot: Snapshot) -> Verified:
             state = check_log(tally, table, files, [snapshot])
     check_recorded(tally, table, recorded)  # 2
     _data(tally, table, [snapshot], state)  # 4, 5
-    check_profiles(tally, table, [snapshot])  # 6
+    check_profiles(tally, table, [snapshot])  # 7
     return _verified(tally)
 
 
@@ -208,18 +207,6 @@ def _data(tally: Tally, table: Table, snapshots: Sequence[Snapshot], state: LogS
             with tally.reading(str(snapshot), path):
                 for problem, expected, found in _statistics(table, path, file, added):
                     tally.note(str(snapshot), path, problem, expected, found)
-
-
-def _subject_index(tally: Tally, table: SliceTable) -> None:
-    for path in set_files(table.folder):
-        try:
-            sha256, size = hash_file(path)
-        except FileNotFoundError:
-            continue  # joined with others meanwhile
-        tally.files += 1
-        tally.bytes += size
-        if sha256 != digest_of(path):
-            tally.note(f"subject index of {table.name}", path, "changed", digest_of(path), sha256)
 
 
 def _statistics(
