@@ -22,7 +22,7 @@ from typing import Any
 
 from backstory.lake.errors import InvalidError
 from backstory.lineage.refs import ComponentRef, parse_ref
-from backstory.lineage.trigger import Drift, Manual, Schedule, Threshold, Trigger
+from backstory.lineage.trigger import Decay, Drift, Manual, Schedule, Threshold, Trigger
 
 DEFAULT_ROLE = "train"
 _ROLE = re.compile(r"[a-z][a-z0-9_-]{0,62}")
@@ -32,10 +32,12 @@ _FIELDS = {
     "schedule": {"every"},
     "threshold": {"rows"},
     "drift": {"metric", "column", "limit", "measured"},
+    "decay": {"column", "value", "limit"},
 }
 _FORMS = (
     "manual:REASON, schedule:NAME:every=1d, threshold:SLICE:rows=N, "
-    "drift:SLICE:metric=psi,column=C,limit=X, drift:SLICE:metric=M,limit=X,measured=Y"
+    "drift:SLICE:metric=psi,column=C,limit=X, drift:SLICE:metric=M,limit=X,measured=Y, "
+    "decay:SLICE:column=C,value=V,limit=SHARE"
 )
 
 
@@ -134,8 +136,10 @@ def parse_trigger(text: str) -> Trigger:
             return Schedule(name, every=parse_duration(given["every"]))
         if kind == "threshold":
             return Threshold(name, rows=int(given["rows"]))
-        measured = float(given["measured"]) if "measured" in given else None
         limit = float(given["limit"])
+        if kind == "decay":
+            return Decay(name, column=given["column"], value=given["value"], limit=limit)
+        measured = float(given["measured"]) if "measured" in given else None
         metric, column = given["metric"], given.get("column")
         return Drift(name, metric=metric, limit=limit, column=column, measured=measured)
     except (KeyError, ValueError) as exc:

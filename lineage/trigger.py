@@ -32,6 +32,7 @@ class TriggerKind(StrEnum):
     SCHEDULE = "schedule"
     THRESHOLD = "threshold"
     DRIFT = "drift"
+    DECAY = "decay"
     ERASURE = "erasure"
 
 
@@ -106,13 +107,38 @@ class Drift:
 
 
 @dataclass(frozen=True, slots=True)
+class Decay:
+    """Feedback that says of too many answers that they are bad.
+
+    Attributes:
+        column: of the slice, whose values are few.
+        value: the one that is bad, as text: `down`, `0` or `false`.
+        limit: its largest share, from 0 to 1, among the values since the model's last successful
+            run, or since ever.
+    """
+
+    slice: str
+    column: str = field(kw_only=True)
+    value: str = field(kw_only=True)
+    limit: float = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        check_table_name(self.slice)
+        if not 0 <= self.limit <= 1:
+            raise InvalidError(
+                f"decay of {self.slice}: the limit {self.limit} is no share",
+                hint="give a number from 0 to 1",
+            )
+
+
+@dataclass(frozen=True, slots=True)
 class Erasure:
     """Rows that the model was trained on were erased."""
 
     reason: str
 
 
-Trigger = Manual | Schedule | Threshold | Drift | Erasure
+Trigger = Manual | Schedule | Threshold | Drift | Decay | Erasure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +163,7 @@ class Observation:
         commits: the commits of the trigger's slice since the model's last successful run, or since
             ever; None when there are none.
         elapsed: time since the model's last successful run; None when there was none.
-        metric: the drift metric's value.
+        metric: the drift metric's value, or the share of the value that decay shows.
         column: the column that moved so far, where it was measured here.
         nothing: why there is nothing to compare, where there is not.
     """
@@ -238,6 +264,8 @@ def evaluate(trigger: Trigger, seen: Observation) -> Evaluated:
             return _evaluate_threshold(trigger, seen)
         case Drift():
             return _evaluate_drift(trigger, seen)
+        case Decay():
+            return _evaluate_decay(trigger, seen)
         case _:
             assert_never(trigger)
 
@@ -259,6 +287,8 @@ def condition_to_json(trigger: Trigger) -> dict[str, Any]:
         case Drift(slice=slice_name, metric=metric, limit=limit, column=column):
             named = {"column": column} if column is not None else {}
             return {"slice": slice_name, "metric": metric, "limit": limit, **named}
+        case Decay():
+            return asdict(trigger)
         case _:
             assert_never(trigger)
 
@@ -284,6 +314,9 @@ def condition_from_json(kind: str, condition: Mapping[str, Any]) -> Trigger:
             metric, limit = condition["metric"], condition["limit"]
             column = condition.get("column")
             return Drift(condition["slice"], metric=metric, limit=limit, column=column)
+        case TriggerKind.DECAY:
+            of = {name: condition[name] for name in ("column", "value", "limit")}
+            return Decay(condition["slice"], **of)
     raise IntegrityError(f"trigger of unknown kind {kind!r}")
 
 
@@ -349,4 +382,24 @@ def _evaluate_drift(trigger: Drift, seen: Observation) -> Evaluated:
         due=over,
         reason=f"{trigger.metric} of {of} is {seen.metric:g}, "
         f"{'beyond' if over else 'within'} its limit {trigger.limit:g}",
+    )
+
+
+def _evaluate_decay(trigger: Decay, seen: Observation) -> Evaluated:
+    share = seen.metric
+    over = share is not None and share > trigger.limit
+    of = f"{trigger.column} in {seen.commits or trigger.slice}"
+    found = (
+        f"{of}: {seen.nothing}"
+        if share is None
+        else f"{share:.1%} of {of} is {trigger.value}, "
+        f"{'beyond' if over else 'within'} its limit {trigger.limit:.1%}"
+    )
+    return Evaluated(
+        trigger=trigger,
+        value=share,
+        limit=trigger.limit,
+        range=seen.commits,
+        due=over,
+        reason=found,
     )

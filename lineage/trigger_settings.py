@@ -5,7 +5,7 @@
     when = "threshold:thumbs/en:rows=10000"
 
 The condition is written as on the command line. Only what Backstory can evaluate by itself stands
-there: a schedule, a threshold, or a drift of psi, js or ks; the others are always due.
+there: a schedule, a threshold, a decay, or a drift of psi, js or ks; the others are always due.
 """
 
 import re
@@ -16,7 +16,7 @@ from typing import Any
 from backstory.lake.errors import InvalidError
 from backstory.lake.location import check_name
 from backstory.lineage.input_text import parse_trigger
-from backstory.lineage.trigger import Drift, Schedule, Threshold
+from backstory.lineage.trigger import Decay, Drift, Schedule, Threshold
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _KEYS = {"model", "when"}
@@ -28,7 +28,7 @@ class NamedTrigger:
 
     name: str
     model: str
-    trigger: Schedule | Threshold | Drift
+    trigger: Schedule | Threshold | Drift | Decay
 
 
 def read_triggers(section: object, path: Path) -> tuple[NamedTrigger, ...]:
@@ -59,11 +59,11 @@ def _read(name: str, value: Any, where: str) -> NamedTrigger:
         model, trigger = check_name(value["model"]), parse_trigger(value["when"])
     except InvalidError as exc:
         raise InvalidError(f"{where}: {exc.message}", hint=exc.hint) from exc
-    if not isinstance(trigger, Schedule | Threshold | Drift) or (
+    if not isinstance(trigger, Schedule | Threshold | Drift | Decay) or (
         isinstance(trigger, Drift) and trigger.statistic is None
     ):
         raise InvalidError(
-            f"{where}: {value['when']!r} is no schedule, threshold or drift of psi, js or ks",
-            hint="a drift that you have measured is told to `backstory run --trigger`",
+            f"{where}: {value['when']!r} is no schedule, threshold, decay or measurable drift",
+            hint="psi, js and ks are measured; what you measure is told to `run --trigger`",
         )
     return NamedTrigger(name=name, model=model, trigger=trigger)

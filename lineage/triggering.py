@@ -3,6 +3,8 @@
 from datetime import timedelta
 
 from backstory.lake.drift import Statistic
+from backstory.lake.errors import InvalidError
+from backstory.lake.top_values import Value
 from backstory.lineage import profiling
 from backstory.lineage import trigger as rules
 from backstory.lineage.parts import Parts
@@ -10,6 +12,7 @@ from backstory.lineage.resolving import resolve_slice_at
 from backstory.lineage.store import runs, slices
 from backstory.lineage.trigger import (
     CommitRange,
+    Decay,
     Drift,
     Evaluated,
     Observation,
@@ -25,7 +28,8 @@ def evaluate(parts: Parts, model: str, trigger: Trigger) -> Evaluated:
 
     Raises:
         NotFoundError: the trigger's slice does not exist.
-        InvalidError: a drift trigger whose metric nobody measured, or whose column cannot be.
+        InvalidError: a drift trigger whose metric nobody measured, or a column that cannot be
+            measured.
     """
     return rules.evaluate(trigger, _observe(parts, model, trigger))
 
@@ -41,8 +45,10 @@ def require_due(evaluated: Evaluated) -> None:
 
 
 def _observe(parts: Parts, model: str, trigger: Trigger) -> Observation:
-    if isinstance(trigger, Threshold | Drift):
+    if isinstance(trigger, Threshold | Drift | Decay):
         read, commits = _since_last_run(parts, model, trigger.slice)
+        if isinstance(trigger, Decay):
+            return _share(parts, trigger, commits)
         if isinstance(trigger, Drift) and trigger.statistic is not None:
             return _measured(parts, trigger, trigger.statistic, read, commits)
         metric = trigger.measured if isinstance(trigger, Drift) else None
@@ -72,6 +78,29 @@ def _measured(
         return Observation(commits=commits, nothing="no column has values that it can compare")
     metric, column = max(values, default=(0.0, None))
     return Observation(commits=commits, metric=metric, column=column)
+
+
+def _share(parts: Parts, trigger: Decay, commits: CommitRange | None) -> Observation:
+    """How often a value came since the last run; of a column with many values at least so often."""
+    if commits is None:
+        return Observation(nothing="there are no new rows")
+    found = profiling.profile(parts, f"{trigger.slice}@{commits.first}..{commits.last}").profile
+    column = found.columns.get(trigger.column)
+    if column is None or column.top is None:
+        raise InvalidError(
+            f"decay of {trigger.slice}: the values of {trigger.column!r} are not counted",
+            hint=f"name a column with few values that tell of nobody; `backstory profile "
+            f"{trigger.slice}` lists them",
+        )
+    values = column.rows - column.nulls
+    if not values:
+        return Observation(commits=commits, nothing="there are no new values")
+    counts = {_text(value): count for value, count in column.top.counts.items()}
+    return Observation(commits=commits, metric=counts.get(trigger.value, 0) / values)
+
+
+def _text(value: Value) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _since_last_run(

@@ -59,7 +59,8 @@ _PATH = click.Path(readable=False, path_type=Path)  # who reads it says why not
     "--trigger",
     metavar="TRIGGER",
     help="Why it runs: manual:REASON, schedule:NAME:every=1d, threshold:SLICE:rows=N, "
-    "drift:SLICE:metric=M,limit=X,measured=Y, or the name of one in the settings.",
+    "drift:SLICE:metric=M,limit=X,measured=Y, decay:SLICE:column=C,value=V,limit=SHARE, or the "
+    "name of one in the settings.",
 )
 @click.option("--if-due", is_flag=True, help="Do nothing, and end with 0, while it is not due.")
 @click.option("--job", metavar="NAME", help="The OpenLineage job; retrain.MODEL by default.")

@@ -80,6 +80,7 @@ if TYPE_CHECKING:
         Trace,
     )
     from backstory.lineage.trigger import (
+        Decay,
         Drift,
         Erasure,
         Manual,
@@ -99,6 +100,7 @@ _HOMES = {
     "ConflictError": "backstory.lake.errors",
     "Contract": "backstory.lake.contract",
     "ContractVersion": "backstory.lineage.contracting",
+    "Decay": "backstory.lineage.trigger",
     "Drift": "backstory.lineage.trigger",
     "Erasure": "backstory.lineage.trigger",
     "GoneError": "backstory.lake.errors",
@@ -150,6 +152,7 @@ __all__ = [
     "ConflictError",
     "Contract",
     "ContractVersion",
+    "Decay",
     "Drift",
     "Erasure",
     "GoneError",

@@ -12,7 +12,7 @@ from backstory.lineage.input_text import (
     parse_param,
     parse_trigger,
 )
-from backstory.lineage.trigger import Drift, Manual, Schedule, Threshold, Trigger
+from backstory.lineage.trigger import Decay, Drift, Manual, Schedule, Threshold, Trigger
 
 INPUTS = {
     "thumbs/en": Input(ref="thumbs/en"),
@@ -29,6 +29,9 @@ TRIGGERS: dict[str, Trigger] = {
     "threshold:thumbs/en:rows=10000": Threshold("thumbs/en", rows=10_000),
     "drift:thumbs:metric=ks,column=stars,limit=0.2": Drift(
         "thumbs", metric="ks", limit=0.2, column="stars"
+    ),
+    "decay:thumbs:column=thumb,value=0,limit=0.3": Decay(
+        "thumbs", column="thumb", value="0", limit=0.3
     ),
     "drift:thumbs:metric=psi,limit=0.2,measured=0.3": Drift("thumbs", metric="psi", limit=0.2),
 }
@@ -101,6 +104,9 @@ def test_a_trigger_is_one_word(text: str) -> None:
         "threshold::rows=3",
         "drift:thumbs:metric=psi",
         "drift:thumbs:metric=,limit=1",
+        "decay:thumbs:column=thumb,limit=1",
+        "decay:thumbs:column=thumb,value=0,limit=1.5",
+        "decay:thumbs:column=thumb,value=0,limit=nan",
     ],
 )
 def test_what_is_no_trigger_is_refused(text: str) -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from backstory.lake.errors import IntegrityError, InvalidError, RefusedError
 from backstory.lineage.trigger import (
     CommitRange,
+    Decay,
     Drift,
     Erasure,
     Evaluated,
@@ -38,6 +39,7 @@ TRIGGERS: st.SearchStrategy[Trigger] = st.one_of(
         limit=st.floats(0, 1),
         column=st.none() | st.just("stars"),
     ),
+    st.builds(Decay, st.just("thumbs"), column=st.text(), value=st.text(), limit=st.floats(0, 1)),
 )
 OBSERVATIONS = st.builds(
     Observation, commits=st.none() | RANGES, elapsed=st.none() | SPANS, metric=st.floats(0, 1)
@@ -91,6 +93,22 @@ def test_an_unmeasured_drift_is_no_answer(metric: float | None) -> None:
         evaluate(Drift("thumbs", metric="wer", limit=0.2), Observation(metric=metric))
 
 
+@pytest.mark.parametrize(
+    ("share", "due", "reason"),
+    [
+        (0.31, True, "31.0% of thumb in thumbs/en@41..58, +10,214 rows is down, beyond its limit"),
+        (0.3, False, "30.0% of thumb in thumbs/en@41..58, +10,214 rows is down, within its limit"),
+        (None, False, "thumb in thumbs/en@41..58, +10,214 rows: none are new"),
+    ],
+)
+def test_decay_is_a_share_beyond_its_limit(share: float | None, *, due: bool, reason: str) -> None:
+    decay = Decay("thumbs/en", column="thumb", value="down", limit=0.3)
+    seen = Observation(commits=SEEN, metric=share, nothing="none are new")
+    evaluated = evaluate(decay, seen)
+    assert (evaluated.due, evaluated.value, evaluated.limit) == (due, share, 0.3)
+    assert evaluated.reason.startswith(reason)
+
+
 @pytest.mark.parametrize("trigger", [Manual("fix"), Erasure("request 7")])
 def test_people_and_erasures_are_always_due(trigger: Trigger) -> None:
     assert evaluate(trigger, Observation()).due
@@ -141,6 +159,7 @@ def test_not_due_is_a_refusal_that_says_what_was_seen() -> None:
         lambda: Threshold("Not A Name", rows=1),
         lambda: Schedule("never", every=timedelta(0)),
         lambda: Drift("thumbs", metric="psi", limit=float("nan")),
+        lambda: Decay("thumbs", column="thumb", value="down", limit=30),
     ],
 )
 def test_impossible_triggers_are_refused(make: Any) -> None:

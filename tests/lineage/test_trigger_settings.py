@@ -5,7 +5,7 @@ import pytest
 
 from backstory.lake.errors import InvalidError
 from backstory.lineage.settings import SETTINGS_FILE, load_settings
-from backstory.lineage.trigger import Schedule, Threshold
+from backstory.lineage.trigger import Decay, Schedule, Threshold
 from backstory.lineage.trigger_settings import NamedTrigger
 
 ENOUGH = '[triggers.enough]\nmodel = "ranker"\nwhen = "threshold:thumbs/en:rows=8"\n'
@@ -26,6 +26,12 @@ def test_triggers_stand_in_the_settings_in_their_order(tmp_path: Path) -> None:
     assert read(tmp_path, "") == ()
 
 
+def test_a_decay_can_stand_in_the_settings(tmp_path: Path) -> None:
+    text = ENOUGH.replace("threshold:thumbs/en:rows=8", "decay:thumbs:column=thumb,value=0,limit=1")
+    [named] = read(tmp_path, text)
+    assert named.trigger == Decay("thumbs", column="thumb", value="0", limit=1)
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -42,7 +48,7 @@ def test_triggers_stand_in_the_settings_in_their_order(tmp_path: Path) -> None:
         (ENOUGH.replace("threshold:thumbs/en:rows=8", "manual:why"), "no schedule, threshold"),
         (
             ENOUGH.replace("threshold:thumbs/en:rows=8", "drift:a:metric=wer,limit=1"),
-            "no schedule, threshold or drift",
+            "no schedule, threshold, decay or measurable drift",
         ),
     ],
 )

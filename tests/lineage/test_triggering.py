@@ -122,3 +122,39 @@ def test_a_drift_of_a_column_that_cannot_be_compared_is_refused(home: Home) -> N
         trigger = backstory.Drift("thumbs/en", metric="psi", column=column, limit=0.2)
         with pytest.raises(backstory.InvalidError, match="can be compared by"):
             home.due("ranker", trigger)
+
+
+def test_a_decay_is_measured_over_the_rows_since_the_last_run(home: Home) -> None:
+    trigger = backstory.Decay("thumbs/en", column="stars", value="0", limit=0.3)
+    feed(home)
+    assert home.due("ranker", trigger).value == 0.25
+    train(home, "thumbs/en")
+    assert home.due("ranker", trigger).reason == "stars in thumbs/en: there are no new rows"
+    rows = [{**row, "stars": None if at == 0 else at % 2} for at, row in enumerate(thumbs(5, 9))]
+    home.slice("thumbs/en").append(rows, source="app", offset=5)
+    found = home.due("ranker", trigger)
+    assert (found.due, found.value, found.limit) == (True, 0.5, 0.3)
+    assert found.reason == ("50.0% of stars in thumbs/en@2, +9 rows is 0, beyond its limit 30.0%")
+    with home.retraining("ranker", trigger=trigger) as run:
+        run.read("thumbs/en")
+    recorded = home.run(run.run_id).run.trigger
+    assert recorded is not None
+    assert recorded["condition"] == {
+        "slice": "thumbs/en",
+        "column": "stars",
+        "value": "0",
+        "limit": 0.3,
+    }
+    home.slice("thumbs/en").append(
+        [{**row, "stars": None} for row in thumbs(6)], source="app", offset=6
+    )
+    assert home.due("ranker", trigger).reason.endswith(": there are no new values")
+
+
+@pytest.mark.parametrize("column", ["at", "nothing"])
+def test_a_decay_of_a_column_that_is_not_counted_is_refused(home: Home, column: str) -> None:
+    feed(home)
+    trigger = backstory.Decay("thumbs/en", column=column, value="1", limit=0.2)
+    with pytest.raises(backstory.InvalidError, match="are not counted") as caught:
+        home.due("ranker", trigger)
+    assert caught.value.hint
