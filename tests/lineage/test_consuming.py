@@ -23,9 +23,17 @@ from backstory.lake.sources.kafka import Topic
 from backstory.lineage.consuming import Consumed, consume, source_of
 from backstory.lineage.home import Home
 from tests.lineage.homes import CONTRACT, MORNING, backstory_error
+from tests.lineage.store.recording import ticking
 from tests.lineage.test_kafka import cluster
 
 TOPIC = "thumbs"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    """On one kind of database: where a consumer stands is in the lake."""
+    with backstory.init(tmp_path / "home", clock=ticking()) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")

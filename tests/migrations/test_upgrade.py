@@ -206,7 +206,7 @@ def test_killed_anywhere_the_store_is_as_before(databases: Databases, revision: 
     code, output = finish(start_upgrade(laid_at(databases, revision)))
     assert code == 0
     count = int(output)
-    for kill_at in range(1, count + 1, count // 8):
+    for kill_at in range(1, count + 1, count // 4):
         url = laid_at(databases, revision)
         engine = connect(url)
         before = tables_of(engine)
