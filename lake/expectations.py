@@ -324,7 +324,8 @@ def _repeated(values: pa.ChunkedArray, _value: _Values, _at: datetime) -> pa.Chu
 
 def repeated(values: pa.ChunkedArray) -> pa.ChunkedArray:
     """Which values stand in an earlier row too; nulls do not."""
-    if pc.count_distinct(values, mode="only_valid").as_py() == len(values) - values.null_count:
+    valid = values.drop_null()
+    if len(pc.unique(valid)) == len(valid):
         return pa.chunked_array([pa.repeat(False, len(values))])
     numbered = pa.table({"value": values, "row": pa.array(range(len(values)), pa.int64())})
     first = numbered.group_by("value").aggregate([("row", "min")])["row_min"]

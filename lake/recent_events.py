@@ -2,7 +2,8 @@
 
 Keeps true: at least the ids of the newest `compared_rows` rows of the contract are known, as far as
 they lie in the newest `MAX_WINDOW_FILES` data files; what is known goes with the version of a
-handle, and follows it at the price of what is new. It holds ids as they are, in memory alone.
+handle, and follows it at the price of what is new. It holds ids as they are, in memory alone:
+columns for large batches, which Arrow compares, and a set of texts from the first small batch on.
 
 A file that cannot be read is passed over: it must not keep new feedback out. `verify` names it.
 """
@@ -26,6 +27,7 @@ from backstory.lake.location import inside
 
 MAX_WINDOW_FILES = 256
 
+_SMALL_BATCH = 4_096  # rows; up to so many are looked up one by one
 _log = logging.getLogger(__name__)
 
 
@@ -42,10 +44,10 @@ class RecentEvents:
         self._folder = folder
         self._column = column.name if column else ""
         self._version: int | None = None
-        self._parts: deque[list[str]] = deque()  # the ids of files, oldest first
+        self._parts: deque[pa.ChunkedArray] = deque()  # the ids of files, oldest first
         self._rows = 0  # in all parts
-        self._known: set[str] = set()
-        self._own: dict[str, list[str]] = {}  # ids of files that are being committed, by path
+        self._texts: set[str] | None = None  # the same ids, once a small batch has come
+        self._own: dict[str, pa.ChunkedArray] = {}  # ids of files being committed, by path
 
     def follow(self, delta: DeltaTable) -> int:
         """Know the ids up to the version of a handle; which version that is."""
@@ -66,25 +68,34 @@ class RecentEvents:
         if not self.window or not rows.num_rows:
             return rows
         ids = rows.column(self._column)
-        texts = ids.to_pylist()
-        distinct = set(texts)
-        if len(distinct) == len(texts) and self._known.isdisjoint(distinct):
-            return rows
         again = repeated(ids)
-        if not self._known.isdisjoint(distinct):
-            known = pa.array([text in self._known for text in texts])
-            again = pc.or_(again, pa.chunked_array([known]))
+        if (known := self._known(ids)) is not None:
+            again = pc.or_(again, known)
         return rows.filter(pc.invert(again)) if pc.any(again).as_py() else rows
 
     def committing(self, path: str, rows: pa.Table) -> None:
         """Remember the ids of a data file that is about to be committed: it need not be read."""
         if self.window:
-            newest = rows.column(self._column)[-self.window :]
-            self._own = {path: newest.drop_null().to_pylist()}
+            self._own = {path: rows.column(self._column)[-self.window :].drop_null()}
+
+    def _known(self, ids: pa.ChunkedArray) -> pa.ChunkedArray | None:
+        """Which of these ids came before; None where none did."""
+        if not self._parts:
+            return None
+        if len(ids) > _SMALL_BATCH:
+            known = pa.chunked_array([c for part in self._parts for c in part.chunks], ids.type)
+            came_again = pc.any(pc.is_in(known, value_set=ids)).as_py()  # the smaller is hashed
+            return pc.is_in(ids, value_set=known) if came_again else None
+        if self._texts is None:
+            self._texts = {text for part in self._parts for text in part.to_pylist()}
+        texts = ids.to_pylist()
+        if self._texts.isdisjoint(texts):
+            return None
+        return pa.chunked_array([[text in self._texts for text in texts]])
 
     def _begin(self, delta: DeltaTable) -> None:
         self._parts.clear()
-        self._known.clear()
+        self._texts = None
         self._rows = 0
         for path in reversed(list(self._newest(delta))):
             self._take(self._ids(path))
@@ -101,25 +112,25 @@ class RecentEvents:
             rows += count.as_py() or 0
             yield unquote(path.as_py())
 
-    def _take(self, ids: list[str]) -> None:
+    def _take(self, ids: pa.ChunkedArray) -> None:
         self._parts.append(ids)
-        self._known.update(ids)
         self._rows += len(ids)
+        if self._texts is not None:
+            self._texts.update(ids.to_pylist())
         if self._rows < 2 * self.window:
             return
         # Forgotten are whole files, and not each time: the set is made anew once a window.
         while self._parts and self._rows - len(self._parts[0]) >= self.window:
             self._rows -= len(self._parts.popleft())
-        self._known = {text for part in self._parts for text in part}
+        self._texts = None
 
-    def _ids(self, path: str) -> list[str]:
+    def _ids(self, path: str) -> pa.ChunkedArray:
         return self._own.pop(path) if path in self._own else self._read(path)
 
-    def _read(self, path: str) -> list[str]:
+    def _read(self, path: str) -> pa.ChunkedArray:
         try:
             table = pq.read_table(inside(self._folder, path), columns=[self._column])
         except (OSError, pa.ArrowException, IntegrityError) as exc:
             _log.warning("event ids of %s cannot be compared: %s", path, type(exc).__name__)
-            return []
-        ids: list[str] = table.column(self._column)[-self.window :].drop_null().to_pylist()
-        return ids
+            return pa.chunked_array([], pa.string())
+        return table.column(self._column)[-self.window :].drop_null()

@@ -58,7 +58,7 @@ STEPS: dict[str, tuple[Any, str]] = {
     "read the log": (SliceTable, "_last"),
     "events that came before": (RecentEvents, "fresh"),
     "system columns": (Attempt, "stored"),
-    "data file": (table, "write_data_file"),
+    "data file, profile, subjects": (table, "write_with_derived"),
     "  batch digest, beside it": (Batch, "digested"),
     "commit": (SliceTable, "_try"),
     "read the outcome": (table, "find_append"),
