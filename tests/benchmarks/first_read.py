@@ -1,7 +1,7 @@
 """How long a training waits for its first read: START, and a snapshot of many files pinned.
 
-The log lists the files of many appends, and none of them lies there: a read that looked into one
-would fail. Each round reads a version that nobody has pinned yet.
+The log lists the files of many appends, all of them hollow: a pin finds them there, and a read
+that looked into one would fail. Each round reads a version that nobody has pinned yet.
 """
 
 import hashlib
@@ -22,10 +22,12 @@ FILES, COMMITS = 10_000, 100
 ROUNDS = 11
 SECONDS = 0.5
 SLICE = "many"
+_FILE_BYTES = 1_668
 
 _CONTRACT = f"""
 slice: {SLICE}
 purpose: measure
+duplicate_window: 0
 columns:
   event_id: {{type: string, role: event_id, nullable: false}}
   value: {{type: float64}}
@@ -57,7 +59,7 @@ def measure(files: int = FILES, rounds: int = ROUNDS) -> Topic:
                 times={"START": median(starts) * 1_000, "the read": median(reads) * 1_000},
             )
         ],
-        notes=["no data file was there: no read looked into one"],
+        notes=["all data files were hollow: no read looked into one"],
     )
 
 
@@ -81,23 +83,27 @@ def _append(home: Home, offset: int) -> None:
 def _fill(home: Home, files: int) -> None:
     """List files in the log, in commits that follow each other as those of appends do."""
     home.create_slice(_CONTRACT)
-    delta = DeltaTable(home.lake.root / folder_of(SLICE))
+    folder = home.lake.root / folder_of(SLICE)
+    delta = DeltaTable(folder)
     at = int(home.clock().timestamp() * 1000)
     for first in range(0, files, files // COMMITS):
         delta.create_write_transaction(
-            [_listed(number, at) for number in range(first, first + files // COMMITS)],
+            [_listed(folder, number, at) for number in range(first, first + files // COMMITS)],
             "append",
             delta.schema(),
             post_commithook_properties=PostCommitHookProperties(create_checkpoint=True),
         )
 
 
-def _listed(number: int, at: int) -> AddAction:
-    """A file that is named as ours are: by an id and the digest of its bytes."""
+def _listed(folder: Path, number: int, at: int) -> AddAction:
+    """A hollow file that is named as ours are: by an id and the digest of its bytes."""
     digest = hashlib.sha256(str(number).encode()).hexdigest()
     ids = f'"{number}-0"', f'"{number}-2"'
     stats = (
         f'{{"numRecords":3,"minValues":{{"event_id":{ids[0]},"value":0.0}},'
         f'"maxValues":{{"event_id":{ids[1]},"value":2.0}},"nullCount":{{"event_id":0,"value":0}}}}'
     )
-    return AddAction(f"part-{UUID(int=number)}-{digest}.parquet", 1_668, {}, at, True, stats)
+    name = f"part-{UUID(int=number)}-{digest}.parquet"
+    with (folder / name).open("xb") as file:
+        file.truncate(_FILE_BYTES)
+    return AddAction(name, _FILE_BYTES, {}, at, True, stats)
