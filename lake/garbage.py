@@ -28,8 +28,15 @@ from pathlib import Path
 from backstory.lake.commits import LOG_FOLDER
 from backstory.lake.crash import crashpoint
 from backstory.lake.errors import IntegrityError, RefusedError
-from backstory.lake.files import TEMPORARY_PREFIX, make_folder, sync_folder, write_durably
-from backstory.lake.gone import MAINTENANCE_FOLDER, Act, note_collected, said_of_file
+from backstory.lake.files import TEMPORARY_PREFIX, make_folder, sync_folder
+from backstory.lake.gone import (
+    MAINTENANCE_FOLDER,
+    NOTE_FORMAT,
+    Act,
+    note_collected,
+    said_of_file,
+    write_note,
+)
 from backstory.lake.grace import check_grace
 from backstory.lake.kept_sums import forget_sums
 from backstory.lake.leases import leases_in, unreadable_leases
@@ -43,12 +50,11 @@ from backstory.lake.pinned import (
 )
 from backstory.lake.pins import pins_locked
 from backstory.lake.profiles import profile_file
-from backstory.lake.sealed import read_sealed, seal
+from backstory.lake.sealed import read_sealed
 from backstory.lake.table import SliceTable
 from backstory.lake.versions import digest_in_name, open_delta, read_version, sizes
 from backstory.lake.writers import collecting
 
-_FORMAT = 1
 _LIST = "condemned"
 _HEADER = re.compile(rb"backstory-manifest v1\ntable [^\n]*\nversion (\d+)\nschema [^\n]*\n")
 
@@ -339,7 +345,7 @@ def _read_list(folder: Path) -> dict[str, datetime]:
         return {}
     try:
         body = json.loads(read_sealed(path))
-        if body["v"] != _FORMAT:
+        if body["v"] != NOTE_FORMAT:
             raise IntegrityError(f"{path} is of format {body['v']}", hint="upgrade backstory")
         return {name: datetime.fromisoformat(at) for name, at in body["files"].items()}
     except (ValueError, KeyError, TypeError, AttributeError) as exc:
@@ -354,8 +360,7 @@ def _write_list(folder: Path, listed: Mapping[str, datetime]) -> None:
         return
     make_folder(path.parent)
     files = {name: at.astimezone(UTC).isoformat() for name, at in listed.items()}
-    text = json.dumps({"v": _FORMAT, "files": files}, sort_keys=True, indent=0)
-    write_durably(path, seal(f"{text}\n").encode())
+    write_note(path, {"files": files})
 
 
 def _text(at: datetime) -> str:

@@ -10,7 +10,7 @@ little. A note that is damaged tells nothing; it is asked only for what is missi
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,8 +21,8 @@ from backstory.lake.files import make_folder, write_durably
 from backstory.lake.sealed import read_sealed, seal
 
 MAINTENANCE_FOLDER = "_maintenance"
+NOTE_FORMAT = 1
 
-_FORMAT = 1
 _TRIMMED = "trimmed"
 _COLLECTED = "collected"
 
@@ -46,6 +46,16 @@ def maintenance_files(folder: Path) -> list[Path]:
     return sorted(path for path in found if path.is_file())
 
 
+def write_note(path: Path, body: Mapping[str, object]) -> None:
+    """Write a note of maintenance under its seal, in the format that all of them have.
+
+    Raises:
+        UnavailableError: disk full, no permission; nothing is left behind.
+    """
+    text = json.dumps({"v": NOTE_FORMAT, **body}, sort_keys=True, indent=0)
+    write_durably(path, seal(f"{text}\n").encode())
+
+
 def note_trimmed(folder: Path, begin: int, act: Act) -> None:
     """Remember that versions before one cannot be opened any more.
 
@@ -53,7 +63,7 @@ def note_trimmed(folder: Path, begin: int, act: Act) -> None:
         UnavailableError: disk full, no permission.
     """
     make_folder(folder / MAINTENANCE_FOLDER)
-    _write(folder / MAINTENANCE_FOLDER / _TRIMMED, {"begin": begin, **_told(act)})
+    write_note(folder / MAINTENANCE_FOLDER / _TRIMMED, {"begin": begin, **_told(act)})
 
 
 def note_collected(folder: Path, names: Iterable[str], act: Act) -> None:
@@ -65,7 +75,7 @@ def note_collected(folder: Path, names: Iterable[str], act: Act) -> None:
     notes = folder / MAINTENANCE_FOLDER / _COLLECTED
     make_folder(notes)
     name = act.at.astimezone(UTC).strftime("%Y%m%dT%H%M%S%fZ")
-    _write(notes / name, {"files": sorted(names), **_told(act)})
+    write_note(notes / name, {"files": sorted(names), **_told(act)})
 
 
 def said_of_version(folder: Path, version: int | None) -> str:
@@ -93,8 +103,3 @@ def _told(act: Act) -> dict[str, str]:
 
 def _words(body: dict[str, str]) -> str:
     return f"on {body['at'].replace('+00:00', 'Z')} by `{body['by']}`"
-
-
-def _write(path: Path, body: dict[str, object]) -> None:
-    text = json.dumps({"v": _FORMAT, **body}, sort_keys=True, indent=0)
-    write_durably(path, seal(f"{text}\n").encode())

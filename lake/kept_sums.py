@@ -14,11 +14,10 @@ from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 
 from backstory.lake.errors import BackstoryError
-from backstory.lake.files import make_folder, sync_folder, write_durably
-from backstory.lake.gone import MAINTENANCE_FOLDER
-from backstory.lake.sealed import read_sealed, seal
+from backstory.lake.files import make_folder, sync_folder
+from backstory.lake.gone import MAINTENANCE_FOLDER, NOTE_FORMAT, write_note
+from backstory.lake.sealed import read_sealed
 
-_FORMAT = 1
 _SUMS = "sums"
 _log = logging.getLogger(__name__)
 
@@ -36,8 +35,7 @@ def keep_sums(folder: Path, name: str, sums: Mapping[str, str]) -> Path:
     """
     make_folder(folder / MAINTENANCE_FOLDER / _SUMS)
     path = folder / MAINTENANCE_FOLDER / _SUMS / name
-    text = json.dumps({"v": _FORMAT, "files": dict(sums)}, sort_keys=True, indent=0)
-    write_durably(path, seal(f"{text}\n").encode())
+    write_note(path, {"files": dict(sums)})
     return path
 
 
@@ -66,7 +64,7 @@ def _kept(folder: Path) -> Iterator[tuple[Path, dict[str, str]]]:
     for path in sorted((folder / MAINTENANCE_FOLDER / _SUMS).glob("[0-9a-f]*")):
         try:
             body = json.loads(read_sealed(path))
-            if body["v"] == _FORMAT:
+            if body["v"] == NOTE_FORMAT:
                 yield path, body["files"]
         except (BackstoryError, ValueError, KeyError, TypeError) as exc:
             _log.warning("%s tells no sums: %s", path, exc)
