@@ -358,48 +358,34 @@ def _evaluate_threshold(trigger: Threshold, seen: Observation) -> Evaluated:
 
 def _evaluate_drift(trigger: Drift, seen: Observation) -> Evaluated:
     if trigger.statistic is not None and seen.metric is None:
-        return Evaluated(
-            trigger=trigger,
-            value=None,
-            limit=trigger.limit,
-            range=seen.commits,
-            due=False,
-            reason=f"{trigger.metric} of {trigger.slice}: {seen.nothing}",
-        )
+        return _beside_limit(trigger, seen, f"{trigger.metric} of {trigger.slice}: {seen.nothing}")
     if seen.metric is None or not math.isfinite(seen.metric):
         raise InvalidError(
             f"drift of {trigger.slice}: {trigger.metric} was not measured (got {seen.metric})",
             hint="measure it, and say measured=… in the trigger; or name psi, js or ks",
         )
-    over = seen.metric > trigger.limit
     column = seen.column or trigger.column
     of = f"{column} in {trigger.slice}" if column else trigger.slice
+    found = f"{trigger.metric} of {of} is {seen.metric:g}"
+    lies = "beyond" if seen.metric > trigger.limit else "within"
+    return _beside_limit(trigger, seen, f"{found}, {lies} its limit {trigger.limit:g}")
+
+
+def _evaluate_decay(trigger: Decay, seen: Observation) -> Evaluated:
+    of = f"{trigger.column} in {seen.commits or trigger.slice}"
+    if seen.metric is None:
+        return _beside_limit(trigger, seen, f"{of}: {seen.nothing}")
+    found = f"{seen.metric:.1%} of {of} is {trigger.value}"
+    lies = "beyond" if seen.metric > trigger.limit else "within"
+    return _beside_limit(trigger, seen, f"{found}, {lies} its limit {trigger.limit:.1%}")
+
+
+def _beside_limit(trigger: Drift | Decay, seen: Observation, reason: str) -> Evaluated:
     return Evaluated(
         trigger=trigger,
         value=seen.metric,
         limit=trigger.limit,
         range=seen.commits,
-        due=over,
-        reason=f"{trigger.metric} of {of} is {seen.metric:g}, "
-        f"{'beyond' if over else 'within'} its limit {trigger.limit:g}",
-    )
-
-
-def _evaluate_decay(trigger: Decay, seen: Observation) -> Evaluated:
-    share = seen.metric
-    over = share is not None and share > trigger.limit
-    of = f"{trigger.column} in {seen.commits or trigger.slice}"
-    found = (
-        f"{of}: {seen.nothing}"
-        if share is None
-        else f"{share:.1%} of {of} is {trigger.value}, "
-        f"{'beyond' if over else 'within'} its limit {trigger.limit:.1%}"
-    )
-    return Evaluated(
-        trigger=trigger,
-        value=share,
-        limit=trigger.limit,
-        range=seen.commits,
-        due=over,
-        reason=found,
+        due=seen.metric is not None and seen.metric > trigger.limit,
+        reason=reason,
     )

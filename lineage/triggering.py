@@ -81,7 +81,7 @@ def _measured(
 
 
 def _share(parts: Parts, trigger: Decay, commits: CommitRange | None) -> Observation:
-    """How often a value came since the last run; of a column with many values at least so often."""
+    """How often a value came since the last run; an estimate where a column has many values."""
     if commits is None:
         return Observation(nothing="there are no new rows")
     found = profiling.profile(parts, f"{trigger.slice}@{commits.first}..{commits.last}").profile

@@ -138,13 +138,9 @@ def test_a_decay_is_measured_over_the_rows_since_the_last_run(home: Home) -> Non
     with home.retraining("ranker", trigger=trigger) as run:
         run.read("thumbs/en")
     recorded = home.run(run.run_id).run.trigger
-    assert recorded is not None
-    assert recorded["condition"] == {
-        "slice": "thumbs/en",
-        "column": "stars",
-        "value": "0",
-        "limit": 0.3,
-    }
+    assert recorded
+    stored = {"slice": "thumbs/en", "column": "stars", "value": "0", "limit": 0.3}
+    assert recorded["condition"] == stored
     home.slice("thumbs/en").append(
         [{**row, "stars": None} for row in thumbs(6)], source="app", offset=6
     )
