@@ -133,7 +133,11 @@ def record_checkpoints(folder: Path) -> None:
     for file in log_files(folder):
         record = records / file.path.name
         if file.parts and not record.exists():
-            write_durably(record, seal(f"{hash_file(file.path)[0]}\n").encode())
+            try:
+                sha256, _ = hash_file(file.path)
+            except FileNotFoundError:
+                continue  # trimmed meanwhile
+            write_durably(record, seal(f"{sha256}\n").encode())
 
 
 def checkpoint_version_hint(folder: Path) -> int | None:

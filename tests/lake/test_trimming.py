@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from backstory.lake import trimming
+from backstory.lake import checkpoints, trimming
 from backstory.lake.belongings import table_files
+from backstory.lake.checkpoints import add_checkpoint, checkpoint_records
 from backstory.lake.commits import ARCHIVE_FOLDER, log_entry, read_commit, read_commits
 from backstory.lake.errors import GoneError, IntegrityError, OffsetConflict
 from backstory.lake.grace import MIN_GRACE
@@ -14,7 +15,7 @@ from backstory.lake.leases import Reader
 from backstory.lake.pinned import reopen
 from backstory.lake.pins import pin
 from backstory.lake.receipt import Outcome
-from backstory.lake.segments import log_files
+from backstory.lake.segments import LogFile, log_files
 from backstory.lake.snapshot import OpenedBy, open_snapshot
 from backstory.lake.table import SliceTable
 from backstory.lake.trimming import Trim, plan_trim, trim
@@ -73,6 +74,23 @@ def test_a_writer_that_slept_while_its_log_was_cut_goes_on(table: SliceTable) ->
     assert append(table, rows(2, first=4), offset=2).outcome is Outcome.DUPLICATE
     assert append(table, rows(2, first=4 * COMMITS), offset=99).outcome is Outcome.ACCEPTED
     assert open_snapshot(table).rows == 4 * COMMITS + 2
+
+
+def test_a_checkpoint_that_is_trimmed_while_it_is_recorded_is_passed_over(
+    table: SliceTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def listed(folder: Path) -> list[LogFile]:
+        found = log_files(folder)
+        next(file for file in found if file.parts).path.unlink(missing_ok=True)
+        return found
+
+    for record in checkpoint_records(table.folder):
+        record.unlink()
+    monkeypatch.setattr(checkpoints, "log_files", listed)
+    add_checkpoint(table.folder, COMMITS, name=table.name)
+    assert [path.name for path in checkpoint_records(table.folder)] == [
+        f"{version:020d}.checkpoint.parquet" for version in (19, COMMITS)
+    ]
 
 
 def test_a_changed_archived_entry_is_found(table: SliceTable) -> None:
