@@ -175,22 +175,23 @@ def translated(engine: Engine) -> Iterator[None]:
         yield
     except sa_exc.DBAPIError as exc:
         reason = _sqlite_error if is_sqlite(engine) else _postgresql_error
-        raise reason(exc, describe(engine)) from exc
+        raise reason(exc.orig, describe(engine)) from exc
+    except sqlite3.Error as exc:  # what is asked of the driver itself
+        raise _sqlite_error(exc, describe(engine)) from exc
     except sa_exc.TimeoutError as exc:
         raise UnavailableError(
             f"{describe(engine)}: every connection is in use", hint="try again"
         ) from exc
 
 
-def _sqlite_error(exc: sa_exc.DBAPIError, store: str) -> BackstoryError:
-    code: str = getattr(exc.orig, "sqlite_errorname", "")
+def _sqlite_error(cause: BaseException | None, store: str) -> BackstoryError:
+    code: str = getattr(cause, "sqlite_errorname", "")
     if code.startswith("SQLITE_CONSTRAINT"):
-        return ConflictError(f"{store}: {exc.orig}")  # names columns, never values
+        return ConflictError(f"{store}: {cause}")  # names columns, never values
     return _by_prefix(code, _SQLITE_ERRORS, _damaged)(store)
 
 
-def _postgresql_error(exc: sa_exc.DBAPIError, store: str) -> BackstoryError:
-    cause: Any = exc.orig
+def _postgresql_error(cause: Any, store: str) -> BackstoryError:
     code: str = getattr(cause, "sqlstate", None) or ""
     if code == "P0001":  # raised by our own triggers
         return ConflictError(f"{store}: {cause.diag.message_primary}")

@@ -5,7 +5,10 @@ existing SQLite file is copied before it changes, and all revisions are committe
 anywhere, the store is what it was before. Alembic is imported only when there is something to do.
 """
 
+import sqlite3
+import time
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
@@ -25,6 +28,8 @@ from backstory.lineage.store.sqlite_file import copy_into
 REVISIONS = ("0001", "0002")
 HEAD = REVISIONS[-1]
 SCRIPTS = "backstory:migrations"
+# How long to wait before a store that another process lays is looked at again.
+LOOK_SECONDS = 0.01
 
 
 def check(engine: Engine) -> None:
@@ -106,11 +111,26 @@ def _revision(connection: Connection) -> str | None:
 
 def _prepare(connection: Connection) -> None:
     """Set what SQLite sets outside transactions only."""
-    cursor = connection.connection.cursor()
-    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor: Any = connection.connection.cursor()
+    _write_ahead(cursor)
     # A table that is made anew is dropped first, and others refer to it meanwhile.
     cursor.execute("PRAGMA foreign_keys = OFF")
     connection.detach()  # no other work gets this connection
+
+
+def _write_ahead(cursor: sqlite3.Cursor) -> None:
+    """Have a log beside the file; SQLite itself does not wait where another process writes now."""
+    (wait,) = cursor.execute("PRAGMA busy_timeout").fetchone()
+    until = time.monotonic() + wait / 1000
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as exc:
+            if exc.sqlite_errorname != "SQLITE_BUSY" or time.monotonic() >= until:
+                raise
+            time.sleep(LOOK_SECONDS)
+        else:
+            return
 
 
 def _copy(engine: Engine, revision: str) -> None:

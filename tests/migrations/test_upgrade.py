@@ -1,8 +1,11 @@
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Engine
 
-from backstory.lake.errors import NotFoundError, RefusedError
+from backstory.lake.errors import NotFoundError, RefusedError, UnavailableError
 from backstory.lineage.store import upgrade
 from backstory.lineage.store.engine import connect
 from backstory.lineage.store.tables import metadata
@@ -174,6 +177,34 @@ def start_upgrade(url: str, kill_at: int = 0) -> subprocess.Popen[bytes]:
 def finish(process: subprocess.Popen[bytes]) -> tuple[int, bytes]:
     output, _ = process.communicate()
     return process.returncode, output
+
+
+def test_a_store_that_another_process_writes_now_is_waited_for(tmp_path: Path) -> None:
+    with _written_now(tmp_path / "new.db") as other:
+        engine = connect(f"sqlite:///{tmp_path / 'new.db'}", wait=20)
+        with ThreadPoolExecutor(1) as beside:
+            laid = beside.submit(upgrade.upgrade, engine)
+            assert not wait([laid], timeout=0.1).done
+            other.execute("ROLLBACK")
+            laid.result()
+    assert upgrade.current(engine) == upgrade.HEAD
+    engine.dispose()
+
+
+def test_a_store_that_another_process_keeps_writing_is_unavailable(tmp_path: Path) -> None:
+    with _written_now(tmp_path / "new.db"):
+        engine = connect(f"sqlite:///{tmp_path / 'new.db'}", wait=0.05)
+        with pytest.raises(UnavailableError, match="locked by another writer"):
+            upgrade.upgrade(engine)
+        engine.dispose()
+
+
+@contextmanager
+def _written_now(store: Path) -> Iterator[sqlite3.Connection]:
+    """A database without a log beside it that somebody else is writing."""
+    with closing(sqlite3.connect(store, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield other
 
 
 def test_four_processes_lay_one_store(databases: Databases) -> None:
