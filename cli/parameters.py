@@ -1,5 +1,6 @@
 """Parameter types: times, refs that a shell completes from the home, files and folders."""
 
+import os
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -80,7 +81,24 @@ def pairs(texts: Sequence[str]) -> dict[str, str]:
 
 
 INSTANT = Instant()
+
+
+class PlaceText(click.Path):
+    """A folder, or the address of a place in an object store, as it was written."""
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> str:
+        """The text that was given, where it is none of a folder."""
+        text = os.fspath(value)
+        return text if "://" in text else str(super().convert(value, param, ctx))
+
+
 REF_TEXT = RefText()
 AS_OF = click.option("--as-of", metavar="TIME", type=INSTANT, help="As it was known then.")
 FILE = click.Path(dir_okay=False, readable=False, path_type=Path)  # who reads it says why not
 FOLDER = click.Path(file_okay=False, readable=False, path_type=Path)
+PLACE = PlaceText(file_okay=False, readable=False)

@@ -21,6 +21,7 @@ from backstory.lake.location import inside
 from backstory.lake.pinned import (
     FILES_FOLDER,
     HOLDERS_FOLDER,
+    copies_in,
     pins_folder,
     read_manifest,
 )
@@ -80,7 +81,7 @@ def data_of_pin(table: Table, pinned: Path) -> Iterator[Path]:
         table: a slice, or a link.
         pinned: the snapshot's own files, or a copy of them: they may go where a pin is released.
     """
-    if isinstance(table, SliceTable) and pinned.exists() and not (pinned / FILES_FOLDER).exists():
+    if isinstance(table, SliceTable) and pinned.exists() and not copies_in(pinned):
         for file in read_manifest(pinned).files:
             yield inside(table.folder, file.path)
 

@@ -48,13 +48,12 @@ from backstory.lake.files import (
     temporary_file,
 )
 from backstory.lake.findings import Finding
-from backstory.lake.location import translate_os_error
+from backstory.lake.location import LAID, translate_os_error
+from backstory.lake.object_path import is_object
 from backstory.lake.trees import MAX_TREE_FILES, Tree, TreeFile
 
 MAX_ARTIFACT_BYTES = 1 << 40
 MAX_READ_BYTES = 1 << 28
-
-LAID = "laid"
 
 _TREE = ".tree"
 _CHUNK = 1 << 20
@@ -81,10 +80,16 @@ class Artifact:
 
 
 class Blobs:
-    """The artifacts of a home, below one folder."""
+    """The artifacts of a home, below one folder.
 
-    def __init__(self, root: Path) -> None:
+    Args:
+        root: that folder.
+        laid: where they are laid out to be used in place, on this machine; within it by default.
+    """
+
+    def __init__(self, root: Path, laid: Path | None = None) -> None:
         self._root = root
+        self._laid = laid or root / LAID
 
     def put(self, path: Path) -> Artifact:
         """Keep a file or a folder; what is here already is not written again.
@@ -139,8 +144,8 @@ class Blobs:
             UnavailableError: disk full, no permission.
         """
         path = self._path(digest)
-        if self._tree(digest) is not None:
-            path = self._root / LAID / digest
+        if self._tree(digest) is not None or is_object(self._root):
+            path = self._laid / digest
             if not path.exists():
                 self._lay_out(digest, path)
         elif not path.exists():

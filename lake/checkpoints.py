@@ -21,12 +21,14 @@ from backstory.lake.files import (
     TEMPORARY_PREFIX,
     hash_file,
     make_folder,
+    move,
     sync_file,
     sync_folder,
     write_durably,
 )
 from backstory.lake.location import translate_os_error
 from backstory.lake.manifest import Manifest
+from backstory.lake.object_path import fetch, is_object
 from backstory.lake.sealed import seal
 from backstory.lake.segments import log_files, segment
 from backstory.lake.versions import TableVersion, delta_damage, describe, open_delta, sizes
@@ -54,7 +56,7 @@ def make_checkpoint(log: Iterable[Path], manifest: Manifest, target: Path, *, na
     try:
         with _scratch() as scratch:
             for path in log:
-                shutil.copyfile(path, scratch / LOG_FOLDER / path.name)
+                fetch(path, scratch / LOG_FOLDER / path.name)
             delta = open_delta(scratch, version, name=name)
             with delta_damage(name):
                 if sizes(delta) != {file.path: file.size for file in manifest.files}:
@@ -82,7 +84,7 @@ def read_checkpoint(path: Path, version: int, folder: Path, *, name: str) -> Tab
     """
     with _scratch() as scratch:
         try:
-            shutil.copyfile(path, _checkpoint(scratch, version))
+            fetch(path, _checkpoint(scratch, version))
         except FileNotFoundError as exc:
             raise GoneError(f"{path} is missing") from exc
         return describe(open_delta(scratch, version, name=name), folder, name=name)
@@ -103,15 +105,16 @@ def add_checkpoint(folder: Path, version: int, *, name: str) -> None:
         GoneError: log entries of that version are no longer there.
         UnavailableError: disk full, no permission.
     """
+    beside, copy = (None, fetch) if is_object(folder) else (folder, os.link)
     try:
         with (
             writing(folder),
-            tempfile.TemporaryDirectory(dir=folder, prefix=TEMPORARY_PREFIX) as aside,
+            tempfile.TemporaryDirectory(dir=beside, prefix=TEMPORARY_PREFIX) as aside,
         ):
             scratch = Path(aside)
             (scratch / LOG_FOLDER).mkdir()
             for file in segment(folder, version):
-                os.link(file.path, scratch / LOG_FOLDER / file.path.name)
+                copy(file.path, scratch / LOG_FOLDER / file.path.name)
             with delta_damage(name):
                 open_delta(scratch, version, name=name).create_checkpoint()
             hint = checkpoint_version_hint(folder)
@@ -119,7 +122,7 @@ def add_checkpoint(folder: Path, version: int, *, name: str) -> None:
             hints = [scratch / LOG_FOLDER / LAST_CHECKPOINT] if is_newest else []
             for made in (_checkpoint(scratch, version), *hints):
                 sync_file(made)
-                made.replace(folder / LOG_FOLDER / made.name)
+                move(made, folder / LOG_FOLDER / made.name)
         sync_folder(folder / LOG_FOLDER)
         record_checkpoints(folder)
     except OSError as exc:

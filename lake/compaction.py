@@ -35,6 +35,7 @@ from backstory.lake.kept_sums import drop_sums, keep_sums
 from backstory.lake.location import inside
 from backstory.lake.logical_sum import sum_of_file, total
 from backstory.lake.manifest import ManifestFile
+from backstory.lake.object_path import fetched, is_object, parquet_source
 from backstory.lake.profiles import SharedEdges
 from backstory.lake.snapshot import OpenedBy, Snapshot, make_snapshot
 from backstory.lake.table import SliceTable
@@ -151,13 +152,22 @@ def _rewritten(
     new_id: Callable[[], str],
 ) -> Iterator[DataFile]:
     """Write the rows of files into new ones, sorted; each file as large as memory may be."""
+    beside = None if is_object(table.folder) else table.folder
+    with tempfile.TemporaryDirectory(dir=beside, prefix=TEMPORARY_PREFIX) as spill:
+        room = Room(memory=SORT_BYTES, folder=Path(spill))
+        paths = [fetched(inside(table.folder, file.path), room.folder) for file in group]
+        yield from _sorted(table, snapshot, paths, room, new_id)
+
+
+def _sorted(
+    table: SliceTable,
+    snapshot: Snapshot,
+    paths: Sequence[Path],
+    room: Room,
+    new_id: Callable[[], str],
+) -> Iterator[DataFile]:
     schema = snapshot.full_schema
-    paths = [inside(table.folder, file.path) for file in group]
-    with (
-        tempfile.TemporaryDirectory(dir=table.folder, prefix=TEMPORARY_PREFIX) as spill,
-        cage(paths, room=Room(memory=SORT_BYTES, folder=Path(spill))) as con,
-        engine_errors(table.name),
-    ):
+    with cage(paths, room=room) as con, engine_errors(table.name):
         source = files_source([(path, {}) for path in paths], schema)
         sorted_rows = con.sql(f"SELECT * FROM ({source}) ORDER BY {_order(table.contract)}")
         for rows in _portions(sorted_rows.to_arrow_reader(BATCH_ROWS), schema):
@@ -207,7 +217,9 @@ def _same_rows(
         for files in (group, written)
     )
     expected = sum(file.rows for file in group), total(before.values())
-    rows = sum(pq.read_metadata(table.folder / file.path).num_rows for file in written)
+    rows = sum(
+        pq.read_metadata(parquet_source(table.folder / file.path)).num_rows for file in written
+    )
     found = rows, total(after.values())
     if found != expected:
         raise IntegrityError(

@@ -15,6 +15,7 @@ from backstory.lake.contract import Contract
 from backstory.lake.errors import IntegrityError, InvalidError
 from backstory.lake.files import sync_folder, sync_open, temporary_file, write_durably
 from backstory.lake.location import translate_os_error
+from backstory.lake.object_path import ObjectPath
 
 CONTRACT_FOLDER = "_contract"
 
@@ -54,6 +55,8 @@ def put_first(folder: Path, path: Path, data: bytes) -> bool:
     Raises:
         UnavailableError: disk full, no permission.
     """
+    if isinstance(path, ObjectPath):
+        return path.create(data)
     with temporary_file(folder) as file:
         file.write(data)
         sync_open(file)

@@ -23,10 +23,12 @@ from backstory.lake.commits import (
     stamp,
 )
 from backstory.lake.contract import Contract
+from backstory.lake.contract_files import contract_file, put_first
 from backstory.lake.errors import IntegrityError, UnavailableError
 from backstory.lake.files import sync_file, sync_folder
 from backstory.lake.location import translate_os_error
 from backstory.lake.messages import plain, system_error
+from backstory.lake.object_path import is_object
 from backstory.lake.versions import open_delta
 
 CHECKPOINT_INTERVAL = 10
@@ -64,6 +66,29 @@ def create_delta(
         _set_table_id(log_entry(folder, 0), table_id)
     open_for_append(folder, contract)
     sync_log(folder, 0)
+
+
+def place_table(table: Path, folder: Path) -> None:
+    """Give a new table its place, where none may be.
+
+    In an object store the log decides. Before it comes the contract, so that who finds the log
+    finds that; if we die in between, whoever brings the same contract goes on.
+
+    Args:
+        table: what `create_delta` made, with its contract, on this machine.
+        folder: its place.
+
+    Raises:
+        OSError: a table is there.
+    """
+    if not is_object(folder):
+        table.rename(folder)
+        return
+    for path in (contract_file(table, 1), log_entry(table, 0)):
+        place, data = folder / path.relative_to(table), path.read_bytes()
+        is_first = put_first(folder, place, data)
+        if not is_first and (path.parent.name == LOG_FOLDER or place.read_bytes() != data):
+            raise FileExistsError(place)
 
 
 def open_for_append(folder: Path, contract: Contract) -> DeltaTable:

@@ -26,6 +26,7 @@ from backstory.lake.contract_files import read_contract
 from backstory.lake.crash import crashpoint
 from backstory.lake.delta import CHECKPOINT_INTERVAL, check_settings, not_now, sync_log
 from backstory.lake.errors import BackstoryError, ConflictError
+from backstory.lake.messages import cause_of
 from backstory.lake.table import SliceTable
 from backstory.lake.versions import open_delta
 from backstory.lake.writers import writing
@@ -110,7 +111,7 @@ def commit_fenced(
                 raise ConflictError(
                     f"{what}: another change came first", hint="nothing was changed; try again"
                 ) from exc
-            raise not_now(exc, what) from exc
+            raise not_now(exc, what) from cause_of(exc)
     else:
         version = _found(fenced, change)
     crashpoint("fence.after")

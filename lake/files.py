@@ -41,6 +41,7 @@ import pyarrow.parquet as pq
 from backstory.lake.contract import Contract, Role
 from backstory.lake.crash import crashpoint
 from backstory.lake.location import translate_os_error
+from backstory.lake.object_path import ObjectPath, is_object, parquet_source
 
 ROW_GROUP_ROWS = 32_768
 TEMPORARY_PREFIX = ".tmp-"
@@ -138,7 +139,7 @@ def stats_from_footer(path: Path, personal: Collection[str]) -> dict[str, Any]:
     Only flat columns that are not personal are described: bounds for numbers, dates, times and
     short text, null counts for all. Times are milliseconds, as Delta wants them, rounded outwards.
     """
-    meta = pq.read_metadata(path)
+    meta = pq.read_metadata(parquet_source(path))
     stats: dict[str, Any] = {
         "numRecords": meta.num_rows,
         "minValues": {},
@@ -195,6 +196,8 @@ def write_first(path: Path, data: bytes) -> bool:
     Raises:
         UnavailableError: disk full, no permission; nothing is left behind.
     """
+    if isinstance(path, ObjectPath):
+        return path.create(data)
     with temporary_file(path.parent) as file:
         file.write(data)
         sync_open(file)
@@ -212,11 +215,14 @@ def write_first(path: Path, data: bytes) -> bool:
 def temporary_file(folder: Path) -> Iterator[IO[bytes]]:
     """A file under a name that nothing reads, gone again if the block fails.
 
+    For a folder in an object store it lies on this machine till `put_in_place`.
+
     Raises:
         UnavailableError: disk full, no permission.
     """
     try:
-        with tempfile.NamedTemporaryFile(dir=folder, prefix=TEMPORARY_PREFIX, delete=False) as file:
+        aside = None if is_object(folder) else folder
+        with tempfile.NamedTemporaryFile(dir=aside, prefix=TEMPORARY_PREFIX, delete=False) as file:
             try:
                 yield file
             except BaseException:
@@ -235,15 +241,27 @@ def sync_open(file: IO[bytes]) -> None:
 
 def put_in_place(file: IO[bytes], path: Path) -> None:
     """Give a temporary file its name, and have the name survive a power cut."""
-    Path(file.name).rename(path)
+    move(Path(file.name), path)
     sync_folder(path.parent)
+
+
+def move(made: Path, path: Path) -> None:
+    """Give a file of this machine its name, in an object store too; what had it is replaced."""
+    if isinstance(path, ObjectPath):
+        path.upload(made)
+        made.unlink()
+    else:
+        made.replace(path)
 
 
 def make_folder(path: Path, *, mode: int = 0o777) -> None:
     """Make a folder and its parents, and have their names survive a power cut.
 
     So has the name of one that is there: who made it just now may not have come as far as that.
+    An object store has no folders to make.
     """
+    if is_object(path):
+        return
     if path.is_dir():
         with suppress(PermissionError):  # in a folder that we may not read we have made nothing
             sync_folder(path.parent)
@@ -270,6 +288,8 @@ def sync_folders(root: Path) -> None:
 
 
 def _sync(path: Path, flags: int) -> None:
+    if is_object(path):
+        return
     descriptor = os.open(path, flags)
     try:
         os.fsync(descriptor)

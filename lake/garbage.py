@@ -42,9 +42,9 @@ from backstory.lake.kept_sums import forget_sums
 from backstory.lake.leases import leases_in, unreadable_leases
 from backstory.lake.location import translate_os_error
 from backstory.lake.pinned import (
-    FILES_FOLDER,
     MANIFEST_FILE,
     PINS_FOLDER,
+    copies_in,
     holder_files,
     pin_folders,
 )
@@ -256,7 +256,7 @@ def _pinned(table: SliceTable) -> Iterator[tuple[str, bytes]]:
                 hint="move it away, or upgrade backstory; nothing was removed",
             )
     for folder in folders:
-        if not (folder / FILES_FOLDER).exists():  # a copy needs nothing of its table
+        if not copies_in(folder):  # a copy needs nothing of its table
             yield _pin(folder)
 
 

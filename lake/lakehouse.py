@@ -33,9 +33,9 @@ class Lake:
         blobs: the artifacts.
     """
 
-    def __init__(self, root: Path, artifacts: Path) -> None:
+    def __init__(self, root: Path, artifacts: Path, laid: Path | None = None) -> None:
         self.root = root
-        self.blobs = Blobs(artifacts)
+        self.blobs = Blobs(artifacts, laid)
         self._open: dict[str, SliceTable] = {}
 
     def names(self) -> list[str]:

@@ -37,6 +37,7 @@ from typing import ClassVar
 
 from backstory.lake.errors import BackstoryError, IntegrityError
 from backstory.lake.files import TEMPORARY_PREFIX
+from backstory.lake.object_path import is_object
 from backstory.lake.process import Process, can_be_told, is_gone, this_process
 from backstory.lake.sealed import read_sealed, seal
 
@@ -115,6 +116,8 @@ class Reader:
 
     def renew(self) -> None:
         """Take the lease, or move its end on where that was not done just now."""
+        if is_object(self.folder):
+            return  # nothing is collected there, and nobody can tell whose process lives
         now = self.clock()
         held = (os.getpid(), self.folder, self.version)
         began, renewed = _times.get(held, (now, None))

@@ -19,7 +19,7 @@ from deltalake import Schema
 from backstory.lake.contract import Contract, infer_contract
 from backstory.lake.errors import ConflictError, IntegrityError, NotFoundError, RefusedError
 from backstory.lake.files import make_folder, write_durably
-from backstory.lake.location import check_name, folder_of, inside, local_path, translate_os_error
+from backstory.lake.location import check_name, folder_of, inside, place_of, translate_os_error
 from backstory.lake.sealed import read_sealed, seal
 from backstory.lake.versions import read_version
 
@@ -50,7 +50,7 @@ class LinkedTable:
     @property
     def folder(self) -> Path:
         """The folder with its data files and log."""
-        return local_path(self.uri)
+        return place_of(self.uri)
 
     @property
     def table_id(self) -> str:
@@ -88,7 +88,7 @@ def link(root: Path, name: str, uri: str, *, at: datetime) -> LinkedTable:
     Args:
         root: the lake's root.
         name: what to call it here.
-        uri: a local folder, as a path or `file://` URI.
+        uri: a folder, as a path or `file://` URI, or `s3://bucket/name`.
         at: now.
 
     Raises:
@@ -97,7 +97,7 @@ def link(root: Path, name: str, uri: str, *, at: datetime) -> LinkedTable:
         NotFoundError: there is no Delta table.
         IntegrityError: its log names files outside its folder.
     """
-    folder = local_path(uri).resolve()
+    folder = place_of(uri).resolve()
     if folder.is_relative_to(root.resolve()):
         raise RefusedError(f"{folder} lies in this lake", hint="use the slice by its name")
     home = root / LINKS_FOLDER / folder_of(check_name(name))

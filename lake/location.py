@@ -22,7 +22,9 @@ from backstory.lake.errors import (
     NotPermittedError,
     UnavailableError,
 )
+from backstory.lake.object_path import is_object, parse_object
 
+LAID = "laid"  # among artifacts: where they are laid out to be used in place
 MAX_NAME_PARTS = 4
 MAX_NAME_LENGTH = 200  # with the interactions' prefix a folder stays within the usual 255 bytes
 
@@ -130,12 +132,23 @@ def inside(root: Path, relative: str) -> Path:
             hint="the table or artifact is damaged or was made to mislead; do not use it",
         )
     path = root / relative
+    if is_object(root):
+        return path
     if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
         raise IntegrityError(
             f"path {relative!r} leaves {root} through a link",
             hint="the table or artifact is damaged or was made to mislead; do not use it",
         )
     return path
+
+
+def place_of(uri: str) -> Path:
+    """The place that a path, a `file://` or an `s3://` address means.
+
+    Raises:
+        InvalidError: the address has another scheme, names another machine, or no place.
+    """
+    return parse_object(uri) if uri.startswith("s3://") else local_path(uri)
 
 
 def local_path(uri: str) -> Path:
@@ -153,7 +166,7 @@ def local_path(uri: str) -> Path:
         return Path(path)
     # The URI itself may carry credentials: only its scheme is repeated.
     raise InvalidError(
-        f"cannot open a {url.scheme or 'nameless'} location: only local folders are supported",
+        f"cannot open a {url.scheme or 'nameless'} location: only local folders are supported here",
         hint="give a path such as /data/thumbs, or file:///data/thumbs",
     )
 

@@ -38,6 +38,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import types as kind
 
+from backstory.lake.object_path import parquet_source
 from backstory.lake.types import canonical, part_arrays
 
 _BITS = 128
@@ -69,7 +70,7 @@ def total(sums: Iterable[str]) -> str:
 
 def sum_of_file(path: Path) -> str:
     """The logical sum of the rows that a data file holds."""
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(parquet_source(path)) as file:
         if file.metadata.num_rows <= _FEW_ROWS:
             return logical_sum(file.read())
         return logical_sum(file.iter_batches(_BATCH_ROWS))

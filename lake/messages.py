@@ -19,17 +19,39 @@ _TRACEBACK = re.compile(
 _EXCERPT = re.compile(r"\n\s*(?:LINE \d+|Candidate \w+):.*", re.DOTALL)  # of the SQL that we made
 _OS_ERROR = re.compile(r"\(os error (\d+)\)")  # as Rust tells it
 _NOT_OPENED = re.compile(r'Cannot open file "(.*)": (.*)', re.DOTALL)  # as DuckDB tells it
+_CODE = re.compile(r"<Code>(\w+)</Code>")  # of an object store
+_STATUS = re.compile(r"Server returned non-2xx status code: (\d{3} [A-Za-z ]+)")
+_REQUEST = re.compile(r"Error performing (?:GET|PUT|HEAD|POST|DELETE) ")
 _DECORATION = re.compile(r"\x1b\[[\d;]*m|↳")
 _KINDS = re.compile(r"^(?:(?:[A-Z]\w*(?: \w+){0,3} [Ee]rror|\w+(?:Error|Exception)): )+")
 
 
 def plain(exc: BaseException) -> str:
     """A library's message; the name of its class where it says nothing."""
+    if said := answer_of(exc):
+        return said
     text = str(exc)
     for noise in (_BACKTRACE, _TRACEBACK, _EXCERPT):
         text = noise.sub("", text)
     text = " ".join(_DECORATION.sub(" ", text).split())
     return _KINDS.sub("", text) or type(exc).__name__
+
+
+def answer_of(exc: BaseException) -> str:
+    """The code by which an object store refused, or that it did not answer; empty for others.
+
+    The rest of its answer is left out: some servers repeat the key and signature they were shown.
+    """
+    text = str(exc)
+    for known in (_CODE, _STATUS):
+        if found := known.search(text):
+            return f"the object store says {found[1]}"
+    return "the object store cannot be reached" if _REQUEST.search(text) else ""
+
+
+def cause_of(exc: Exception) -> Exception | None:
+    """What to raise an error of ours `from`: nothing where that would show a store's answer."""
+    return None if answer_of(exc) else exc
 
 
 def system_error(exc: BaseException) -> OSError | None:

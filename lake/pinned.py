@@ -5,6 +5,7 @@
     _pins/<digest>/digests             SHA-256 of that checkpoint, and of the log that built it
     _pins/<digest>/holders/<pin id>    who, why, until when
     _pins/<digest>/files/…             the data itself, where a pin's strength is `copied`
+    _pins/<digest>/copied              in an object store only: that all of that data is there
 
 Keeps true: a pinned version reopens by its Delta version, else by its checkpoint, else by its
 manifest alone, and what a way says must agree with the digest that names the folder. It only
@@ -25,6 +26,7 @@ from backstory.lake.checkpoints import read_checkpoint
 from backstory.lake.errors import BackstoryError, IntegrityError, NotFoundError
 from backstory.lake.linked import LinkedTable
 from backstory.lake.manifest import Manifest
+from backstory.lake.object_path import is_object
 from backstory.lake.sealed import read_sealed
 from backstory.lake.snapshot import OpenedBy, Snapshot, Table, make_snapshot, open_snapshot
 from backstory.lake.versions import TableVersion, read_version
@@ -35,6 +37,7 @@ CHECKPOINT_FILE = "checkpoint.parquet"
 DIGESTS_FILE = "digests"
 HOLDERS_FOLDER = "holders"
 FILES_FOLDER = "files"
+COPIED_FILE = "copied"
 
 PIN_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 
@@ -174,10 +177,16 @@ def read_manifest(folder: Path) -> Manifest:
 
 def snapshot_kept(table: Table, folder: Path, manifest: Manifest) -> Snapshot:
     """A pinned snapshot by its manifest alone, over the copies where the pin has some."""
-    copies = folder / FILES_FOLDER
-    if copies.is_dir():
+    if copies := copies_in(folder):
         return make_snapshot(table, manifest, folder=copies, opened_by=OpenedBy.COPY)
     return make_snapshot(table, manifest, folder=table.folder, opened_by=OpenedBy.MANIFEST)
+
+
+def copies_in(folder: Path) -> Path | None:
+    """Where a pinned snapshot has its data a second time; None where it has no whole copy."""
+    copies = folder / FILES_FOLDER
+    whole = folder / COPIED_FILE if is_object(folder) else copies
+    return copies if whole.exists() else None
 
 
 def read_digests(folder: Path) -> Mapping[str, str]:
@@ -225,7 +234,7 @@ def _reopen(table: Table, folder: Path) -> Snapshot:
         manifest = read_manifest(folder)
     except IntegrityError as exc:
         fault = exc
-    if manifest and (folder / FILES_FOLDER).is_dir():
+    if manifest and copies_in(folder):
         return snapshot_kept(table, folder, manifest)
     for opened_by, read in _ways(table, folder, _version_of(folder)):
         with suppress(BackstoryError):

@@ -15,7 +15,6 @@ import fcntl
 import glob
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -39,6 +38,7 @@ from backstory.lake.files import (
     TEMPORARY_PREFIX,
     hash_file,
     make_folder,
+    move,
     sync_file,
     sync_folder,
     write_durably,
@@ -46,8 +46,10 @@ from backstory.lake.files import (
 from backstory.lake.linked import LinkedTable
 from backstory.lake.location import inside, translate_os_error
 from backstory.lake.manifest import Manifest
+from backstory.lake.object_path import is_object, names_in
 from backstory.lake.pinned import (
     CHECKPOINT_FILE,
+    COPIED_FILE,
     DIGESTS_FILE,
     FILES_FOLDER,
     HOLDERS_FOLDER,
@@ -55,6 +57,7 @@ from backstory.lake.pinned import (
     PIN_ID,
     Pin,
     Strength,
+    copies_in,
     pin_folders,
     pins_folder,
     read_holder,
@@ -129,6 +132,8 @@ def pin(
 def release(table: Table, pin_id: str) -> None:
     """End a pin; with its last holder the snapshot's folder goes, copies included.
 
+    In an object store it stays: nothing can keep somebody from joining its holders meanwhile.
+
     Raises:
         NotFoundError: no pin of the table has that id.
     """
@@ -140,7 +145,7 @@ def release(table: Table, pin_id: str) -> None:
             )
         path.unlink()
         sync_folder(path.parent)
-        if not any(path.parent.iterdir()):
+        if not is_object(pins) and not any(path.parent.iterdir()):
             folder = path.parent.parent
             aside = pins / f"{TEMPORARY_PREFIX}{folder.name}"
             folder.rename(aside)
@@ -182,15 +187,14 @@ def _add(table: Table, snapshot: Snapshot, wanted: Pin, pins: Path) -> Pin:
     """Make the pin's folder aside and rename it; or join the holders of an existing one."""
     if _has(pins / wanted.digest, wanted):
         return _join(pins / wanted.digest, wanted)
-    aside = Path(tempfile.mkdtemp(dir=pins, prefix=TEMPORARY_PREFIX))
+    aside = Path(tempfile.mkdtemp(dir=None if is_object(pins) else pins, prefix=TEMPORARY_PREFIX))
     manifest = _manifest(table, snapshot, wanted.strength, aside / FILES_FOLDER)
     text = manifest.to_text().encode()
     wanted = replace(wanted, digest=hashlib.sha256(text).hexdigest())
     folder = pins / wanted.digest
     if (folder / MANIFEST_FILE).exists():
         if not _has(folder, wanted):
-            (aside / FILES_FOLDER).rename(folder / FILES_FOLDER)
-            sync_folder(folder)
+            _put_copies(aside, folder)
         shutil.rmtree(aside)
         return _join(folder, wanted)
     (aside / MANIFEST_FILE).write_bytes(text)
@@ -201,9 +205,34 @@ def _add(table: Table, snapshot: Snapshot, wanted: Pin, pins: Path) -> Pin:
     (aside / HOLDERS_FOLDER / wanted.pin_id).write_text(_holder_text(wanted))
     _sync(aside)
     crashpoint("pin.holder")
-    aside.rename(folder)
-    sync_folder(pins)
+    _put_pin(aside, folder)
     return wanted
+
+
+def _put_pin(aside: Path, folder: Path) -> None:
+    """Give a snapshot's folder its place; in an object store its holder comes last, and counts."""
+    if not is_object(folder):
+        aside.rename(folder)
+        sync_folder(folder.parent)
+        return
+    if (aside / FILES_FOLDER).exists():
+        _put_copies(aside, folder)
+    own = [CHECKPOINT_FILE, DIGESTS_FILE, MANIFEST_FILE]
+    holders = sorted((aside / HOLDERS_FOLDER).iterdir())
+    for path in (*(aside / name for name in own if (aside / name).exists()), *holders):
+        move(path, folder / path.relative_to(aside))
+    shutil.rmtree(aside)
+
+
+def _put_copies(aside: Path, folder: Path) -> None:
+    """Give a pin's copies of data their place; in an object store a mark says: all of it."""
+    if not is_object(folder):
+        (aside / FILES_FOLDER).rename(folder / FILES_FOLDER)
+        sync_folder(folder)
+        return
+    for path in [path for path in (aside / FILES_FOLDER).rglob("*") if path.is_file()]:
+        move(path, folder / path.relative_to(aside))
+    (folder / COPIED_FILE).write_bytes(b"")
 
 
 def _sync(folder: Path) -> None:
@@ -226,7 +255,7 @@ def _manifest(table: Table, snapshot: Snapshot, strength: Strength, files: Path)
 
 def _check_all_there(snapshot: Snapshot) -> None:
     """What was collected since the snapshot was opened cannot be held; nothing is from now on."""
-    names = set(os.listdir(snapshot.folder))  # noqa: PTH208 - names only: there may be many
+    names = set(names_in(snapshot.folder))
     for file in snapshot.manifest.files:
         if file.path not in names:
             check_present(snapshot, inside(snapshot.folder, file.path), file.size)
@@ -235,7 +264,7 @@ def _check_all_there(snapshot: Snapshot) -> None:
 def _known_digests(table: Table) -> KnownDigests:
     known: dict[tuple[str, int], str] = {}
     for folder in pin_folders(table):
-        if not (folder / FILES_FOLDER).exists():  # copies may be rewritten files of other names
+        if not copies_in(folder):  # copies may be rewritten files of other names
             known |= {(f.path, f.size): f.sha256 for f in read_manifest(folder).files}
     return known
 
@@ -259,7 +288,7 @@ def _write_checkpoint(table: Table, snapshot: Snapshot, wanted: Pin, aside: Path
 
 def _has(folder: Path, wanted: Pin) -> bool:
     """Whether a pinned snapshot's folder keeps what the pin promises."""
-    is_copied = wanted.strength is not Strength.COPIED or (folder / FILES_FOLDER).exists()
+    is_copied = wanted.strength is not Strength.COPIED or copies_in(folder) is not None
     return (folder / MANIFEST_FILE).exists() and is_copied
 
 
@@ -288,9 +317,15 @@ def _time_text(time: datetime) -> str:
 
 @contextmanager
 def pins_locked(table: Table) -> Iterator[Path]:
-    """The folder of a table's pins, for one process alone; what a crash left half made is gone."""
+    """The folder of a table's pins, for one process alone; what a crash left half made is gone.
+
+    In an object store others may be at work, and nothing that they need is ever removed.
+    """
     pins = pins_folder(table)
     try:
+        if is_object(pins):
+            yield pins
+            return
         make_folder(pins)
         with (pins / _LOCK_FILE).open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)

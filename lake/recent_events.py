@@ -24,6 +24,7 @@ from backstory.lake.contract import Contract, Role
 from backstory.lake.errors import IntegrityError
 from backstory.lake.expectations import repeated
 from backstory.lake.location import inside
+from backstory.lake.object_path import parquet_source
 
 MAX_WINDOW_FILES = 256
 
@@ -129,7 +130,8 @@ class RecentEvents:
 
     def _read(self, path: str) -> pa.ChunkedArray:
         try:
-            table = pq.read_table(inside(self._folder, path), columns=[self._column])
+            file = parquet_source(inside(self._folder, path))
+            table = pq.read_table(file, columns=[self._column])
         except (OSError, pa.ArrowException, IntegrityError) as exc:
             _log.warning("event ids of %s cannot be compared: %s", path, type(exc).__name__)
             return pa.chunked_array([], pa.string())

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from backstory.lake.errors import IntegrityError
+from backstory.lake.object_path import parquet_source
 from backstory.lake.segments import LogFile
 
 _MALFORMED = (
@@ -110,7 +111,7 @@ def _entry_actions(path: Path) -> Iterator[Mapping[str, Any]]:
 
 
 def _checkpoint_actions(path: Path) -> Iterator[Mapping[str, Any]]:
-    table = pq.ParquetFile(path).read(["add", "metaData"])
+    table = pq.ParquetFile(parquet_source(path)).read(["add", "metaData"])
     for batch in table.to_batches():
         yield from batch.to_pylist()
 

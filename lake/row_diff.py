@@ -45,6 +45,7 @@ from backstory.lake.expressions import check_expression, unknown_column
 from backstory.lake.location import inside
 from backstory.lake.manifest import ManifestFile
 from backstory.lake.moved_rows import DifferingFiles, differing_files, table_folder
+from backstory.lake.object_path import fetched
 from backstory.lake.row_sql import (
     ADDED,
     AFTER,
@@ -208,9 +209,14 @@ class RowDiff:
         wanted = [(a, self.files.removed), (b, self.files.added)]
         if self._label:
             wanted.append((b, b.manifest.files))
-        paths = [path for side in wanted for path, _ in _placed(*side)]
+        paths = [path for side in wanted for path, _ in self._placed(*side)]
         floats = any(pa.types.is_floating(kind) for kind in self.schema.types)
         return cage(paths, pushdown=(a.ours and b.ours) or not floats, room=room)
+
+    def _placed(self, snapshot: Snapshot, files: Iterable[ManifestFile]) -> list[PlacedFile]:
+        """Where files can be read: those of an object store where they were fetched to."""
+        room = Path(self._room.name)
+        return [(fetched(path, room), partition) for path, partition in _placed(snapshot, files)]
 
     def _rows(self, snapshot: Snapshot, files: Sequence[ManifestFile]) -> str | None:
         """The SQL of the rows in some files, in the columns of both; None for no file."""
@@ -220,7 +226,9 @@ class RowDiff:
         own = pa.schema([(f.name, known.get(f.name, f.type)) for f in self.schema])
         table = self._tables.get(id(snapshot))
         names = known if table else own.names
-        source = f"SELECT * FROM {table}" if table else files_source(_placed(snapshot, files), own)
+        source = (
+            f"SELECT * FROM {table}" if table else files_source(self._placed(snapshot, files), own)
+        )
         columns = (
             f"CAST({quoted(name) if name in names else 'NULL'} AS {kind}) AS {quoted(name)}"
             for name, kind in zip(self.schema.names, duckdb_types(self.schema), strict=True)

@@ -4,7 +4,6 @@ It looks at names only. Files that are no part of the log's history (temporary o
 `_last_checkpoint`, compacted logs) are passed over.
 """
 
-import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from backstory.lake.commits import LOG_FOLDER
 from backstory.lake.errors import GoneError
+from backstory.lake.object_path import names_in
 
 _NAME = re.compile(
     r"(?P<version>\d{20})\.(?:json"
@@ -38,7 +38,7 @@ def log_files(folder: Path) -> list[LogFile]:
     """The entries and checkpoints in a table's log, in order of version."""
     log = folder / LOG_FOLDER
     try:
-        names = sorted(os.listdir(log))  # noqa: PTH208 - names only: a log may be long
+        names = sorted(names_in(log))
     except (FileNotFoundError, NotADirectoryError):
         return []
     return [

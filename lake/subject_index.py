@@ -30,6 +30,7 @@ from backstory.lake.crash import crashpoint
 from backstory.lake.errors import GoneError, IntegrityError, UnavailableError
 from backstory.lake.files import hash_file, make_folder, write_durably
 from backstory.lake.location import inside, translate_os_error
+from backstory.lake.object_path import is_object, parquet_source
 from backstory.lake.subject_sets import SubjectSet, joined, named, read_set, set_of, written
 from backstory.lake.versions import digest_in_name
 
@@ -143,7 +144,7 @@ def add_missing(folder: Path, file: str, contract: Contract) -> None:
         digest, _ = hash_file(path)
         if digest != digest_in_name(file):
             raise IntegrityError(f"{folder.name}: data file {file} is not what was written")
-        rows = pq.ParquetFile(path)
+        rows = pq.ParquetFile(parquet_source(path))
         has_column = column.name in rows.schema_arrow.names
         subjects = rows.read([column.name])[column.name] if has_column else pa.chunked_array([[]])
     except FileNotFoundError as exc:
@@ -159,14 +160,15 @@ def join_sets(folder: Path) -> int:
     """Join sets of a size where there are many; what a crash left of a join goes.
 
     Returns:
-        How many sets went into others; 0 where another process is at it.
+        How many sets went into others; 0 where another process is at it, and in an object store,
+        where nobody can be alone.
 
     Raises:
         UnavailableError: disk full, no permission; nothing is lost.
     """
     done = 0
     try:
-        if not _ripe(folder):
+        if is_object(folder) or not _ripe(folder):
             return 0
         with _alone(folder) as alone:
             while alone and (joined_now := _join(folder, _ripe(folder))):
@@ -202,7 +204,7 @@ def _looked_up(folder: Path, subjects: Sequence[int]) -> Held:
 def _opened(path: Path) -> SubjectSet:
     if not path.stat().st_size:  # nothing can be mapped
         raise IntegrityError(f"{path.name} is empty")
-    return read_set(pa.memory_map(str(path)))
+    return read_set(path.read_bytes() if is_object(path) else pa.memory_map(str(path)))
 
 
 def _put(folder: Path, stem: str, sets: SubjectSet) -> Path:

@@ -51,6 +51,7 @@ from backstory.lake.delta import (
     check_settings,
     create_delta,
     not_now,
+    place_table,
     sync_log,
 )
 from backstory.lake.derived import discard, write_with_derived
@@ -69,6 +70,8 @@ from backstory.lake.files import (
     sync_folder,
 )
 from backstory.lake.location import folder_of
+from backstory.lake.messages import cause_of
+from backstory.lake.object_path import is_object
 from backstory.lake.profiles import SharedEdges
 from backstory.lake.quarantine import write_quarantine
 from backstory.lake.receipt import Outcome, Receipt
@@ -117,22 +120,23 @@ class SliceTable:
             UnavailableError: disk full, no permission.
         """
         folder = root / folder_of(contract.slice)
+        beside = None if is_object(root) else root
         try:
             make_folder(root)
-            with tempfile.TemporaryDirectory(dir=root, prefix=TEMPORARY_PREFIX) as aside:
+            with tempfile.TemporaryDirectory(dir=beside, prefix=TEMPORARY_PREFIX) as aside:
                 table = Path(aside) / folder.name
                 write_first(table, contract)
                 create_delta(table, contract, at=at, table_id=table_id)
                 sync_folder(table)
                 crashpoint("slice.built")
-                table.rename(folder)  # refused where a table is
+                place_table(table, folder)
             sync_folder(root)
         except (OSError, DeltaError) as exc:
             if folder.exists():
                 raise ConflictError(
                     f"slice {contract.slice} exists already", hint="choose another name"
                 ) from exc
-            raise not_now(exc, f"creating {contract.slice}") from exc
+            raise not_now(exc, f"creating {contract.slice}") from cause_of(exc)
         crashpoint("slice.created")
         return cls(folder, contract)
 
@@ -353,7 +357,7 @@ class SliceTable:
                 if not may_try_again and attempt.offset > self._last(attempt.source):
                     self._discard(attempt)
                     what = f"appending {attempt.source}@{attempt.offset} to {self.name}"
-                    raise not_now(exc, what) from exc
+                    raise not_now(exc, what) from cause_of(exc)
             else:
                 return self._outcome(attempt, attempt.offset)
 

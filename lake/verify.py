@@ -35,11 +35,12 @@ from backstory.lake.findings import Finding
 from backstory.lake.linked import LINK_FILE, LinkedTable
 from backstory.lake.location import inside
 from backstory.lake.manifest import Manifest, ManifestFile
+from backstory.lake.object_path import parquet_source
 from backstory.lake.pinned import (
     CHECKPOINT_FILE,
     DIGESTS_FILE,
-    FILES_FOLDER,
     MANIFEST_FILE,
+    copies_in,
     holder_files,
     pin_folders,
     pins_folder,
@@ -164,12 +165,12 @@ def _pin(tally: Tally, table: Table, folder: Path, recorded: dict[Path, str]) ->
         with tally.reading(where, path):
             if read_holder(path).digest != folder.name:
                 tally.note(where, path, "misplaced", folder.name, "a holder of something else")
-    copies = folder / FILES_FOLDER
+    copies = copies_in(folder)
     with tally.reading(where, folder / DIGESTS_FILE):
         for name, sha256 in read_digests(folder).items():
             if name == CHECKPOINT_FILE:
                 recorded[folder / name] = sha256
-            elif not copies.is_dir():  # a copy needs nothing of its table
+            elif copies is None:  # a copy needs nothing of its table
                 recorded[kept_entry(table.folder / name)] = sha256
     snapshots = []
     with tally.reading(where, folder / MANIFEST_FILE):
@@ -214,7 +215,7 @@ def _statistics(
 ) -> Iterator[tuple[str, str, str]]:
     """Where a file's rows, or what Delta knows of it, are not what its footer says."""
     try:
-        rows = pq.read_metadata(path).num_rows
+        rows = pq.read_metadata(parquet_source(path)).num_rows
         stats = stats_from_footer(path, table.contract.personal_columns)
     except (pa.ArrowException, OSError) as exc:
         raise IntegrityError(f"no readable footer: {exc}") from exc

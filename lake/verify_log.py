@@ -17,6 +17,7 @@ from backstory.lake.commits import ARCHIVE_FOLDER, LOG_FOLDER, kept_entry, log_e
 from backstory.lake.contract import Contract
 from backstory.lake.contract_files import CONTRACT_FOLDER
 from backstory.lake.manifest import Manifest
+from backstory.lake.object_path import parquet_source
 from backstory.lake.replay import LogDamageError, LogState, replay
 from backstory.lake.sealed import read_sealed
 from backstory.lake.segments import LogFile, log_files
@@ -136,7 +137,7 @@ def _json(text: str) -> Any:
 
 def _hint(checkpoint: LogFile) -> bytes:
     try:
-        file = pq.ParquetFile(checkpoint.path)
+        file = pq.ParquetFile(parquet_source(checkpoint.path))
         adds = file.read(["add.path"])["add"]
         rows = file.metadata.num_rows
     except (pa.ArrowException, KeyError, OSError) as exc:

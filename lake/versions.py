@@ -27,11 +27,13 @@ from backstory.lake.errors import (
     IntegrityError,
     NotFoundError,
     RefusedError,
+    UnavailableError,
 )
 from backstory.lake.gone import said_of_version
 from backstory.lake.location import check_openable, inside, translate_os_error
 from backstory.lake.manifest import Manifest, ManifestFile
-from backstory.lake.messages import plain, system_error
+from backstory.lake.messages import answer_of, plain, system_error
+from backstory.lake.object_path import STORE_HINT, parquet_source
 from backstory.lake.replay import LogDamageError, replay
 from backstory.lake.segments import LogFile, log_files, segment
 
@@ -72,6 +74,8 @@ def delta_damage(name: str) -> Iterator[None]:
     except BaseException as exc:
         if not isinstance(exc, DeltaError) and type(exc).__name__ != "PanicException":
             raise
+        if said := answer_of(exc):
+            raise UnavailableError(f"{name}: {said}", hint=STORE_HINT) from None
         raise IntegrityError(
             f"{name}: its log or a data file is damaged: {plain(exc)}",
             hint="run `backstory verify` to see which bytes are not what was recorded",
@@ -98,6 +102,8 @@ def open_delta(folder: Path, version: int | None = None, *, name: str) -> DeltaT
         with delta_damage(name):
             return DeltaTable(str(folder), version=version)
     except (IntegrityError, OverflowError, OSError) as exc:
+        if said := answer_of(exc):
+            raise UnavailableError(f"{name}: {said}", hint=STORE_HINT) from None
         raise _unopened(folder, version, name, exc) from exc
 
 
@@ -262,7 +268,7 @@ def _decoded(encoded: str) -> str:
 def _rows(folder: Path, path: str, name: str) -> int:
     """Rows of a file whose writer left no statistics."""
     try:
-        return int(pq.read_metadata(inside(folder, path)).num_rows)
+        return int(pq.read_metadata(parquet_source(inside(folder, path))).num_rows)
     except FileNotFoundError as exc:
         raise GoneError(f"{name}: data file {path} is no longer there") from exc
     except pa.ArrowInvalid as exc:

@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from backstory.lake.commits import LOG_FOLDER
+from backstory.lake.object_path import is_object
 
 
 @contextmanager
@@ -38,6 +39,9 @@ def collecting(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _locked(folder: Path, how: int) -> Iterator[None]:
+    if is_object(folder):  # no lock can be held there, and nothing is collected
+        yield
+        return
     descriptor = os.open(folder / LOG_FOLDER, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, how)

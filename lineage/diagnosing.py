@@ -16,6 +16,7 @@ from typing import Any
 from backstory.lake.commits import LOG_FOLDER
 from backstory.lake.errors import BackstoryError
 from backstory.lake.location import translate_os_error
+from backstory.lake.object_path import is_object
 from backstory.lake.pinned import pin_folders, pins_of, read_manifest, snapshot_kept
 from backstory.lake.presence import MAX_FILES_LOOKED_AT, look_at_files
 from backstory.lake.snapshot import Table, open_snapshot
@@ -398,8 +399,9 @@ def _permissions(parts: Parts) -> Check:
     folders = [parts.lake.folder(record.name) for record in own]
     tables = [place for folder in folders for place in (folder, folder / LOG_FOLDER)]
     places = [parts.settings.home, parts.settings.lake, parts.settings.artifacts]
-    places += filter(os.path.lexists, tables)  # of a table that is gone the next check tells
-    denied = [str(place) for place in places if not os.access(place, os.R_OK | os.W_OK | os.X_OK)]
+    # Of a table that is gone the next check tells.
+    places += [place for place in tables if not is_object(place) and os.path.lexists(place)]
+    denied = [str(place) for place in places if not _is_open(place)]
     if denied:
         more = f" and {len(denied) - MAX_NAMED} more" if len(denied) > MAX_NAMED else ""
         return Check(
@@ -413,6 +415,17 @@ def _permissions(parts: Parts) -> Check:
         health=Health.OK,
         found=f"home, lake, artifacts and {_count(len(folders), 'table')} can be written",
     )
+
+
+def _is_open(place: Path) -> bool:
+    """Whether a folder can be read and written; of an object store, whether it can be listed."""
+    if not is_object(place):
+        return os.access(place, os.R_OK | os.W_OK | os.X_OK)
+    try:
+        place.is_dir()
+    except OSError:
+        return False
+    return True
 
 
 def _clock(parts: Parts) -> Check:

@@ -28,7 +28,7 @@ from backstory.lake.errors import ConflictError, InvalidError
 from backstory.lake.evolving import Evolved
 from backstory.lake.files import make_folder, sync_folder, write_durably
 from backstory.lake.lakehouse import Lake
-from backstory.lake.location import check_openable, translate_os_error
+from backstory.lake.location import check_openable, place_of, translate_os_error
 from backstory.lake.receipt import Receipt
 from backstory.lake.signals import SignalLife
 from backstory.lake.snapshot import Snapshot
@@ -254,6 +254,7 @@ def init(
     *,
     database_url: str | None = None,
     lake: str | Path | None = None,
+    artifacts: str | Path | None = None,
     clock: Callable[[], datetime] = utc_now,
     entropy: Callable[[int], bytes] = secrets.token_bytes,
 ) -> Home:
@@ -262,7 +263,9 @@ def init(
     Args:
         path: the home's folder; `.backstory` here where nothing is said.
         database_url: the store; a SQLite file in the home where nothing is said.
-        lake: the folder of the Delta tables; in the home where nothing is said.
+        lake: the folder of the Delta tables, or a place such as `s3://bucket/lake`; in the home
+            where nothing is said.
+        artifacts: where the artifacts are kept; likewise.
         clock: tells the time.
         entropy: gives so many random bytes, for the subject key and for ids.
 
@@ -271,14 +274,19 @@ def init(
         UnavailableError: no permission, disk full, no such database.
     """
     folder = Path(path) if path is not None else Path.cwd() / HOME_FOLDER
-    check_openable(Path(lake) if lake is not None else folder)
+    places = {
+        name: place_of(os.fspath(place)).resolve()
+        for name, place in (("lake", lake), ("artifacts", artifacts))
+        if place is not None
+    }
+    check_openable(places.get("lake", folder))
     try:
         _refuse_taken(folder)
         # Made aside, above all that is absent, and renamed into place: no half home is left.
         above = next(parent for parent in folder.absolute().parents if parent.exists())
         aside = Path(tempfile.mkdtemp(dir=above, prefix=f"{HOME_FOLDER}-"))
         try:
-            _furnish(aside, database_url, lake, clock, entropy)
+            _furnish(aside, database_url, places, clock, entropy)
             _put_into_place(aside, folder)
         except BaseException:
             shutil.rmtree(aside, ignore_errors=True)
@@ -313,7 +321,7 @@ def _put_into_place(aside: Path, folder: Path) -> None:
 def _furnish(
     folder: Path,
     database_url: str | None,
-    lake: str | Path | None,
+    places: Mapping[str, Path],
     clock: Callable[[], datetime],
     entropy: Callable[[int], bytes],
 ) -> None:
@@ -322,7 +330,7 @@ def _furnish(
     for name in ("lake", "artifacts", "spool"):
         (folder / name).mkdir(mode=0o700)
     key = create_key(folder / "keys", entropy)
-    _write_settings(folder, database_url, lake)  # syncs the names so far; SQLite syncs its own
+    _write_settings(folder, database_url, places)  # syncs the names so far; SQLite syncs its own
     if database_url is None:
         (folder / STORE_FILE).touch(mode=0o600)
     home = assemble(load_settings(folder), clock, entropy, must_exist=False)
@@ -373,7 +381,7 @@ def assemble(
     """Put a home together from its settings; its store is not looked at yet."""
     return Home(
         settings=settings,
-        lake=Lake(settings.lake, settings.artifacts),
+        lake=Lake(settings.lake, settings.artifacts, settings.laid),
         store=Store(connect(settings.database_url, must_exist=must_exist), clock),
         actor=Actor(name=_os_user(), known_by=KnownBy.OS_USER),
         clock=clock,
@@ -388,10 +396,10 @@ def _os_user() -> str:
         return f"uid-{os.getuid()}"
 
 
-def _write_settings(folder: Path, database_url: str | None, lake: str | Path | None) -> None:
+def _write_settings(folder: Path, database_url: str | None, places: Mapping[str, Path]) -> None:
     text = TEMPLATE
     if database_url is not None:
         text = with_setting(text, "store", "url", database_url)
-    if lake is not None:
-        text = with_setting(text, "lake", "path", str(Path(lake).resolve()))
+    for section, place in places.items():
+        text = with_setting(text, section, "path", str(place))
     write_durably(folder / SETTINGS_FILE, text.encode())

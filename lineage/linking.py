@@ -14,7 +14,7 @@ from datetime import datetime
 from backstory.lake.crash import crashpoint
 from backstory.lake.errors import BackstoryError, InvalidError, NotFoundError
 from backstory.lake.linked import LinkedTable
-from backstory.lake.location import check_name, local_path
+from backstory.lake.location import check_name, place_of
 from backstory.lake.snapshot import open_snapshot
 from backstory.lineage.graph import Evidence
 from backstory.lineage.ingest import link_slice
@@ -170,7 +170,7 @@ def _evidence(text: str) -> Evidence:
 
 def _table(parts: Parts, model: str, uri: str, name: str | None) -> LinkedTable:
     """The linked slice that reads a table: the one there is, else a new one."""
-    folder = str(local_path(uri).resolve())
+    folder = str(place_of(uri).resolve())
     with parts.store.reader() as conn:
         known = [record for record in slices.slices(conn) if record.uri == folder]
         taken = names.names(conn)

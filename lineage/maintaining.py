@@ -14,6 +14,7 @@ from backstory.lake.compaction import Compacted, compact, small_files
 from backstory.lake.errors import BackstoryError, ConflictError, InvalidError, NotFoundError
 from backstory.lake.garbage import Collection, FileFate, collect, fate, look
 from backstory.lake.manifest import ManifestFile
+from backstory.lake.object_path import is_object
 from backstory.lake.snapshot import open_snapshot
 from backstory.lake.table import SliceTable
 from backstory.lake.trimming import Trim, plan_trim, trim
@@ -39,6 +40,7 @@ class Maintained:
         freed: bytes of those.
         log_begin: the version that the log begins with; None where nothing was cut.
         log_entries: how many log entries were archived.
+        keeps_all: whether nothing is ever removed where the table lies, in an object store.
         problem: why not all of it was done; empty where it was.
     """
 
@@ -52,6 +54,7 @@ class Maintained:
     freed: int = 0
     log_begin: int | None = None
     log_entries: int = 0
+    keeps_all: bool = False
     problem: str = ""
 
 
@@ -117,6 +120,8 @@ def _tried(parts: Parts, table: SliceTable, *, dry_run: bool) -> Maintained:
 def _maintained(parts: Parts, table: SliceTable, *, dry_run: bool) -> Maintained:
     if not dry_run:
         register_commits(parts, table.name)
+    if is_object(table.folder):
+        return _joined_only(parts, table, dry_run=dry_run)
     cut = _trim_planned(parts, table)
     if dry_run:
         groups = small_files(open_snapshot(table))
@@ -132,6 +137,18 @@ def _maintained(parts: Parts, table: SliceTable, *, dry_run: bool) -> Maintained
         cut,
         replaced=sum(one.before for one in done),
         written=sum(one.after for one in done),
+    )
+
+
+def _joined_only(parts: Parts, table: SliceTable, *, dry_run: bool) -> Maintained:
+    """Compact a table in an object store, where no lock keeps others from what is removed."""
+    groups = small_files(open_snapshot(table)) if dry_run else []
+    done = [] if dry_run else _compacted(parts, table)
+    return Maintained(
+        slice=table.name,
+        replaced=sum(map(len, groups)) + sum(one.before for one in done),
+        written=None if dry_run else sum(one.after for one in done),
+        keeps_all=True,
     )
 
 

@@ -15,6 +15,8 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from backstory.lake.errors import InvalidError, LimitExceededError, NotFoundError, RefusedError
+from backstory.lake.location import LAID, place_of
+from backstory.lake.object_path import is_object
 from backstory.lineage.maintenance_settings import Maintenance, read_maintenance
 from backstory.lineage.openlineage.receivers import Receiver, read_receivers
 from backstory.lineage.retention_settings import Retention, read_retention
@@ -122,6 +124,12 @@ class Settings:
         return self.home / "keys"
 
     @property
+    def laid(self) -> Path:
+        """Folder in which artifacts are laid out to be used in place, on this machine."""
+        near = self.home / "artifacts" if is_object(self.artifacts) else self.artifacts
+        return near / LAID
+
+    @property
     def spool(self) -> Path:
         """Folder of what waits to be sent or written."""
         return self.home / "spool"
@@ -175,8 +183,8 @@ def load_settings(home: Path) -> Settings:
     return Settings(
         home=home,
         database_url=_database_url(raw.get("store", {}).get("url", "sqlite:///lineage.db"), home),
-        lake=home / raw.get("lake", {}).get("path", "lake"),
-        artifacts=home / raw.get("artifacts", {}).get("path", "artifacts"),
+        lake=_place(raw.get("lake", {}).get("path", "lake"), home),
+        artifacts=_place(raw.get("artifacts", {}).get("path", "artifacts"), home),
         namespace=openlineage.get("namespace", "backstory"),
         retention=read_retention(raw.get("retention", {}), path),
         maintenance=read_maintenance(raw.get("maintenance", {}), path),
@@ -184,6 +192,12 @@ def load_settings(home: Path) -> Settings:
         send=_sender(openlineage, path),
         triggers=read_triggers(raw.get("triggers", {}), path),
     )
+
+
+def _place(path: str, home: Path) -> Path:
+    """A folder below the home or anywhere, or a place in an object store."""
+    place = place_of(path)
+    return place if is_object(place) else home / place
 
 
 def with_setting(text: str, section: str, key: str, value: str) -> str:

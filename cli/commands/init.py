@@ -7,7 +7,7 @@ import click
 
 from backstory.cli.command import verb
 from backstory.cli.figures import TEXT
-from backstory.cli.parameters import FOLDER
+from backstory.cli.parameters import FOLDER, PLACE
 from backstory.cli.session import Session
 from backstory.cli.views import Facts, Sentence
 
@@ -16,18 +16,21 @@ from backstory.cli.views import Facts, Sentence
     "init",
     examples=(
         "backstory init",
-        "backstory init shop --db postgresql://app@db/lineage --lake /data/lake",
+        "backstory init shop --db postgresql://app@db/lineage --lake s3://shop/lake",
     ),
 )
 @click.argument("path", required=False, type=FOLDER)
 @click.option("--db", metavar="URL", help="Where the store is; SQLite in the home by default.")
 @click.option(
     "--lake",
-    metavar="PATH",
-    type=FOLDER,
-    help="The folder of the tables; in the home by default.",
+    metavar="PLACE",
+    type=PLACE,
+    help="Where the tables are, a folder or s3://bucket/name; in the home by default.",
 )
-def command(session: Session, path: Path | None, db: str | None, lake: Path | None) -> None:
+@click.option("--artifacts", metavar="PLACE", type=PLACE, help="Where the artifacts are; likewise.")
+def command(
+    session: Session, path: Path | None, db: str | None, lake: str | None, artifacts: str | None
+) -> None:
     """Make a home.
 
     A home is the folder .backstory in PATH, or here: the store, the tables, the artifacts and the
@@ -39,7 +42,7 @@ def command(session: Session, path: Path | None, db: str | None, lake: Path | No
 
     named = session.home_path or os.environ.get("BACKSTORY_HOME")
     folder = (path or Path()) / HOME_FOLDER if path or not named else Path(named)
-    with home.init(folder, database_url=db, lake=lake) as made:
+    with home.init(folder, database_url=db, lake=lake, artifacts=artifacts) as made:
         settings = made.settings
         store = describe(made.store.engine)
     places = {

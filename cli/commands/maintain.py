@@ -47,7 +47,8 @@ def command(
     Small data files are rewritten as few, checked row for row before they take their place. Files
     that neither the newest version nor a pin nor a live reader needs are condemned, and removed
     once that is longer ago than the grace of the settings. The log is cut before a checkpoint, and
-    what is cut off is archived. Pinned versions stay what they are; unpinned old ones go.
+    what is cut off is archived. Pinned versions stay what they are; unpinned old ones go. In an
+    object store tables are compacted, and nothing is removed.
     """
     if (name is None) is not every or (file is not None and name is None):
         raise click.UsageError("name a slice, or --all")
@@ -63,6 +64,8 @@ def command(
     if dry_run:
         freed = size(sum(one.freed for one in found))
         session.output.note(f"nothing was changed; {freed} would be free")
+    if kept := [one.slice for one in found if one.keeps_all]:
+        session.output.note(f"nothing is removed from an object store: {', '.join(kept)}")
     return Exit.FAILURE if any(one.problem for one in found) else None
 
 

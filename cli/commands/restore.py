@@ -6,7 +6,7 @@ import click
 
 from backstory.cli.command import verb
 from backstory.cli.figures import TEXT
-from backstory.cli.parameters import FOLDER
+from backstory.cli.parameters import FOLDER, PLACE
 from backstory.cli.session import Session
 from backstory.cli.views import Facts, Sentence
 
@@ -23,9 +23,9 @@ from backstory.cli.views import Facts, Sentence
 @click.option("--to", metavar="HOME", type=FOLDER, required=True, help="The home to make.")
 @click.option("--db", metavar="URL", help="An empty database; SQLite in the home by default.")
 @click.option(
-    "--lake", metavar="PATH", type=FOLDER, help="Where the lake lies that is referred to."
+    "--lake", metavar="PLACE", type=PLACE, help="Where the lake lies that is referred to."
 )
-def command(session: Session, *, folder: Path, to: Path, db: str | None, lake: Path | None) -> None:
+def command(session: Session, *, folder: Path, to: Path, db: str | None, lake: str | None) -> None:
     """Make a home from a backup.
 
     HOME must be empty or absent. Every file is compared with the backup's manifest on its way; of a

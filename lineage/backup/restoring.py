@@ -14,6 +14,7 @@ Steps, numbered as in the code:
 """
 
 import logging
+import os
 import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +27,7 @@ from backstory.lake.aside import built_aside
 from backstory.lake.crash import crashpoint
 from backstory.lake.errors import IntegrityError, InvalidError, NotFoundError
 from backstory.lake.files import copy_file, write_durably
-from backstory.lake.location import check_openable, inside
+from backstory.lake.location import check_openable, inside, place_of
 from backstory.lake.pinned import holder_file
 from backstory.lineage.backup.manifest import BackupFile, BackupManifest, read_backup
 from backstory.lineage.backup.taking import (
@@ -82,7 +83,7 @@ def restore(
     """
     folder, home = Path(source), Path(to)
     manifest = read_backup(folder)
-    lake_path = _lake(manifest, Path(lake) if lake is not None else None)
+    lake_path = _lake(manifest, place_of(os.fspath(lake)) if lake is not None else None)
     check_openable(lake_path or home)
     _check_present(folder, manifest)  # 1
     with built_aside(home) as aside:
@@ -104,7 +105,7 @@ def _lake(manifest: BackupManifest, lake: Path | None) -> Path | None:
                 hint="leave --lake out",
             )
         return None
-    place = lake or Path(manifest.lake)
+    place = lake or place_of(manifest.lake)
     if not place.is_dir():
         raise NotFoundError(
             f"the lake that the backup refers to is not at {place}",

@@ -4,8 +4,8 @@ python -m tests.lake.pinning ROOT PIN_ID…
 """
 
 import sys
-from pathlib import Path
 
+from backstory.lake.location import place_of
 from backstory.lake.pinned import Strength
 from backstory.lake.pins import pin, release
 from backstory.lake.snapshot import open_snapshot
@@ -15,7 +15,7 @@ from tests.lake.thumbs import NOW
 
 def main(root: str, *pin_ids: str) -> None:
     """Pin once per id; ids that begin with `copy` copy the files, those with `brief` let go."""
-    table = SliceTable.open(Path(root), "thumbs/en")
+    table = SliceTable.open(place_of(root), "thumbs/en")
     for pin_id in pin_ids:
         strength = Strength.COPIED if pin_id.startswith("copy") else Strength.HELD
         snapshot = open_snapshot(table)

@@ -6,11 +6,11 @@ Each line is `<offset> <outcome>`; the batch of an offset is determined by sourc
 """
 
 import sys
-from pathlib import Path
 
 import pyarrow as pa
 
 from backstory.lake.errors import OffsetConflict
+from backstory.lake.location import place_of
 from backstory.lake.table import SliceTable
 from tests.lake.thumbs import append, rows
 
@@ -23,7 +23,7 @@ def batch(source: str, offset: int, writer: str = "") -> pa.Table:
 
 def main(root: str, source: str, writer: str, *offsets: str) -> None:
     """Append and report; an offset that is refused is an outcome too."""
-    table = SliceTable.open(Path(root), "thumbs/en")
+    table = SliceTable.open(place_of(root), "thumbs/en")
     for offset in map(int, offsets):
         try:
             receipt = append(table, batch(source, offset, writer), source=source, offset=offset)
