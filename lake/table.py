@@ -216,25 +216,29 @@ class SliceTable:
         batch = Batch.of(rows)
         contract = self._passed(batch.rows)
         check_append(source, offset, at)
-        with self._lock:
-            is_known = offset <= self._seen(source)
-            if contract.version > self._under:
-                self._come_under(contract, at=at, info=info)
-            looked_at = -1 if is_known else self._events.follow(self._handle())
-            fresh = batch.rows if is_known else self._events.fresh(batch.rows)
-        attempt = Attempt(
-            id=new_id(),
-            batch=batch,
-            contract=contract,
-            source=source,
-            offset=offset,
-            at=at,
-            info=info,
-            rows=fresh,
-            looked_at=looked_at,
-            replayed=replayed,
-        )
-        attempt.digest = batch.digested() if is_known else self._write(attempt)
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            with self._lock:
+                is_known = offset <= self._last(source)
+                if contract.version > self._under:
+                    self._come_under(contract, at=at, info=info)
+                looked_at = -1 if is_known else self._events.follow(self._handle())
+                digest = pool.submit(batch.digested)  # hashlib and pyarrow drop the GIL
+                fresh = batch.rows if is_known else self._events.fresh(batch.rows)
+            attempt = Attempt(
+                id=new_id(),
+                batch=batch,
+                contract=contract,
+                source=source,
+                offset=offset,
+                at=at,
+                info=info,
+                rows=fresh,
+                looked_at=looked_at,
+                replayed=replayed,
+            )
+            if not is_known:
+                self._write(attempt)
+            attempt.digest = digest.result()
         with self._lock:
             return self._commit(attempt, after)
 
@@ -304,20 +308,17 @@ class SliceTable:
         self._handle()
         return version
 
-    def _write(self, attempt: Attempt) -> str:
-        """Write what the commit will name; the digest of the batch, made beside it."""
+    def _write(self, attempt: Attempt) -> None:
+        """Write what the commit will name."""
         if attempt.batch.rejected:
             attempt.quarantine = write_quarantine(
                 self.folder, attempt.batch, attempt.contract, attempt=attempt.id
             )
-        with ThreadPoolExecutor(max_workers=1) as pool:  # hashlib and pyarrow drop the GIL
-            digest = pool.submit(attempt.batch.digested)
-            try:
-                self._write_rows(attempt)
-                return digest.result()
-            except BackstoryError:
-                self._discard(attempt)
-                raise
+        try:
+            self._write_rows(attempt)
+        except BackstoryError:
+            self._discard(attempt)
+            raise
 
     def _write_rows(self, attempt: Attempt) -> None:
         attempt.file = None
@@ -449,7 +450,7 @@ class SliceTable:
         handle = self._handle()
         if handle.version() - self._opened_at >= CHECKPOINT_INTERVAL:
             self._delta = None  # a handle that never reopens never profits from checkpoints
-        else:
+        elif log_entry(self.folder, handle.version() + 1).exists():
             try:
                 with delta_damage(self.name):
                     handle.update_incremental()
