@@ -14,7 +14,7 @@ of slots by keys, sparsely filled, shows of nearly every other key at once that 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-MAX_KEYED_BYTES = 64  # of a text, from its end: what ids begin with is often the same
+KEYED_BYTES = 64  # of a text, from its end: what ids begin with is often the same
 
 _WORD = 8
 _FACTOR = 0xFF51AFD7ED558CCD  # odd, its bits without a pattern
@@ -28,7 +28,7 @@ def keys_of(texts: pa.ChunkedArray) -> pa.Array:
     whole = texts.combine_chunks().cast(pa.binary())
     length = pc.min_max(pc.binary_length(whole))
     longest = length["max"].as_py() or 0
-    width = max(_WORD, min(longest, MAX_KEYED_BYTES))
+    width = max(_WORD, min(longest, KEYED_BYTES))
     if longest > width:
         whole = pc.binary_slice(whole, -width)
     if length["min"].as_py() != width:

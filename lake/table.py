@@ -216,26 +216,23 @@ class SliceTable:
         batch = Batch.of(rows)
         contract = self._passed(batch.rows)
         check_append(source, offset, at)
-        with ThreadPoolExecutor(max_workers=1) as pool:
-            with self._lock:
-                is_known = offset <= self._last(source)
-                if contract.version > self._under:
-                    self._come_under(contract, at=at, info=info)
-                looked_at = -1 if is_known else self._events.follow(self._handle())
-                digest = pool.submit(batch.digested)  # hashlib and pyarrow drop the GIL
-                fresh = batch.rows if is_known else self._events.fresh(batch.rows)
-            attempt = Attempt(
-                id=new_id(),
-                batch=batch,
-                contract=contract,
-                source=source,
-                offset=offset,
-                at=at,
-                info=info,
-                rows=fresh,
-                looked_at=looked_at,
-                replayed=replayed,
-            )
+        with self._lock:
+            is_known = offset <= self._last(source)
+            if contract.version > self._under:
+                self._come_under(contract, at=at, info=info)
+        attempt = Attempt(
+            id=new_id(),
+            batch=batch,
+            contract=contract,
+            source=source,
+            offset=offset,
+            at=at,
+            info=info,
+            rows=batch.rows,
+            replayed=replayed,
+        )
+        with ThreadPoolExecutor(max_workers=1) as pool:  # hashlib and pyarrow drop the GIL
+            digest = pool.submit(batch.digested)
             if not is_known:
                 self._write(attempt)
             attempt.digest = digest.result()
@@ -309,7 +306,10 @@ class SliceTable:
         return version
 
     def _write(self, attempt: Attempt) -> None:
-        """Write what the commit will name."""
+        """Write what the commit will name, without rows whose event came before."""
+        with self._lock:
+            attempt.looked_at = self._events.follow(self._handle())
+            attempt.rows = self._events.fresh(attempt.rows)
         if attempt.batch.rejected:
             attempt.quarantine = write_quarantine(
                 self.folder, attempt.batch, attempt.contract, attempt=attempt.id

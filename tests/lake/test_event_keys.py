@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backstory.lake.event_keys import MAX_KEYED_BYTES, KeyIndex, keys_of
+from backstory.lake.event_keys import KEYED_BYTES, KeyIndex, keys_of
 
-LONG = "x" * MAX_KEYED_BYTES
+LONG = "x" * KEYED_BYTES
 ID = st.sampled_from(["", "a", "b", "é", "a\0", "12345678", "123456789", LONG, f"{LONG}y"])
 IDS = st.lists(st.tuples(ID, st.integers(0, 40)).map(lambda one: f"{one[0]}{one[1]}"), max_size=60)
 
