@@ -50,9 +50,11 @@ def write_with_derived(
         file = write_data_file(rows, folder, contract, file_id=file_id)
         try:
             kept = pool.submit(_keep, profile.result(), folder, file.path)
-            if (found := subjects.result()) is not None:
-                keep_set(folder, file.path, found)
-            kept.result()
+            try:
+                if (found := subjects.result()) is not None:
+                    keep_set(folder, file.path, found)
+            finally:
+                kept.result()  # nothing is put beside the file after it was discarded
         except BackstoryError:
             discard(folder, file.path)
             raise
