@@ -46,7 +46,7 @@ class Attempt:
         replayed: see `gate`.
         digest: of the batch.
         rows: those that are new as far as was looked.
-        looked_at: the version up to which earlier events were looked at.
+        looked_at: the version up to which earlier events were looked at; -1 for none.
         file: the data file, where there are rows to add.
         quarantine: the file of the rejected rows, where there are any.
     """
@@ -59,7 +59,7 @@ class Attempt:
     at: datetime
     info: Mapping[str, Any]
     rows: pa.Table
-    looked_at: int
+    looked_at: int = -1
     replayed: Mapping[str, str] | None = None
     digest: str = ""
     file: DataFile | None = None

@@ -49,10 +49,12 @@ def write_with_derived(
         profile = pool.submit(_profile, rows, contract, edges, version)
         file = write_data_file(rows, folder, contract, file_id=file_id)
         try:
-            if (found := subjects.result()) is not None:
-                keep_set(folder, file.path, found)
-            if (seen := profile.result()) is not None:
-                write_profile(folder, file.path, seen)
+            kept = pool.submit(_keep, profile.result(), folder, file.path)
+            try:
+                if (found := subjects.result()) is not None:
+                    keep_set(folder, file.path, found)
+            finally:
+                kept.result()  # nothing is put beside the file after it was discarded
         except BackstoryError:
             discard(folder, file.path)
             raise
@@ -64,6 +66,11 @@ def discard(folder: Path, path: str) -> None:
     (folder / path).unlink(missing_ok=True)
     discard_set(folder, path)
     profile_file(folder, path).unlink(missing_ok=True)
+
+
+def _keep(profile: Profile | None, folder: Path, path: str) -> None:
+    if profile is not None:
+        write_profile(folder, path, profile)
 
 
 def _profile(

@@ -89,7 +89,13 @@ class Distinct:
 
 def distinct_texts(values: Iterable[str]) -> Distinct:
     """The sketch of some texts."""
-    return Distinct.of(
-        int.from_bytes(hashlib.blake2b(value.encode(), digest_size=8).digest(), "little")
-        for value in values
-    )
+    return Distinct.of(_hash(value.encode()) for value in values)
+
+
+_NOTHING_HASHED = hashlib.blake2b(digest_size=8)
+
+
+def _hash(value: bytes) -> int:
+    found = _NOTHING_HASHED.copy()  # in half the time that a new one takes
+    found.update(value)
+    return int.from_bytes(found.digest(), "little")

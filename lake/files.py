@@ -46,6 +46,7 @@ from backstory.lake.object_path import ObjectPath, is_object, parquet_source
 ROW_GROUP_ROWS = 32_768
 TEMPORARY_PREFIX = ".tmp-"
 COPY_BYTES = 1 << 20
+ENCODED_BYTES = 1 << 18  # that are gathered before Python, and so its lock, is asked for
 BLOOM_ROLES = (Role.EVENT_ID, Role.SUBJECT, Role.INTERACTION)
 BLOOM_FALSE_POSITIVES = 0.05
 MAX_STATISTIC_CHARS = 64  # longer text helps no filter; left out rather than cut
@@ -97,7 +98,11 @@ def write_data_file(
         temporary_file(folder) as file,
         _HashingSink(file, hasher) as sink,
     ):
-        with pq.ParquetWriter(sink, table.schema, **parquet_options(table, contract)) as writer:
+        options = parquet_options(table, contract)
+        with (
+            pa.BufferedOutputStream(pa.PythonFile(sink, "w"), ENCODED_BYTES) as encoded,
+            pq.ParquetWriter(encoded, table.schema, **options) as writer,
+        ):
             writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
         sync_open(file)
         crashpoint("file.written")

@@ -12,7 +12,9 @@ distinct values, are of that many rows spread over it, and the profile says so.
 
 from bisect import bisect_right
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -27,6 +29,46 @@ SAMPLED_ROWS = 2_048
 
 _FEW = SAMPLED_ROWS // 8  # so few distinct values in a sample: all of the column is counted
 _EDGE_ROWS = 8_192  # by which edges are chosen, at most
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """How often values occur in rows that were looked at.
+
+    Attributes:
+        found: Arrow's `value_counts` of them.
+        of: how many rows they are.
+        rows: how many there are.
+    """
+
+    found: pa.StructArray
+    of: int
+    rows: int
+
+    @property
+    def whole(self) -> bool:
+        return self.of == self.rows
+
+    @property
+    def values(self) -> pa.Array:
+        return self.found.field("values")
+
+    @property
+    def counts(self) -> pa.Array:
+        return self.found.field("counts")
+
+    @classmethod
+    def all_of(cls, values: pa.Array) -> "_Counted":
+        return cls(pc.value_counts(values), len(values), len(values))
+
+    @classmethod
+    def enough_of(cls, values: pa.Array) -> "_Counted":
+        """Of all values where a sample holds few distinct ones, else of the sample."""
+        sample = _spread(values, SAMPLED_ROWS)
+        counted = cls(pc.value_counts(sample), len(sample), len(values))
+        if counted.whole or len(counted.found) > _FEW:
+            return counted
+        return cls.all_of(values)
 
 
 def profile_rows(table: pa.Table, personal: Collection[str], edges: Mapping[str, Edges]) -> Profile:
@@ -91,12 +133,12 @@ def _whole(column: pa.ChunkedArray) -> pa.Array:
 
 def _numbers(column: pa.ChunkedArray, values: pa.Array, edges: Edges | None) -> ColumnProfile:
     finite = _finite(values)
-    low, high = pc.min_max(finite).values()
-    distinct, looked_at, top = distinct_numbers(finite), finite, None
-    if pa.types.is_integer(column.type):
-        looked_at = finite if distinct.exact else _spread(finite, SAMPLED_ROWS)
-        counts = _top(pc.value_counts(looked_at), of=len(looked_at))
-        top = _scaled(counts, len(looked_at), len(finite))
+    counted = _Counted.enough_of(finite)
+    distinct = distinct_numbers(counted.values if counted.whole else finite)
+    if distinct.exact and not counted.whole:
+        counted = _Counted.all_of(finite)
+    low, high = pc.min_max(counted.values if counted.whole else finite).values()
+    is_whole_number = pa.types.is_integer(column.type)
     return ColumnProfile(
         kind=ColumnKind.NUMBER,
         rows=len(column),
@@ -104,10 +146,10 @@ def _numbers(column: pa.ChunkedArray, values: pa.Array, edges: Edges | None) -> 
         not_finite=len(values) - len(finite),
         low=low.as_py(),
         high=high.as_py(),
-        sampled=len(looked_at) < len(finite),
+        sampled=is_whole_number and not counted.whole,
         distinct=distinct,
-        top=top,
-        histogram=_histogram(finite, edges, repeats=distinct.exact),
+        top=_top(counted) if is_whole_number else None,
+        histogram=_histogram(finite, edges, counted),
     )
 
 
@@ -119,22 +161,21 @@ def _finite(values: pa.Array) -> pa.Array:
     return floats.filter(pc.is_finite(floats))
 
 
-def _histogram(values: pa.Array, edges: Edges | None, *, repeats: bool) -> Histogram | None:
+def _histogram(values: pa.Array, edges: Edges | None, counted: _Counted) -> Histogram | None:
     if not edges:
         if len(values) >= ENOUGH:
             return None
         return Histogram(values=tuple(sorted(_floats(values).to_pylist())))
-    counts = [0] * (len(edges) + 1)
-    if repeats:  # to find the bin of each value once is much quicker than that of each row
-        counted = pc.value_counts(values)
-        floats = _floats(counted.field("values")).to_pylist()
-        for value, count in zip(floats, counted.field("counts").to_pylist(), strict=True):
+    if counted.whole:  # to find the bin of each value once is much quicker than that of each row
+        counts = [0] * (len(edges) + 1)
+        floats = _floats(counted.values).to_pylist()
+        for value, count in zip(floats, counted.counts.to_pylist(), strict=True):
             counts[bisect_right(edges, value)] += count
-    else:
-        bins = pc.search_sorted(pa.array(edges, pa.float64()), _floats(values), side="right")
-        for found in pc.value_counts(bins).to_pylist():
-            counts[found["values"]] = found["counts"]
-    return Histogram(edges=edges, counts=tuple(counts))
+        return Histogram(edges=edges, counts=tuple(counts))
+    floats = _floats(values)
+    below = [pc.less(floats, pa.scalar(edge)).true_count for edge in edges]
+    ends = pairwise([0, *below, len(values)])
+    return Histogram(edges=edges, counts=tuple(end - begin for begin, end in ends))
 
 
 def _floats(values: pa.Array) -> pa.Array:
@@ -142,7 +183,7 @@ def _floats(values: pa.Array) -> pa.Array:
 
 
 def _flags(column: pa.ChunkedArray, values: pa.Array) -> ColumnProfile:
-    top = _top(pc.value_counts(values))
+    top = _top(_Counted.all_of(values))
     return ColumnProfile(
         kind=ColumnKind.FLAG,
         rows=len(column),
@@ -177,12 +218,8 @@ def _time_text(moment: pa.Scalar) -> str | None:
 
 
 def _texts(column: pa.ChunkedArray, values: pa.Array) -> ColumnProfile:
-    looked_at = _spread(values, SAMPLED_ROWS)
-    counts = pc.value_counts(looked_at)
-    if len(looked_at) < len(values) and len(counts) <= _FEW:
-        looked_at, counts = values, pc.value_counts(values)
-    sampled = len(looked_at) < len(values)
-    bounds = pc.min_max(values if sampled else counts.field("values")).values()
+    counted = _Counted.enough_of(values)
+    bounds = pc.min_max(counted.values if counted.whole else values).values()
     low, high = (bound.as_py() for bound in bounds)
     return ColumnProfile(
         kind=ColumnKind.TEXT,
@@ -190,39 +227,37 @@ def _texts(column: pa.ChunkedArray, values: pa.Array) -> ColumnProfile:
         nulls=column.null_count,
         low=low[:MAX_BOUND_CHARS] if low is not None else None,
         high=high[:MAX_BOUND_CHARS] if high is not None else None,
-        sampled=sampled,
-        distinct=distinct_texts(counts.field("values").to_pylist()),
-        top=_scaled(_top(_short(counts), of=len(looked_at)), len(looked_at), len(values)),
+        sampled=not counted.whole,
+        distinct=distinct_texts(counted.values.to_pylist()),
+        top=_top(counted),
     )
 
 
-def _short(counts: pa.StructArray) -> pa.StructArray:
-    """Long texts are no words that repeat: they are counted with the rest."""
-    length = pc.utf8_length(counts.field("values"))
-    return counts.filter(pc.less_equal(length, pa.scalar(MAX_BOUND_CHARS, length.type)))
-
-
-def _top(counts: pa.StructArray, *, of: int | None = None) -> TopValues:
-    """The most frequent of counted values; of so many rows, where some are left out already."""
-    total = pc.sum(counts.field("counts")).as_py() or 0
-    ranked = pa.table({"value": counts.field("values"), "count": counts.field("counts")})
+def _top(counted: _Counted) -> TopValues:
+    """The most frequent values, as far as was looked."""
+    found = counted.found
+    if not counted.whole and len(found) == counted.of:  # each once, which says nothing of any
+        return TopValues(counts={}, rest=counted.rows, missed=round(counted.rows / counted.of))
+    if pa.types.is_string(counted.values.type) or pa.types.is_large_string(counted.values.type):
+        # Long texts are no words that repeat: they are counted with the rest.
+        length = pc.utf8_length(counted.values)
+        found = found.filter(pc.less_equal(length, pa.scalar(MAX_BOUND_CHARS, length.type)))
+    ranked = pa.table({"value": found.field("values"), "count": found.field("counts")})
     if len(ranked) > MAX_VALUES:
         keys = [("count", "descending"), ("value", "ascending")]
         ranked = ranked.take(pc.select_k_unstable(ranked, k=MAX_VALUES + 1, sort_keys=keys))
     named = dict(zip(ranked["value"].to_pylist(), ranked["count"].to_pylist(), strict=True))
-    left_out = (total if of is None else of) - sum(named.values())
-    return TopValues.of(named, rest=left_out)
+    top = TopValues.of(named, rest=counted.of - sum(named.values()))
+    return top if counted.whole else _scaled(top, counted)
 
 
-def _scaled(top: TopValues, looked_at: int, values: int) -> TopValues:
+def _scaled(top: TopValues, counted: _Counted) -> TopValues:
     """From counts of a sample to those of all; what was seen once only says nothing."""
-    if looked_at == values:
-        return top
-    share = values / looked_at
+    share = counted.rows / counted.of
     counts = {value: round(count * share) for value, count in top.counts.items() if count > 1}
     return TopValues(
         counts=counts,
-        rest=max(0, values - sum(counts.values())),
+        rest=max(0, counted.rows - sum(counts.values())),
         missed=round(max(1, top.missed) * share),
     )
 

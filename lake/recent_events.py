@@ -3,14 +3,16 @@
 Keeps true: at least the ids of the newest `compared_rows` rows of the contract are known, as far as
 they lie in the newest `MAX_WINDOW_FILES` data files; what is known goes with the version of a
 handle, and follows it at the price of what is new. It holds ids as they are, in memory alone:
-columns for large batches, which Arrow compares, and a set of texts from the first small batch on.
+columns, with keys for large batches (`event_keys`), and a set of texts from the first small batch.
 
 A file that cannot be read is passed over: it must not keep new feedback out. `verify` names it.
 """
 
 import logging
+import weakref
 from collections import deque
 from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -22,6 +24,7 @@ from deltalake import DeltaTable
 from backstory.lake.commits import log_entry, paths_added
 from backstory.lake.contract import Contract, Role
 from backstory.lake.errors import IntegrityError
+from backstory.lake.event_keys import KeyIndex, keys_of
 from backstory.lake.expectations import repeated
 from backstory.lake.location import inside
 from backstory.lake.object_path import parquet_source
@@ -29,7 +32,22 @@ from backstory.lake.object_path import parquet_source
 MAX_WINDOW_FILES = 256
 
 _SMALL_BATCH = 4_096  # rows; up to so many are looked up one by one
+_PART_OF_WINDOW = 32  # files of so few rows together are known as one
 _log = logging.getLogger(__name__)
+
+
+class _Ids:
+    """The ids of some rows; their keys are made when they are first asked for."""
+
+    def __init__(self, texts: pa.ChunkedArray) -> None:
+        self.texts = texts
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    @cached_property
+    def keys(self) -> pa.Array:
+        return keys_of(self.texts)
 
 
 class RecentEvents:
@@ -45,10 +63,11 @@ class RecentEvents:
         self._folder = folder
         self._column = column.name if column else ""
         self._version: int | None = None
-        self._parts: deque[pa.ChunkedArray] = deque()  # the ids of files, oldest first
+        self._parts: deque[_Ids] = deque()  # of a file, or of some small ones, oldest first
         self._rows = 0  # in all parts
         self._texts: set[str] | None = None  # the same ids, once a small batch has come
-        self._own: dict[str, pa.ChunkedArray] = {}  # ids of files being committed, by path
+        self._own: dict[str, _Ids] = {}  # ids of files being committed, by path
+        self._asked: tuple[weakref.ref[pa.Table], _Ids] | None = None  # rows that were all fresh
 
     def follow(self, delta: DeltaTable) -> int:
         """Know the ids up to the version of a handle; which version that is."""
@@ -68,31 +87,57 @@ class RecentEvents:
         """The rows whose event id has not come before, neither among themselves nor lately."""
         if not self.window or not rows.num_rows:
             return rows
-        ids = rows.column(self._column)
-        again = repeated(ids)
-        if (known := self._known(ids)) is not None:
-            again = pc.or_(again, known)
-        return rows.filter(pc.invert(again)) if pc.any(again).as_py() else rows
+        texts = rows.column(self._column)
+        again = self._again_in_small(texts) if len(texts) <= _SMALL_BATCH else self._again(rows)
+        if again is None or not pc.any(again).as_py():
+            return rows
+        return rows.filter(pc.invert(again))
 
     def committing(self, path: str, rows: pa.Table) -> None:
         """Remember the ids of a data file that is about to be committed: it need not be read."""
-        if self.window:
-            self._own = {path: rows.column(self._column)[-self.window :].drop_null()}
+        if not self.window:
+            return
+        asked, ids = self._asked or (None, None)
+        if ids is None or asked is None or asked() is not rows or len(ids) > self.window:
+            ids = _Ids(rows.column(self._column)[-self.window :].drop_null())
+        self._own = {path: ids}
 
-    def _known(self, ids: pa.ChunkedArray) -> pa.ChunkedArray | None:
-        """Which of these ids came before; None where none did."""
+    def _again(self, rows: pa.Table) -> pa.ChunkedArray | None:
+        """Which rows' ids came before; None where the keys say of all that they did not."""
+        texts = rows.column(self._column)
+        ids = _Ids(texts.drop_null())
+        index = KeyIndex(ids.keys)
+        self._gather()
+        known = [part.texts.filter(index.holds(part.keys)) for part in self._parts]
+        if not index.repeats and not any(map(len, known)):
+            self._asked = (weakref.ref(rows), ids)
+            return None
+        known_texts = [chunk for part in known for chunk in part.chunks]
+        came_before = pc.is_in(texts, value_set=pa.chunked_array(known_texts, texts.type))
+        return pc.or_(repeated(texts), came_before)
+
+    def _gather(self) -> None:
+        """Know small files that follow one another as one: each costs as much as many rows."""
+        groups: list[list[_Ids]] = []
+        rows = 0
+        for part in self._parts:
+            rows += len(part)
+            if not groups or rows > self.window // _PART_OF_WINDOW:
+                groups.append([])
+                rows = len(part)
+            groups[-1].append(part)
+        self._parts = deque(group[0] if len(group) == 1 else _joined(group) for group in groups)
+
+    def _again_in_small(self, texts: pa.ChunkedArray) -> pa.ChunkedArray:
+        again = repeated(texts)
         if not self._parts:
-            return None
-        if len(ids) > _SMALL_BATCH:
-            known = pa.chunked_array([c for part in self._parts for c in part.chunks], ids.type)
-            came_again = pc.any(pc.is_in(known, value_set=ids)).as_py()  # the smaller is hashed
-            return pc.is_in(ids, value_set=known) if came_again else None
+            return again
         if self._texts is None:
-            self._texts = {text for part in self._parts for text in part.to_pylist()}
-        texts = ids.to_pylist()
-        if self._texts.isdisjoint(texts):
-            return None
-        return pa.chunked_array([[text in self._texts for text in texts]])
+            self._texts = {text for part in self._parts for text in part.texts.to_pylist()}
+        plain = texts.to_pylist()
+        if self._texts.isdisjoint(plain):
+            return again
+        return pc.or_(again, pa.chunked_array([[text in self._texts for text in plain]]))
 
     def _begin(self, delta: DeltaTable) -> None:
         self._parts.clear()
@@ -113,11 +158,11 @@ class RecentEvents:
             rows += count.as_py() or 0
             yield unquote(path.as_py())
 
-    def _take(self, ids: pa.ChunkedArray) -> None:
+    def _take(self, ids: _Ids) -> None:
         self._parts.append(ids)
         self._rows += len(ids)
         if self._texts is not None:
-            self._texts.update(ids.to_pylist())
+            self._texts.update(ids.texts.to_pylist())
         if self._rows < 2 * self.window:
             return
         # Forgotten are whole files, and not each time: the set is made anew once a window.
@@ -125,8 +170,8 @@ class RecentEvents:
             self._rows -= len(self._parts.popleft())
         self._texts = None
 
-    def _ids(self, path: str) -> pa.ChunkedArray:
-        return self._own.pop(path) if path in self._own else self._read(path)
+    def _ids(self, path: str) -> _Ids:
+        return self._own.pop(path) if path in self._own else _Ids(self._read(path))
 
     def _read(self, path: str) -> pa.ChunkedArray:
         try:
@@ -136,3 +181,7 @@ class RecentEvents:
             _log.warning("event ids of %s cannot be compared: %s", path, type(exc).__name__)
             return pa.chunked_array([], pa.string())
         return table.column(self._column)[-self.window :].drop_null()
+
+
+def _joined(parts: Iterable[_Ids]) -> _Ids:
+    return _Ids(pa.chunked_array([c for part in parts for c in part.texts.chunks], pa.string()))

@@ -24,14 +24,21 @@ class LogFile:
     """A file of a Delta log.
 
     Attributes:
-        path: where it lies.
+        log: the log's folder.
+        name: of the file there.
         version: which version it belongs to.
         parts: how many files its checkpoint consists of; 0 for a log entry.
     """
 
-    path: Path
+    log: Path
+    name: str
     version: int
     parts: int
+
+    @property
+    def path(self) -> Path:
+        """Where it lies; told when asked, because of most files of a log nobody asks."""
+        return self.log / self.name
 
 
 def log_files(folder: Path) -> list[LogFile]:
@@ -42,7 +49,7 @@ def log_files(folder: Path) -> list[LogFile]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     return [
-        LogFile(path=log / match[0], version=int(match["version"]), parts=_parts(match))
+        LogFile(log=log, name=match[0], version=int(match["version"]), parts=_parts(match))
         for match in map(_NAME.fullmatch, names)
         if match
     ]

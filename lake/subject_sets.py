@@ -19,6 +19,7 @@ personal data all the same: it tells who is the same person.
 
 import json
 import re
+from binascii import unhexlify
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -32,7 +33,7 @@ FORMAT = "backstory-subjects v1"
 NO_PSEUDONYM = ""  # the key id of what stands where a subject should, and is none
 
 _PSEUDONYM = re.compile(r"([a-z0-9][a-z0-9_-]{0,31}):([0-9a-f]{64})")
-_BYTES, _DIGITS = 8, 16  # of the HMAC that are kept
+_DIGITS = 16  # of the HMAC that are kept
 _HMAC_DIGITS = 64
 _COLUMNS = ("subject", "file", "rows")
 _WIDTHS = (pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64())
@@ -110,10 +111,11 @@ def set_of(file: str, subjects: pa.ChunkedArray) -> SubjectSet:
         if key != NO_PSEUDONYM:
             numbers.append(found)
     alone = pa.concat_arrays(numbers) if numbers else pa.array([], pa.uint64())
-    _, ends, distinct = _runs(alone)
-    rows = pc.subtract(ends[1:], ends[:-1])
-    each = pa.array(range(len(distinct) + 1), pa.int32())
-    return SubjectSet((file,), (keys,), _batch(distinct, each, _zeros(len(distinct)), rows))
+    distinct, rows = pc.value_counts(alone).flatten()  # in half the time that sorting all takes
+    order = pc.sort_indices(distinct)
+    each = pa.arange(0, len(distinct) + 1, 1).cast(pa.int32())
+    batch = _batch(distinct.take(order), each, _zeros(len(distinct)), rows.take(order))
+    return SubjectSet((file,), (keys,), batch)
 
 
 def named(sets: SubjectSet, file: str) -> SubjectSet:
@@ -209,20 +211,13 @@ def _numbers(key: str, pseudonyms: pa.ChunkedArray) -> pa.Array | None:
     begin = len(key) + 1
     if not pc.all(pc.equal(pc.binary_length(pseudonyms), begin + _HMAC_DIGITS)).as_py():
         return None
-    digits = pc.utf8_slice_codeunits(pseudonyms, begin, begin + _DIGITS)
+    whole = pseudonyms.combine_chunks().cast(pa.binary())
+    _, _, digits = pc.binary_slice(whole, begin, begin + _DIGITS).buffers()
     try:
-        numbers = bytes.fromhex("".join(map(_text, digits.chunks)))
+        numbers = unhexlify(digits)
     except ValueError:
         return None
-    if len(numbers) != _BYTES * len(pseudonyms):  # spaces are skipped
-        return None
-    return pa.Array.from_buffers(pa.uint64(), len(pseudonyms), [None, pa.py_buffer(numbers)])
-
-
-def _text(array: pa.Array) -> str:
-    """The texts of an array without nulls, one after the other."""
-    _, _, data = pa.array(array, pa.string()).buffers()
-    return "" if data is None else data.to_pybytes().decode()[: len(array) * _DIGITS]
+    return pa.Array.from_buffers(pa.uint64(), len(whole), [None, pa.py_buffer(numbers)])
 
 
 def _entries(one: SubjectSet, places: Sequence[int | None]) -> pa.Table:

@@ -221,11 +221,9 @@ class SliceTable:
         contract = self._passed(batch.rows)
         check_append(source, offset, at)
         with self._lock:
-            is_known = offset <= self._seen(source)
+            is_known = offset <= self._last(source)
             if contract.version > self._under:
                 self._come_under(contract, at=at, info=info)
-            looked_at = -1 if is_known else self._events.follow(self._handle())
-            fresh = batch.rows if is_known else self._events.fresh(batch.rows)
         attempt = Attempt(
             id=new_id(),
             batch=batch,
@@ -234,11 +232,14 @@ class SliceTable:
             offset=offset,
             at=at,
             info=info,
-            rows=fresh,
-            looked_at=looked_at,
+            rows=batch.rows,
             replayed=replayed,
         )
-        attempt.digest = batch.digested() if is_known else self._write(attempt)
+        with ThreadPoolExecutor(max_workers=1) as pool:  # hashlib and pyarrow drop the GIL
+            digest = pool.submit(batch.digested)
+            if not is_known:
+                self._write(attempt)
+            attempt.digest = digest.result()
         with self._lock:
             return self._commit(attempt, after)
 
@@ -308,20 +309,20 @@ class SliceTable:
         self._handle()
         return version
 
-    def _write(self, attempt: Attempt) -> str:
-        """Write what the commit will name; the digest of the batch, made beside it."""
+    def _write(self, attempt: Attempt) -> None:
+        """Write what the commit will name, without rows whose event came before."""
+        with self._lock:
+            attempt.looked_at = self._events.follow(self._handle())
+            attempt.rows = self._events.fresh(attempt.rows)
         if attempt.batch.rejected:
             attempt.quarantine = write_quarantine(
                 self.folder, attempt.batch, attempt.contract, attempt=attempt.id
             )
-        with ThreadPoolExecutor(max_workers=1) as pool:  # hashlib and pyarrow drop the GIL
-            digest = pool.submit(attempt.batch.digested)
-            try:
-                self._write_rows(attempt)
-                return digest.result()
-            except BackstoryError:
-                self._discard(attempt)
-                raise
+        try:
+            self._write_rows(attempt)
+        except BackstoryError:
+            self._discard(attempt)
+            raise
 
     def _write_rows(self, attempt: Attempt) -> None:
         attempt.file = None
@@ -453,7 +454,7 @@ class SliceTable:
         handle = self._handle()
         if handle.version() - self._opened_at >= CHECKPOINT_INTERVAL:
             self._delta = None  # a handle that never reopens never profits from checkpoints
-        else:
+        elif log_entry(self.folder, handle.version() + 1).exists():
             try:
                 with delta_damage(self.name):
                     handle.update_incremental()

@@ -35,6 +35,7 @@ from backstory.lake.snapshot import Snapshot
 from backstory.lineage import (
     aliasing,
     amending,
+    buffering,
     closing,
     commanding,
     comparing,
@@ -71,6 +72,7 @@ from backstory.lineage import (
 )
 from backstory.lineage.audit.leaf import Actor, KnownBy
 from backstory.lineage.backup import taking
+from backstory.lineage.buffering import FeedbackBuffer
 from backstory.lineage.catch_up import catch_up
 from backstory.lineage.contracting import ContractVersion
 from backstory.lineage.ids import uuid7
@@ -210,6 +212,39 @@ class Slice:
         """Append rows, exactly once; see `backstory.lineage.ingest.append`."""
         return ingest.append(
             self.home, self.name, rows, source=source, offset=offset, info=info, strict=strict
+        )
+
+    def buffered(
+        self,
+        *,
+        source: str = "sdk",
+        rows: int = buffering.GROUP_ROWS,
+        seconds: float = buffering.GROUP_SECONDS,
+        strict: bool = False,
+        told: Callable[[Receipt], object] | None = None,
+    ) -> FeedbackBuffer:
+        """Take rows one by one and append them in groups; see `FeedbackBuffer`.
+
+        Args:
+            source: who sends them; its offsets go on where the slice knows it to be.
+            rows: so many are stored at once.
+            seconds: so long a row waits for others, at most.
+            strict: whether one row that does not fit refuses all of its group.
+            told: called with the receipt of each group that is stored.
+
+        Raises:
+            InvalidError: a bound is not above zero, or others write the slice.
+            LimitExceededError: more rows than a buffer holds.
+            NotFoundError: there is no such slice.
+        """
+        return FeedbackBuffer(
+            self.home,
+            self.name,
+            source=source,
+            rows=rows,
+            seconds=seconds,
+            strict=strict,
+            told=told,
         )
 
     @property

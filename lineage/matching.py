@@ -167,16 +167,27 @@ def _match(parts: Parts, name: str, *, newest: int | None, pause: timedelta | No
         answers = answer_tables(parts, conn) if batches else []
     if not batches:
         return 0
-    snapshot = open_snapshot(table)
-    counted = [(batch, _counted(snapshot, naming, batch, answers)) for batch in batches]
+    counted = _of_no_answer(batches) if not answers else _counted(table, naming, batches, answers)
     with parts.unit("feedback.match", f"slice:{name}") as unit:
-        for batch, counts in counted:
+        for batch, counts in counted.items():
             _record(unit, record.id, batch, counts)
         unit.note(commits=[batch.version for batch in batches])
     return len(batches)
 
 
+def _of_no_answer(batches: Sequence[Batch]) -> dict[Batch, dict[Place, int]]:
+    """What is known where there are no answers; no row needs to be read for that."""
+    return {batch: {(None, None): batch.rows} for batch in batches}
+
+
 def _counted(
+    table: SliceTable, naming: Naming, batches: Sequence[Batch], answers: Sequence[AnswerTable]
+) -> dict[Batch, dict[Place, int]]:
+    snapshot = open_snapshot(table)
+    return {batch: _of_batch(snapshot, naming, batch, answers) for batch in batches}
+
+
+def _of_batch(
     snapshot: Snapshot, naming: Naming, batch: Batch, answers: Sequence[AnswerTable]
 ) -> dict[Place, int]:
     of_batch = may_hold(snapshot, "_offset", batch.offset, batch.offset)

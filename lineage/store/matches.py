@@ -41,11 +41,12 @@ class Batch:
     version: int
     source: str
     offset: int
+    rows: int
 
 
 _LOOK = t.feedback_match.alias("look")
 _BATCHES = (
-    select(t.commit.c.version, t.commit.c.source, t.commit.c.offset)
+    select(t.commit.c.version, t.commit.c.source, t.commit.c.offset, t.commit.c.rows)
     .outerjoin(
         _LOOK,
         (_LOOK.c.slice == t.commit.c.slice)

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from backstory.lineage.aliasing import AliasMove
     from backstory.lineage.backup.restoring import restore
     from backstory.lineage.backup.taking import Backup
+    from backstory.lineage.buffering import FeedbackBuffer
     from backstory.lineage.commanding import CommandFailedError
     from backstory.lineage.contracting import ContractVersion
     from backstory.lineage.home import (
@@ -103,6 +104,7 @@ _HOMES = {
     "Decay": "backstory.lineage.trigger",
     "Drift": "backstory.lineage.trigger",
     "Erasure": "backstory.lineage.trigger",
+    "FeedbackBuffer": "backstory.lineage.buffering",
     "GoneError": "backstory.lake.errors",
     "Home": "backstory.lineage.home",
     "IncompatibleContractError": "backstory.lake.errors",
@@ -155,6 +157,7 @@ __all__ = [
     "Decay",
     "Drift",
     "Erasure",
+    "FeedbackBuffer",
     "GoneError",
     "Home",
     "IncompatibleContractError",

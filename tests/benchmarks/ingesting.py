@@ -1,4 +1,4 @@
-"""Files into a slice beside a raw pyarrow write of the same rows, and what many small commits cost.
+"""Files into a slice beside a raw pyarrow write of the same rows, many small commits, large files.
 
 Everything counts that a user waits for: reading, the gate with its pseudonyms, the commit and its
 registration. Each round ingests the same rows as another source, so that none is a repetition.
@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from backstory.lake.files import ROW_GROUP_ROWS, parquet_options
 from backstory.lineage.home import Home, init
 from backstory.lineage.taking_files import ingest_files
+from tests.benchmarks import many_rows
 from tests.benchmarks.append import CONTRACT, make_batch
 from tests.benchmarks.report import Measure, Topic
 
@@ -28,14 +29,15 @@ FLAT = 1.5  # the last commits beside the first
 
 
 def measure(rows: int = ROWS, rounds: int = ROUNDS, commits: int = COMMITS) -> Topic:
-    """Both, in a home of their own."""
+    """All of it, in homes of their own."""
     with (
         TemporaryDirectory(prefix="backstory-bench-") as folder,
         init(Path(folder, "home")) as home,
     ):
         home.create_slice(CONTRACT)
         files = _files(home, Path(folder), rows, rounds)
-        return Topic(name="ingest", measures=[*files, _small_commits(home, commits)])
+        small = _small_commits(home, commits)
+    return Topic(name="ingest", measures=[*files, small, *many_rows.measure()])
 
 
 def _files(home: Home, folder: Path, rows: int, rounds: int) -> list[Measure]:

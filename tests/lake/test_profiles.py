@@ -1,11 +1,13 @@
 """Profiles beside data files: written with each append, never needed, told where damaged."""
 
+import threading
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
 
-from backstory.lake.errors import IntegrityError
+from backstory.lake.errors import IntegrityError, UnavailableError
 from backstory.lake.histogram import ENOUGH
 from backstory.lake.profile import ColumnKind, Profile
 from backstory.lake.profiled import profile_snapshot
@@ -16,6 +18,7 @@ from backstory.lake.profiles import (
     profile_file,
     read_profile,
     to_json,
+    write_profile,
 )
 from backstory.lake.profiling import profile_rows
 from backstory.lake.snapshot import open_snapshot
@@ -135,6 +138,28 @@ def test_a_refused_append_leaves_no_profile(tmp_path: Path) -> None:
     append(table, rows(5), offset=3)
     append(SliceTable.open(tmp_path, "thumbs/en"), rows(5), offset=3)
     assert len(list((table.folder / "_profiles").glob("*.json"))) == 1
+
+
+def test_an_append_that_fails_beside_it_leaves_no_profile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = create(tmp_path)
+    has_failed = threading.Event()
+
+    def full(*_: object) -> None:
+        has_failed.set()
+        raise UnavailableError("the disk is full")
+
+    def late(*args: Any) -> None:
+        has_failed.wait(30)
+        write_profile(*args)
+
+    monkeypatch.setattr("backstory.lake.derived.keep_set", full)
+    monkeypatch.setattr("backstory.lake.derived.write_profile", late)
+    with pytest.raises(UnavailableError):
+        append(table, rows(5))
+    assert not list((table.folder / "_profiles").glob("*.json"))
+    assert not list(table.folder.glob("*.parquet"))
 
 
 def test_edges_that_are_lost_are_taken_from_the_profiles(tmp_path: Path) -> None:

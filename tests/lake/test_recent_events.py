@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
+from backstory.lake.attempt import Attempt
 from backstory.lake.batch import Batch
 from backstory.lake.commits import read_commit
 from backstory.lake.contract import Contract
@@ -204,3 +205,42 @@ def test_whoever_dies_leaves_good_and_rejected_rows_once(tmp_path: Path, point: 
         2, {"event_id: a value": 1, "row: one object": 1}
     )  # fmt: skip
     assert (table.folder / gate["quarantine"]).exists()
+
+
+def many(count: int, first: int = 0) -> pa.Table:
+    """Rows enough to be looked up by their keys."""
+    few = rows(1)
+    ids = pa.array([f"event-{n}" for n in range(first, first + count)])
+    return pa.concat_tables([few] * count).combine_chunks().set_column(0, few.schema.field(0), ids)
+
+
+def test_events_of_large_batches_are_dropped_too(tmp_path: Path) -> None:
+    table = create(tmp_path, window=50_000)
+    append(table, many(5_000), offset=1)
+    for offset in range(2, 5):  # files that are looked at together
+        append(table, many(10, first=10_000 + 10 * offset), offset=offset)
+    again = [many(5_000, first=4_000), many(2, first=10_031), many(2, first=4_999)]
+
+    receipt = append(table, pa.concat_tables(again), source="other", offset=7)
+
+    assert (receipt.accepted, receipt.duplicate) == (4_000, 1_004)
+    assert set(stored(table).values()) == {1}
+    cold = SliceTable.open(tmp_path, "thumbs/en")
+    assert append(cold, many(9_000), source="third", offset=7).duplicate == 9_000
+
+
+def test_a_source_is_not_written_twice_for_events_of_its_last_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = create(tmp_path)
+    append(table, rows(4), offset=1)
+    written: list[int] = []
+    write = SliceTable._write_rows
+
+    def counted(self: SliceTable, attempt: Attempt) -> None:
+        written.append(attempt.rows.num_rows)
+        write(self, attempt)
+
+    monkeypatch.setattr(SliceTable, "_write_rows", counted)
+    assert append(table, rows(4, first=2), offset=2).accepted == 2
+    assert written == [2]

@@ -155,6 +155,20 @@ def test_the_tables_of_answers_are_opened_once_for_all_commits(
     assert opened == [interactions_of("ranker")]
 
 
+def test_where_there_are_no_answers_no_row_is_read(
+    shop: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr("backstory.lineage.matching.open_snapshot")
+    rows = [{"event_id": f"e{n}", "at": AT, "answer": "order-1"} for n in range(3)]
+    shop.slice("clicks").append([*rows, rows[0]])
+    found = shop.matches("clicks")
+    assert (found.unmatched, found.not_looked_at) == (4, 0)
+    monkeypatch.undo()
+    answer(shop, -1, version=2, external_id="order-1")
+    shop.match_again("clicks")
+    assert counted(shop.matches("clicks")) == {"ranker@2": 3, None: 1}
+
+
 def test_a_commit_that_a_crash_left_is_looked_at_by_the_next_command(shop: Home) -> None:
     named = answer(shop, 0, version=1)
     table = own_table(shop, "clicks")
