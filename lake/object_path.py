@@ -131,7 +131,8 @@ class ObjectPath(PosixPath):
         return False
 
     def exists(self, *, follow_symlinks: bool = True) -> bool:
-        return self.is_file() or self.is_dir()
+        """Whether it is an object, or a folder: no folder of ours has an ending."""
+        return self.is_file() or (not self.suffix and self.is_dir())
 
     def is_file(self) -> bool:
         try:
@@ -157,7 +158,9 @@ class ObjectPath(PosixPath):
         return os.stat_result((stat.S_IFREG, 0, 0, 1, 0, 0, meta["size"], at, at, at))
 
     def mkdir(self, mode: int = 0o777, parents: bool = False, exist_ok: bool = False) -> None:
-        """Nothing: a folder is there when something is in it."""
+        """Make nothing: a folder is there when something is in it."""
+        if not exist_ok and self.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(self))
 
     def iterdir(self) -> Generator["ObjectPath", None, None]:
         """What has a name one step below; nothing where no such folder is."""

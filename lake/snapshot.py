@@ -44,7 +44,7 @@ from backstory.lake.leases import Reader
 from backstory.lake.linked import LinkedTable
 from backstory.lake.location import inside
 from backstory.lake.manifest import Manifest
-from backstory.lake.object_path import is_object
+from backstory.lake.object_path import ObjectPath
 from backstory.lake.object_rows import object_rows
 from backstory.lake.table import SliceTable
 from backstory.lake.versions import delta_damage, open_delta, read_version
@@ -254,15 +254,18 @@ class Snapshot:
         if self.reader is not None:
             self.reader.renew()
         files = [(inside(self.folder, f.path), f) for f in self.manifest.files]
+        # Of an object store one listing tells what else would be asked for file by file.
+        there = self.folder.sizes() if isinstance(self.folder, ObjectPath) else {}
         for path, file in files:
-            check_present(self, path, file.size)
+            if there.get(file.path) != file.size:
+                check_present(self, path, file.size)
         pushdown = self.ours or not self._has_floats
         if self.needs_engine:
             con = cage([])
             rows = self._rows_of_engine(self.full_schema if condition else schema)
             con.register("delta_rows", rows.read_all() if repeatable else rows)
             source = "SELECT * FROM delta_rows"
-        elif is_object(self.folder):
+        elif isinstance(self.folder, ObjectPath):
             con = cage([], pushdown=pushdown)
             con.register("object_rows", object_rows(self.folder, self.manifest, self.full_schema))
             source = "SELECT * FROM object_rows"

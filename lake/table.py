@@ -468,8 +468,8 @@ class SliceTable:
         return -1 if last is None else last
 
     def _handle(self) -> DeltaTable:
-        if self._delta is None or not log_entry(self.folder, self._delta.version()).exists():
-            self.check_log()  # at first, and where the log was cut meanwhile
+        if self._delta is None or self._is_cut(self._delta.version()):
+            self.check_log()
             delta = open_delta(self.folder, name=self.name)
             self._under = contract_version_of(delta, self.folder)
             if self._under > self.contract.version:
@@ -480,6 +480,10 @@ class SliceTable:
             self._delta = check_settings(delta, contract)
             self._opened_at = self._delta.version()
         return self._delta
+
+    def _is_cut(self, version: int) -> bool:
+        """Whether the log was trimmed behind a version, as it is in folders only."""
+        return not is_object(self.folder) and not log_entry(self.folder, version).exists()
 
 
 def _has_schema(rows: pa.Table, contract: Contract) -> bool:

@@ -310,7 +310,7 @@ def init(
     """
     folder = Path(path) if path is not None else Path.cwd() / HOME_FOLDER
     places = {
-        name: place_of(os.fspath(place)).resolve()
+        name: place_of(str(place)).resolve()
         for name, place in (("lake", lake), ("artifacts", artifacts))
         if place is not None
     }

@@ -48,9 +48,9 @@ def environment(url: str) -> dict[str, str]:
     }
 
 
-def make_bucket() -> ObjectPath:
+def make_bucket(name: str | None = None) -> ObjectPath:
     """A new bucket on the server that the environment names."""
-    name = f"shop-{next(_BUCKETS)}"
+    name = name or f"shop-{next(_BUCKETS)}"
     url = f"{os.environ['AWS_ENDPOINT_URL']}/{name}"
     with urllib.request.urlopen(urllib.request.Request(url, method="PUT")):  # noqa: S310 - our own
         return parse_object(f"s3://{name}")

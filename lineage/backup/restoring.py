@@ -14,7 +14,6 @@ Steps, numbered as in the code:
 """
 
 import logging
-import os
 import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -83,7 +82,7 @@ def restore(
     """
     folder, home = Path(source), Path(to)
     manifest = read_backup(folder)
-    lake_path = _lake(manifest, place_of(os.fspath(lake)) if lake is not None else None)
+    lake_path = _lake(manifest, place_of(str(lake)) if lake is not None else None)
     check_openable(lake_path or home)
     _check_present(folder, manifest)  # 1
     with built_aside(home) as aside:

@@ -19,6 +19,7 @@ HOMES = {
     "graphql": ["api"],
     "msgspec": ["lake", "api"],
     "numpy": ["cli/demo"],
+    "obstore": ["lake"],
     "openlineage": ["lineage/openlineage"],
     "pandas": ["lake"],
     "polars": ["lake"],

@@ -9,13 +9,16 @@ from backstory.lineage.store.engine import connect, describe
 from tests.architecture.source_tree import REPOSITORY
 from tests.databases import Databases
 from tests.docs.walkthrough import check
+from tests.object_store import make_bucket, served
 
 DOCS = REPOSITORY / "docs"
 CONVERSATIONS = DOCS / "tutorial/learn-from-conversations.md"
 SHOP = DOCS / "tutorial/learn-from-a-shop.md"
 POSTGRESQL = DOCS / "how-to/use-postgresql.md"
 HOST = "db.example/lineage"  # what the page calls the database
-ALONE = {*DOCS.glob("tutorial/*.md"), *DOCS.glob("how-to/*.md")} - {CONVERSATIONS, SHOP, POSTGRESQL}
+OBJECT_STORE = DOCS / "how-to/use-an-object-store.md"
+FED = {CONVERSATIONS, SHOP, POSTGRESQL, OBJECT_STORE}
+ALONE = {*DOCS.glob("tutorial/*.md"), *DOCS.glob("how-to/*.md")} - FED
 
 
 @pytest.mark.parametrize("page", sorted(ALONE), ids=lambda page: page.stem)
@@ -39,3 +42,9 @@ def test_postgresql_is_as_its_page_says(postgresql: Databases, folder: Path) -> 
     url = postgresql.empty()
     shown = describe(connect(url))
     check(POSTGRESQL, folder, {f"postgresql://ada@{HOST}": url, f"postgresql://{HOST}": shown})
+
+
+def test_the_object_store_is_as_its_page_says(folder: Path) -> None:
+    with served():
+        make_bucket("shop")
+        check(OBJECT_STORE, folder)

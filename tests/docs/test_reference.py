@@ -101,6 +101,7 @@ INWARD = {
     "MAX_REBASES",
     "MAX_REJECTED_SHARE",  # what holds where a contract says none
     "MAX_RIVALS",
+    "MAX_RETRIES",
     "MAX_SHOWN",
     "MAX_STATISTIC_CHARS",
 }
