@@ -130,7 +130,7 @@ class Committer:
         first = self._queue.get()
         if first is None:
             return [], True
-        group, rows, until = [first], first.request.rows.num_rows, time.monotonic() + GROUP_SECONDS
+        group, rows, until = [first], first.request.batch.given, time.monotonic() + GROUP_SECONDS
         while rows < GROUP_ROWS and len(group) < MAX_GROUP_REQUESTS:
             try:
                 waiting = self._queue.get(timeout=max(until - time.monotonic(), 0))
@@ -139,7 +139,7 @@ class Committer:
             if waiting is None:
                 return group, True
             group.append(waiting)
-            rows += waiting.request.rows.num_rows
+            rows += waiting.request.batch.given
         return group, False
 
     def _commit(self, name: str, group: Sequence[_Waiting]) -> None:

@@ -4,14 +4,15 @@ The body is a JSON array of objects (`application/json`) or JSON lines (`applica
 packed with gzip or not. With an `Idempotency-Key` the same request may be sent as often as need be;
 without one the rows are their own key. Both types make a browser ask first, and nobody is allowed.
 
-    200  stored; `idempotent-replayed: true` where it had been before
+    200  stored; `idempotent-replayed: true` where it had been before; rows that do not fit are in
+         quarantine, named by `rejections`
     403  not from this machine, or not a slice that takes feedback
     404  no such slice (410 where it is gone)
     405  another method than POST
     409  another writer was faster, all the time
     413  beyond a bound
     415  another type or encoding
-    422  rows that do not fit, a body that does not unpack, a key that came with other rows
+    422  a body that cannot be read, too many rows that do not fit, a key that came with other rows
     429  too much waits already; see `retry-after`
     503  disk full, locked or ending; see `retry-after`
 """
@@ -37,6 +38,7 @@ from backstory.lake.errors import (
     LimitExceededError,
     NotFoundError,
     RefusedError,
+    Rejection,
     UnavailableError,
 )
 from backstory.lineage.home import Home
@@ -176,6 +178,10 @@ def _damaged() -> InvalidError:
 
 def _told(answer: Answer) -> dict[str, Any]:
     receipt = answer.receipt
+    faults = [(name, fault) for name, row in answer.rejected.items() for fault in row.faults]
+    rejections = [
+        {"quarantined": name, **_fault(fault)} for name, fault in faults[:MAX_TOLD_REJECTIONS]
+    ]
     return {
         "slice": receipt.slice,
         "outcome": str(receipt.outcome),
@@ -186,6 +192,7 @@ def _told(answer: Answer) -> dict[str, Any]:
         "contractVersion": receipt.contract_version,
         "source": receipt.source,
         "offset": receipt.offset,
+        **({"rejections": rejections} if rejections else {}),
     }
 
 
@@ -197,12 +204,18 @@ def _refusal(exc: BackstoryError) -> Response:
     code = next(code for kind, code in CODES if isinstance(exc, kind))
     more: dict[str, Any] = {"hint": exc.hint} if exc.hint else {}
     if isinstance(exc, BatchRejectedError):
-        more["rejections"] = [
-            {"row": r.row, "column": r.column, "expected": r.expected, "found": r.found}
-            for r in exc.rejections[:MAX_TOLD_REJECTIONS]
-        ]
+        more["rejections"] = [_fault(fault) for fault in exc.rejections[:MAX_TOLD_REJECTIONS]]
     headers = {"retry-after": str(RETRY_AFTER_SECONDS)} if status in {429, 503} else {}
     return _json({"errors": [error_body(exc.message, code, **more)]}, status, headers)
+
+
+def _fault(fault: Rejection) -> dict[str, Any]:
+    return {
+        "row": fault.row,
+        "column": fault.column,
+        "expected": fault.expected,
+        "found": fault.found,
+    }
 
 
 def _json(body: Mapping[str, Any], status: int, headers: Mapping[str, str]) -> Response:

@@ -3,6 +3,7 @@
 What became of rows that a commit does not add stands in its `gate`, in `commitInfo`:
 
     duplicate    rows whose event id came before
+    duplicates   how many of them each part of the batch brought, where it was joined of several
     rejected     rows in quarantine
     quarantine   their file, relative to the table
     reasons      how many of them for each reason
@@ -13,16 +14,19 @@ What became of rows that a commit does not add stands in its `gate`, in `commitI
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import accumulate
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from deltalake import CommitProperties, Transaction
 from deltalake.transaction import AddAction, RemoveAction
 
 from backstory.lake.batch import Batch, reasons_of
 from backstory.lake.commits import COMMIT_KEY, AppendRecord
-from backstory.lake.contract import SYSTEM_COLUMNS, Contract
+from backstory.lake.contract import SYSTEM_COLUMNS, Contract, Role
 from backstory.lake.errors import InvalidError
+from backstory.lake.expectations import repeated
 from backstory.lake.files import DataFile
 
 MAX_SOURCE_CHARS = 200
@@ -83,6 +87,7 @@ class Attempt:
         rejected = self.batch.rejected
         said = {
             "duplicate": self.batch.rows.num_rows - self.rows.num_rows,
+            "duplicates": self._duplicates_by_run(),
             "rejected": len(rejected),
             "quarantine": self.quarantine,
             "reasons": reasons_of(rejected),
@@ -90,6 +95,20 @@ class Attempt:
             "replayed": self.replayed,
         }
         return {name: value for name, value in said.items() if value}
+
+    def _duplicates_by_run(self) -> list[int]:
+        """How many rows of each run are not added; empty where none is, or there are no runs."""
+        column = self.contract.column_with(Role.EVENT_ID)
+        if not column or not self.batch.runs or self.rows.num_rows == self.batch.rows.num_rows:
+            return []
+        given, kept = (rows.column(column.name) for rows in (self.batch.rows, self.rows))
+        came_before = pc.invert(pc.is_in(given, value_set=kept.combine_chunks()))
+        left_out = pc.and_(pc.or_(came_before, repeated(given)), pc.is_valid(given))
+        starts = [0, *accumulate(self.batch.runs)]
+        return [
+            pc.sum(left_out.slice(start, length)).as_py() or 0
+            for start, length in zip(starts, self.batch.runs, strict=False)
+        ]
 
     def actions(self) -> list[AddAction | RemoveAction]:
         """What the commit adds."""

@@ -9,8 +9,8 @@ for the same rows when they come again later, under more expectations or beside 
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
@@ -35,6 +35,7 @@ class Batch:
         untyped: the contents of the rows that could not be typed.
         rejected: the rows that are not good.
         warnings: how many good rows miss each expectation that only warns.
+        runs: how many of the good rows each batch brought that it was joined of; empty for none.
     """
 
     rows: pa.Table
@@ -42,11 +43,32 @@ class Batch:
     untyped: tuple[str, ...] = ()
     rejected: tuple[QuarantinedRow, ...] = ()
     warnings: Mapping[str, int] = field(default_factory=dict)
+    runs: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, rows: "pa.Table | Batch") -> "Batch":
         """A batch of good rows."""
         return rows if isinstance(rows, Batch) else cls(rows=rows)
+
+    @classmethod
+    def joined(cls, batches: "Sequence[Batch]") -> "Batch":
+        """Several batches as one; the numbers of rows in each count on from the one before."""
+        counted = Counter[str]()
+        rejected: list[QuarantinedRow] = []
+        before = 0
+        for batch in batches:
+            counted.update(batch.warnings)
+            rejected += (replace(row, row=before + row.row) for row in batch.rejected)
+            before += batch.given
+        all_good = all(batch.typed is None for batch in batches)
+        return cls(
+            rows=pa.concat_tables([batch.rows for batch in batches]),
+            typed=None if all_good else pa.concat_tables([batch.came_in for batch in batches]),
+            untyped=tuple(text for batch in batches for text in batch.untyped),
+            rejected=tuple(rejected),
+            warnings=dict(counted),
+            runs=tuple(batch.rows.num_rows for batch in batches),
+        )
 
     @property
     def given(self) -> int:
@@ -55,15 +77,16 @@ class Batch:
 
     def digested(self) -> str:
         """The digest of all that came in."""
-        return self._digest(batch_digest(self._came_in))
+        return self._digest(batch_digest(self.came_in))
 
     def digests_under(self, contracts: Iterable[Contract]) -> list[str]:
         """The digests that it had or would have under other contracts of its table."""
-        came_in = self._came_in
+        came_in = self.came_in
         return [self._digest(one) for one in digests_under(came_in, came_in.schema, contracts)]
 
     @property
-    def _came_in(self) -> pa.Table:
+    def came_in(self) -> pa.Table:
+        """All rows of the contract's types, good or not."""
         return self.rows if self.typed is None else self.typed
 
     def _digest(self, of_typed: str) -> str:

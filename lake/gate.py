@@ -13,8 +13,9 @@ lets the good ones pass, unless too many do not fit.
 'k1:9671a701'
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -31,6 +32,7 @@ from backstory.lake.sources.typed import conform, row_values
 from backstory.lake.subjects import SubjectKey
 
 _NULL = "null"
+_NONE_HIDDEN: Mapping[str, bool] = MappingProxyType({})
 
 
 def pass_gate(
@@ -79,7 +81,7 @@ def judge(
     rejections: Rejections,
     *,
     at: datetime,
-    hidden: Collection[str] = (),
+    hidden: Mapping[str, bool] = _NONE_HIDDEN,
     most: float | None = None,
 ) -> Batch:
     """Ask of typed rows what their contract expects, and hide their subjects.
@@ -97,7 +99,8 @@ def judge(
         rejections: the faults so far.
         at: when the rows come in.
         most: the share of rows that may be laid aside; the contract's where nothing is said.
-        hidden: pseudonyms that are none to be hidden: those of rows that were in quarantine.
+        hidden: pseudonyms that are none to be hidden, those of rows that were in quarantine, and
+            whether their subjects met what is expected of them; now nobody can tell any more.
 
     Raises:
         BatchRejectedError: a row refuses the batch, or too many do not fit.
@@ -107,8 +110,8 @@ def judge(
     soft = [one for one in expected if one.severity is Severity.WARN]
     single = [one for one in expected if one not in soft and one.check is not Check.UNIQUE]
     among = [one for one in expected if one not in soft and one.check is Check.UNIQUE]
-    good = _ask(typed, single, contract, rejections, at)
-    good = _ask(good, among, contract, rejections, at)
+    good = _ask(typed, single, contract, rejections, at=at, hidden=hidden)
+    good = _ask(good, among, contract, rejections, at=at, hidden=hidden)
     share = contract.max_rejected_share if most is None else most
     rejections.check_share(len(typed) + len(untyped), share)
     rows = _hide_subjects(good, contract, key, hidden)
@@ -148,7 +151,9 @@ def _ask(
     expectations: Sequence[Expectation],
     contract: Contract,
     rejections: Rejections,
+    *,
     at: datetime,
+    hidden: Mapping[str, bool],
 ) -> pa.Table:
     """The rows that meet the expectations; the others are laid aside.
 
@@ -158,6 +163,9 @@ def _ask(
     at_fault: set[int] = set()
     for expectation in expectations:
         missed = expectation.misses(table, at=at)
+        if hidden and _is_of_subject(expectation, contract):
+            met = pa.array([subject for subject, is_met in hidden.items() if is_met], pa.string())
+            missed = pc.and_not(missed, pc.is_in(table[expectation.column], value_set=met))
         if not pc.any(missed).as_py():
             continue
         places = pc.indices_nonzero(missed)[: MAX_REJECTED_ROWS + 1].to_pylist()
@@ -168,6 +176,11 @@ def _ask(
         at_fault.update(places)
     rejections.check()
     return _without(table, sorted(at_fault), contract, rejections) if at_fault else table
+
+
+def _is_of_subject(expectation: Expectation, contract: Contract) -> bool:
+    subject = contract.column_with(Role.SUBJECT)
+    return subject is not None and expectation.column == subject.name
 
 
 def _note(table: pa.Table, place: int, expectation: Expectation, rejections: Rejections) -> None:
@@ -201,7 +214,7 @@ def _without(
 
 
 def _hide_subjects(
-    table: pa.Table, contract: Contract, key: SubjectKey, hidden: Collection[str]
+    table: pa.Table, contract: Contract, key: SubjectKey, hidden: Mapping[str, bool]
 ) -> pa.Table:
     column = contract.column_with(Role.SUBJECT)
     if column is None:

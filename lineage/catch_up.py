@@ -194,7 +194,7 @@ def _register_commit(unit: Unit, slice_id: int, commit: Commit, table: Table) ->
         quarantines.register(unit, slice_id, commit)
     if isinstance(table, SliceTable):
         record_files(unit, slice_id, table, commit.version)
-    feedback_requests.record(unit, slice_id, commit.version, commit.info.get("requests", ()))
+    feedback_requests.record(unit, slice_id, commit)
     if _flavour(table) == "interactions":
         for file in added_files(table.folder, commit.version, "id"):
             writes.insert(

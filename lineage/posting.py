@@ -11,17 +11,18 @@ client put into either is nobody's business.
 
 import hashlib
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import accumulate
 from typing import Any
 
+from backstory.lake.batch import Batch
 from backstory.lake.contract import Contract
 from backstory.lake.errors import ConflictError, LimitExceededError, OffsetConflict
 from backstory.lake.gate import judge
+from backstory.lake.quarantined_rows import QuarantinedRow
 from backstory.lake.receipt import Outcome, Receipt
-from backstory.lake.rows import batch_digest
-from backstory.lake.sources.batches import whole
 from backstory.lake.sources.rejections import Rejections
 from backstory.lake.sources.text import read_json_array, read_jsonl
 from backstory.lake.table import SliceTable
@@ -30,9 +31,8 @@ from backstory.lineage.ingest import MAX_OFFSET_ATTEMPTS, own_table, with_actor
 from backstory.lineage.matching import match_commits
 from backstory.lineage.parts import Parts
 from backstory.lineage.store import feedback_requests, slices
-from backstory.lineage.store.feedback_requests import RequestRecord
+from backstory.lineage.store.feedback_requests import HTTP_SOURCE, RequestRecord
 
-HTTP_SOURCE = "http"
 MAX_KEY_CHARS = 255
 _KEYLESS = "rows"  # what the keys of requests without one begin with, which no client can say
 
@@ -50,19 +50,19 @@ class KeyReusedError(ConflictError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedbackRequest:
-    """Rows that passed the gate, and what they are known by.
+    """Rows as the gate judged them, and what they are known by.
 
     Attributes:
         slice: where they go.
         key: digest of the client's key, or of what stands for it.
         body: digest of the rows.
-        rows: the rows.
+        batch: the rows, those that do not fit among them.
     """
 
     slice: str
     key: str
     body: str
-    rows: Any
+    batch: Batch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,16 +72,18 @@ class Answer:
     Attributes:
         receipt: the same each time that the request is sent.
         repeated: whether it had landed before.
+        rejected: the rows of the request that do not fit, by their names in quarantine.
     """
 
     receipt: Receipt
     repeated: bool
+    rejected: Mapping[str, QuarantinedRow] = field(default_factory=dict)
 
 
 def read_request(
     parts: Parts, slice_name: str, body: bytes, form: Form, key: str | None
 ) -> FeedbackRequest:
-    """Take a body through the gate; nothing is written.
+    """Take a body through the gate, which lays aside rows that do not fit; nothing is written.
 
     Args:
         slice_name: where the rows go.
@@ -90,7 +92,8 @@ def read_request(
         key: the client's idempotency key; without one the rows are their own.
 
     Raises:
-        BatchRejectedError: a row does not fit.
+        BatchRejectedError: the body cannot be read, or more rows do not fit than the contract
+            allows.
         NotFoundError: there is no such slice.
         LimitExceededError: the key is too long.
     """
@@ -101,16 +104,16 @@ def read_request(
         )
     table = own_table(parts, slice_name)
     read = read_json_array if form is Form.ARRAY else _read_lines
-    rejections = Rejections(table.contract)
+    rejections = Rejections(table.contract, strict=False)
     typed = read(body, table.contract, rejections)
-    rows = judge(typed, table.contract, parts.key, rejections, at=parts.clock()).rows
-    digest = batch_digest(rows)
+    batch = judge(typed, table.contract, parts.key, rejections, at=parts.clock())
+    digest = batch.digested()
     known_by = f"key {key}" if key is not None else f"{_KEYLESS} {digest}"
     return FeedbackRequest(
         slice=slice_name,
         key=hashlib.sha256(known_by.encode("utf-8", "surrogateescape")).hexdigest(),
         body=digest,
-        rows=rows,
+        batch=batch,
     )
 
 
@@ -164,7 +167,7 @@ def _first_of_each_key(
 ) -> list[FeedbackRequest]:
     first: dict[str, FeedbackRequest] = {}
     for request in requests:
-        if request.key not in known and request.rows.num_rows:
+        if request.key not in known and request.batch.given:
             first.setdefault(request.key, request)
     return list(first.values())
 
@@ -172,9 +175,19 @@ def _first_of_each_key(
 def _commit(
     parts: Parts, table: SliceTable, new: Sequence[FeedbackRequest], sequence: int
 ) -> Receipt:
-    keys = [{"key": r.key, "body": r.body, "rows": r.rows.num_rows} for r in new]
+    starts = accumulate((r.batch.given for r in new), initial=0)
+    keys = [
+        {
+            "key": r.key,
+            "body": r.body,
+            "start": start,
+            "rows": r.batch.given,
+            "rejected": len(r.batch.rejected),
+        }
+        for start, r in zip(starts, new, strict=False)
+    ]
     return table.append(
-        whole((request.rows for request in new), table.name),
+        Batch.joined([request.batch for request in new]),
         source=HTTP_SOURCE,
         offset=sequence,
         at=parts.clock(),
@@ -202,8 +215,22 @@ def _answers(
             continue
         repeated = found is not None and request.key not in fresh
         fresh.discard(request.key)  # the same key once more in this group is a repetition
-        answers.append(Answer(receipt=_receipt(slice_name, found), repeated=repeated))
+        answers.append(
+            Answer(
+                receipt=_receipt(slice_name, found),
+                repeated=repeated,
+                rejected=_quarantined(request, found),
+            )
+        )
     return answers
+
+
+def _quarantined(
+    request: FeedbackRequest, found: RequestRecord | None
+) -> dict[str, QuarantinedRow]:
+    """The rows of a request that do not fit, by the names that they have in quarantine."""
+    rejected = request.batch.rejected
+    return {f"{found.version}:{found.start + row.row}": row for row in rejected} if found else {}
 
 
 def _receipt(slice_name: str, found: RequestRecord | None) -> Receipt:
@@ -211,9 +238,9 @@ def _receipt(slice_name: str, found: RequestRecord | None) -> Receipt:
     return Receipt(
         slice=slice_name,
         outcome=Outcome.ACCEPTED if found else Outcome.EMPTY,
-        accepted=found.rows if found else 0,
-        duplicate=0,
-        rejected=0,
+        accepted=found.rows - found.rejected - found.duplicate if found else 0,
+        duplicate=found.duplicate if found else 0,
+        rejected=found.rejected if found else 0,
         version=found.version if found else None,
         contract_version=found.contract_version if found else None,
         source=HTTP_SOURCE,

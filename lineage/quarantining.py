@@ -319,14 +319,21 @@ class _Replay:
         """Whether what was left out of a row is said to be missing still."""
         return isinstance(self._rows[number].get(LEFT_OUT_FIELD), list)
 
-    def _pseudonyms(self, numbers: Sequence[int]) -> set[str]:
-        """The subjects of rows that are hidden already; another one that is given is not."""
+    def _pseudonyms(self, numbers: Sequence[int]) -> dict[str, bool]:
+        """The subjects of rows that are hidden already, and whether there was no fault in them.
+
+        Another subject that is given is not hidden.
+        """
         column = self._table.contract.column_with(Role.SUBJECT)
         if column is None or not numbers:
-            return set()
+            return {}
         kept = read_quarantine(self._table.folder, self._batch.path).rows
-        found = ((row.fields or {}).get(column.name) for row in kept)
-        return {subject for subject in found if subject is not None}
+        found = (((row.fields or {}).get(column.name), row.faults) for row in kept)
+        return {
+            subject: column.name not in {fault.column for fault in faults}
+            for subject, faults in found
+            if subject is not None
+        }
 
     def _append(self, batch: Batch, numbers: Sequence[int], offset: int) -> bool:
         """Whether these rows landed by us: somebody else may have sent some in the meantime."""

@@ -199,7 +199,10 @@ def _feedback_requests() -> None:
         sa.Column("key", sa.String(64), nullable=False),
         sa.Column("version", sa.BigInteger(), nullable=False),
         sa.Column("body", sa.String(64), nullable=False),
+        sa.Column("start", sa.BigInteger(), nullable=False),
         sa.Column("rows", sa.BigInteger(), nullable=False),
+        sa.Column("rejected", sa.BigInteger(), nullable=False),
+        sa.Column("duplicate", sa.BigInteger(), nullable=False),
         _recorded(),
         sa.PrimaryKeyConstraint("slice", "key"),
     )

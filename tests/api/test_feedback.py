@@ -137,6 +137,23 @@ def test_faults_are_told_by_row_and_nobody_is_quoted(client: httpx.Client) -> No
     assert error["extensions"]["hint"]
 
 
+def test_a_row_that_does_not_fit_waits_and_holds_nobody_up(
+    home: Home, client: httpx.Client
+) -> None:
+    sent = [*rows("a", "b"), {"event_id": "c", "user": "mary", "stars": "many"}, *rows("d", "a")]
+    first = client.post(PATH, json=sent, headers={"idempotency-key": "1"})
+    assert first.status_code == 200
+    told = first.json()
+    assert [told[name] for name in ("accepted", "duplicate", "rejected")] == [3, 1, 1]
+    fault = {"row": 3, "column": "stars", "expected": "int64", "found": "'many'"}
+    assert told["rejections"] == [{"quarantined": "1:3", **fault}]
+    again = client.post(PATH, json=sent, headers={"idempotency-key": "1"})
+    assert again.json() == told
+    assert ids(home) == ["a", "b", "d"]
+    [waiting] = home.quarantined_rows("thumbs/en")
+    assert waiting.key == "1:3"
+
+
 def test_only_this_machine_posts(client: httpx.Client) -> None:
     for headers in (
         {"host": "evil.example"},

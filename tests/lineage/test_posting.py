@@ -129,3 +129,52 @@ def test_bodies_that_do_not_fit(home: Home, body: bytes, fault: str) -> None:
     with pytest.raises(backstory.BatchRejectedError) as caught:
         read_request(home, "thumbs/en", body, Form.ARRAY, None)
     assert fault in caught.value.message
+
+
+def test_rows_that_do_not_fit_are_in_quarantine_and_block_nobody(home: Home) -> None:
+    home.create_slice(CONTRACT)
+    good, bad = thumbs(2), [*thumbs(3), {**thumbs(4)[0], "stars": "many"}]
+    other = [{**thumbs(5)[0], "event_id": None}, *thumbs(6)]
+    requests = [request(home, rows, str(n)) for n, rows in enumerate((good, bad, other))]
+    answers = take(home, *requests)
+    told = [(r.accepted, r.rejected, r.duplicate) for r in map(receipt, answers)]
+    assert told == [(4, 0, 0), (4, 1, 0), (4, 1, 0)]
+    # 4 rows came first, then the fifth of the next 5, then the first of the last 5
+    assert [list(a.rejected) for a in answers if isinstance(a, Answer)] == [[], ["1:9"], ["1:10"]]
+    assert home.slice("thumbs/en").at().rows == 12
+    [batch] = home.quarantined("thumbs/en")
+    assert (batch.source, batch.rows, batch.waiting) == ("http", 2, 2)
+    again = take(home, requests[1], request(home, bad, "1", Form.LINES))
+    assert [receipt(one) for one in again] == [receipt(answers[1])] * 2
+    assert len(home.quarantined("thumbs/en")) == 1
+    assert home.verify().findings == ()
+
+
+def test_too_many_that_do_not_fit_refuse_their_request_alone(home: Home) -> None:
+    home.create_slice(CONTRACT)
+    row = thumbs(1)[0]
+    with pytest.raises(backstory.BatchRejectedError, match="1 of 1 rows do not fit"):
+        request(home, [{**row, "stars": "many"}], "a")
+    take(home, request(home, [row], "b"))
+    assert home.slice("thumbs/en").at().rows == 1
+
+
+def test_events_that_came_before_are_counted_by_request(home: Home) -> None:
+    home.create_slice(CONTRACT)
+    take(home, request(home, thumbs(1), "before"))
+    again, new = thumbs(1)[:3], thumbs(2)
+    mixed = [*again, *new, new[0]]
+    answers = take(home, request(home, new[:1], "a"), request(home, mixed, "b"))
+    told = [(r.accepted, r.duplicate) for r in map(receipt, answers)]
+    assert told == [(1, 0), (3, 5)]
+    repeated = take(home, request(home, mixed, "b"))
+    assert receipt(repeated[0]) == receipt(answers[1])
+    nothing_new = take(home, request(home, again, "c"))
+    assert (receipt(nothing_new[0]).accepted, receipt(nothing_new[0]).duplicate) == (0, 3)
+    assert home.slice("thumbs/en").at().rows == 8
+
+
+def test_what_others_call_requests_is_none_of_ours(home: Home) -> None:
+    home.create_slice(CONTRACT)
+    home.slice("thumbs/en").append(thumbs(1), source="app", info={"requests": 7})
+    assert receipt(take(home, request(home, thumbs(2), "a"))[0]).version == 2

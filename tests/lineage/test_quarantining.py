@@ -124,6 +124,19 @@ def test_mended_rows_land_once(small: Home) -> None:
     assert (batch.replayed, batch.waiting) == ({2: 2}, 2)
 
 
+def test_what_is_expected_of_subjects_was_asked_before_they_were_hidden(tmp_path: Path) -> None:
+    with homes.init(tmp_path / ".backstory") as home:
+        home.create_slice(
+            CONTRACT.replace("columns:", '- {column: user, regex: "[a-z]{3}"}\ncolumns:')
+        )
+        wrong = {"event_id": "e", "user": "Eve 1", "label": 1}
+        home.slice("thumbs").append([*ROWS, wrong], source="app", offset=5)
+        replayed = home.replay_quarantine("thumbs", mended(home, b=2, d=4))
+        assert (replayed.accepted, set(replayed.faults)) == (2, {"1:3", "1:5"})
+        assert "user: expected a text like" in replayed.faults["1:5"]
+        assert stored(home) == Counter("abd")
+
+
 def test_what_was_left_out_is_filled_in(small: Home) -> None:
     small.slice("thumbs").append(ROWS, source="app", offset=4)
     (row,) = [row for row in exported(small) if "_left_out" in row]

@@ -149,7 +149,10 @@ feedback_request = Table(
     Column("key", String(64), nullable=False),  # digest of the client's key
     Column("version", BigInteger, nullable=False),
     Column("body", String(64), nullable=False),  # digest of its rows
+    Column("start", BigInteger, nullable=False),  # rows that the commit was given before them
     Column("rows", BigInteger, nullable=False),
+    Column("rejected", BigInteger, nullable=False),  # of them
+    Column("duplicate", BigInteger, nullable=False),  # of them
     recorded(),
     PrimaryKeyConstraint("slice", "key"),
 )
