@@ -30,7 +30,7 @@ slices create FILES                              2  is a directory
 slices create thumbs.yaml                        1  the name 'thumbs/en' is taken by a slice
 slices link clicks FILES                         3  there is no Delta table
 slices link 'Bad Name' FILES                     2  is no name
-slices link clicks s3://u:pw@bucket/x            2  cannot open a s3 location
+slices link clicks s3://u:pw@bucket/x            2  that is no place in an object store
 slices link ranker FILES                         1  is taken by a model
 ingest thumbs/en FILES/none.jsonl                3  there is no such file
 ingest thumbs/en FILES/none                      3  there is no such file

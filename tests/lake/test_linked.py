@@ -78,7 +78,7 @@ def test_a_name_or_folder_of_ours_cannot_be_linked(root: Path, tmp_path: Path) -
     ("uri", "error"),
     [
         ("nothing-here", NotFoundError),
-        ("s3://bucket/table", InvalidError),
+        ("https://bucket/table", InvalidError),
         ("with[brackets]", InvalidError),
         ("with%41percent", InvalidError),
     ],

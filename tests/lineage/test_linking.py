@@ -157,7 +157,7 @@ def test_the_same_link_again_changes_nothing(home: Home, theirs: Path) -> None:
         ({"evidence": "observed"}, "'observed' is no evidence"),
         ({"model": "nobody"}, "called 'nobody'"),
         ({"model": "thumbs/en"}, "'thumbs/en' is not a model"),
-        ({"uri": "s3://bucket/answers"}, "cannot open a s3 location"),
+        ({"uri": "https://bucket/answers"}, "cannot open a https location"),
         ({"uri": "/nowhere"}, "there is no Delta table at /nowhere"),
         ({"name": "No Name"}, "is no name"),
     ],
