@@ -236,7 +236,11 @@ class ObjectPath(PosixPath):
         return self.write_bytes(data.encode())
 
     def create(self, data: bytes) -> bool:
-        """Put an object where none is; False where somebody was faster."""
+        """Put an object where none is; False where somebody was faster.
+
+        With the very same bytes nobody was: the library repeats a request whose answer was lost,
+        and then meets what it has put itself.
+        """
         import obstore
         from obstore.exceptions import AlreadyExistsError
 
@@ -244,7 +248,7 @@ class ObjectPath(PosixPath):
             with self._told():
                 obstore.put(self._store, self._key, data, mode="create")
         except AlreadyExistsError:
-            return False
+            return self.read_bytes() == data
         return True
 
     def upload(self, source: Path) -> None:

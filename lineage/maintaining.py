@@ -11,7 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from backstory.lake.compaction import Compacted, compact, small_files
-from backstory.lake.errors import BackstoryError, ConflictError, InvalidError, NotFoundError
+from backstory.lake.errors import (
+    BackstoryError,
+    ConflictError,
+    InvalidError,
+    NotFoundError,
+    RefusedError,
+)
 from backstory.lake.garbage import Collection, FileFate, collect, fate, look
 from backstory.lake.manifest import ManifestFile
 from backstory.lake.object_path import is_object
@@ -96,11 +102,17 @@ def explain_file(parts: Parts, name: str, file: str) -> FileFate:
         raise InvalidError(
             f"{file[:80]!r} leaves its table", hint=f"name a file in the folder of {name}"
         )
-    found = fate(parts.lake.slice(name), file, parts.clock(), parts.settings.maintenance.grace)
+    table = parts.lake.slice(name)
+    if is_object(table.folder):
+        raise RefusedError(
+            f"{name} lies in an object store, from which nothing is removed",
+            hint="ask for files of tables in folders",
+        )
+    found = fate(table, file, parts.clock(), parts.settings.maintenance.grace)
     if found is None:
         raise NotFoundError(
             f"{name} has no file {file[:200]}, and none was removed by Backstory",
-            hint=f"name a file in {parts.lake.slice(name).folder}",
+            hint=f"name a file in {table.folder}",
         )
     return found
 

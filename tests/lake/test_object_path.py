@@ -116,6 +116,7 @@ def test_an_object_is_read_in_parts(folder: ObjectPath, tmp_path: Path) -> None:
 def test_of_two_who_create_one_is_first(folder: ObjectPath) -> None:
     assert (folder / "lock").create(b"first")
     assert not (folder / "lock").create(b"second")
+    assert (folder / "lock").create(b"first")  # as when its answer was lost, and it came again
     assert (folder / "lock").read_bytes() == b"first"
 
 

@@ -57,6 +57,8 @@ def test_tables_are_compacted_and_keep_all(home: Home) -> None:
     assert (done.replaced, done.written, done.keeps_all, done.problem) == (8, 1, True, "")
     assert len([name for name in table.folder.sizes() if name.endswith(".parquet")]) == 9  # type: ignore[attr-defined]
     assert home.slice("thumbs/en").at(3).count() == 12
+    with pytest.raises(backstory.RefusedError, match="nothing is removed"):
+        home.explain_file("thumbs/en", "part-1")
     assert home.verify().intact
 
 
