@@ -18,7 +18,7 @@ KEYED_BYTES = 64  # of a text, from its end: what ids begin with is often the sa
 
 _WORD = 8
 _FACTOR = 0xFF51AFD7ED558CCD  # odd, its bits without a pattern
-_SPREAD = pa.scalar(0x9E3779B97F4A7C15, pa.uint64())  # another
+_SPREAD = 0x9E3779B97F4A7C15  # another
 _SLOT_BITS = (8, 30)  # of the smallest and the largest table
 _SPARSE_BITS = 3  # eight slots for each key
 
@@ -81,7 +81,8 @@ class KeyIndex:
     def _slots(self, keys: pa.Array) -> pa.Array:
         """The upper bits of a product, in which all bits of a key have a say."""
         shift = pa.scalar(64 - self._bits, pa.uint64())
-        return pc.shift_right(pc.multiply(keys, _SPREAD), shift).cast(pa.int32())
+        spread = pa.scalar(_SPREAD, pa.uint64())
+        return pc.shift_right(pc.multiply(keys, spread), shift).cast(pa.int32())
 
 
 def _word(texts: pa.Array, begin: int, width: int) -> pa.Array:

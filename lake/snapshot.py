@@ -45,7 +45,6 @@ from backstory.lake.linked import LinkedTable
 from backstory.lake.location import inside
 from backstory.lake.manifest import Manifest
 from backstory.lake.object_path import ObjectPath
-from backstory.lake.object_rows import object_rows
 from backstory.lake.table import SliceTable
 from backstory.lake.versions import delta_damage, open_delta, read_version
 
@@ -266,6 +265,8 @@ class Snapshot:
             con.register("delta_rows", rows.read_all() if repeatable else rows)
             source = "SELECT * FROM delta_rows"
         elif isinstance(self.folder, ObjectPath):
+            from backstory.lake.object_rows import object_rows  # pandas comes with it, if installed
+
             con = cage([], pushdown=pushdown)
             con.register("object_rows", object_rows(self.folder, self.manifest, self.full_schema))
             source = "SELECT * FROM object_rows"

@@ -19,7 +19,7 @@ from tests.integration.crash_runs import (
     measure,
 )
 
-KILLS_IN_SUITE = 20
+KILLS_IN_SUITE = 12
 KILLS_IN_SOAK = 200
 MAX_ATTEMPTS = 5  # no two runs take the same time: some end before their kill, or begin after it
 # Places that an operation passes; each is tried where it can be reached first.
