@@ -187,7 +187,24 @@ def _add(table: Table, snapshot: Snapshot, wanted: Pin, pins: Path) -> Pin:
     """Make the pin's folder aside and rename it; or join the holders of an existing one."""
     if _has(pins / wanted.digest, wanted):
         return _join(pins / wanted.digest, wanted)
+    with _aside(pins) as aside:
+        return _build(table, snapshot, wanted, pins, aside)
+
+
+@contextmanager
+def _aside(pins: Path) -> Iterator[Path]:
+    """A folder to build a pin in; gone afterwards where it did not become one.
+
+    For pins in an object store it lies on this machine, for others where they lie.
+    """
     aside = Path(tempfile.mkdtemp(dir=None if is_object(pins) else pins, prefix=TEMPORARY_PREFIX))
+    try:
+        yield aside
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _build(table: Table, snapshot: Snapshot, wanted: Pin, pins: Path, aside: Path) -> Pin:
     manifest = _manifest(table, snapshot, wanted.strength, aside / FILES_FOLDER)
     text = manifest.to_text().encode()
     wanted = replace(wanted, digest=hashlib.sha256(text).hexdigest())
@@ -195,7 +212,6 @@ def _add(table: Table, snapshot: Snapshot, wanted: Pin, pins: Path) -> Pin:
     if (folder / MANIFEST_FILE).exists():
         if not _has(folder, wanted):
             _put_copies(aside, folder)
-        shutil.rmtree(aside)
         return _join(folder, wanted)
     (aside / MANIFEST_FILE).write_bytes(text)
     crashpoint("pin.manifest")
@@ -221,7 +237,6 @@ def _put_pin(aside: Path, folder: Path) -> None:
     holders = sorted((aside / HOLDERS_FOLDER).iterdir())
     for path in (*(aside / name for name in own if (aside / name).exists()), *holders):
         move(path, folder / path.relative_to(aside))
-    shutil.rmtree(aside)
 
 
 def _put_copies(aside: Path, folder: Path) -> None:

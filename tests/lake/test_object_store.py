@@ -3,8 +3,10 @@
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
@@ -21,6 +23,7 @@ from backstory.lake.errors import (
     InvalidError,
     OffsetConflict,
     RefusedError,
+    UnavailableError,
 )
 from backstory.lake.lakehouse import Lake
 from backstory.lake.linked import link
@@ -187,6 +190,28 @@ def test_a_copy_counts_when_all_of_it_is_there(table: SliceTable) -> None:
     kept = reopen(table, 1)
     assert (kept.opened_by, kept.rows) == (OpenedBy.COPY, 3)
     assert kept.arrow().num_rows == 3
+
+
+def test_a_pin_that_fails_leaves_nothing_on_this_machine(
+    table: SliceTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(table, rows(3), offset=1)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    copied = partial(
+        pin, table, open_snapshot(table), holder="h", reason="r", strength=Strength.COPIED, at=NOW
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(ObjectPath, "upload", _unavailable)
+        with pytest.raises(UnavailableError):
+            copied(pin_id="one")
+    assert list(tmp_path.iterdir()) == []
+    assert pins_of(table) == []
+    assert copied(pin_id="one").strength is Strength.COPIED
+    assert list(tmp_path.iterdir()) == []
+
+
+def _unavailable(self: ObjectPath, source: Path) -> None:
+    raise UnavailableError(f"{self} cannot be reached")
 
 
 def test_damage_is_found(table: SliceTable) -> None:
