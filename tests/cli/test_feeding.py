@@ -45,7 +45,7 @@ def test_a_topic_is_consumed_to_its_end(own_shop: Shop, tmp_path: Path) -> None:
     properties = tmp_path / "client.properties"
     with cluster() as broker:
         produce(broker, "thumbs", [*rows, b"{"])
-        properties.write_text(f"# where\nbootstrap.servers = {broker}\n\nclient.id=backstory\n")
+        properties.write_text(f"# where\nbootstrap.servers = {broker}\n\nclient.id=backstory\nsession.timeout.ms=6000\n")
         args = ("consume", "thumbs/en", "--topic", "thumbs", "--config", properties, "--once")
         done = run(*args, "--within", "0.2", "--json", home=own_shop.home)
         assert done.code == 0, done.err
