@@ -45,6 +45,7 @@ def environment(url: str) -> dict[str, str]:
         "AWS_ENDPOINT_URL": url,
         "AWS_REGION": "eu-west-1",
         "AWS_ALLOW_HTTP": "true",
+        "NO_PROXY": "127.0.0.1",
     }
 
 
