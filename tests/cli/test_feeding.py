@@ -45,7 +45,12 @@ def test_a_topic_is_consumed_to_its_end(own_shop: Shop, tmp_path: Path) -> None:
     properties = tmp_path / "client.properties"
     with cluster() as broker:
         produce(broker, "thumbs", [*rows, b"{"])
-        said = (f"bootstrap.servers = {broker}", "", "client.id=backstory", "session.timeout.ms=6000")
+        said = (
+            f"bootstrap.servers = {broker}",
+            "",
+            "client.id=backstory",
+            "session.timeout.ms=6000",
+        )
         properties.write_text("\n".join(["# where", *said, ""]))
         args = ("consume", "thumbs/en", "--topic", "thumbs", "--config", properties, "--once")
         done = run(*args, "--within", "0.2", "--json", home=own_shop.home)
